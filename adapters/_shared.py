@@ -1,0 +1,75 @@
+"""What the adapters share: default parameters, their checks, the way to the network, the common messages."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from vetime_plugins.errors import InputError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+    from pandas import DataFrame
+
+    from vetime_plugins.pipeline import VETimePipeline
+
+    Rows = TypeVar("Rows", NDArray[Any], DataFrame)
+
+DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "weights": "small",
+        "device": "auto",
+        "dtype": "float32",
+        "readout": None,
+        "threshold": "quantile",
+        "contamination": 0.1,
+        "max_reference": 20_000,
+    }
+)
+"""Parameters that mean the same in every adapter; the signatures repeat the defaults as literals."""
+
+
+def missing_dependency(adapter: str, requirement: str, extra: str) -> MissingDependencyError:
+    """Return the error to raise where `adapter`'s framework cannot be imported.
+
+    Parameters
+    ----------
+    adapter : str
+        What the user asked for, e.g. ``"VETimeDetector for sktime"``.
+    requirement : str
+        The missing requirement, e.g. ``"sktime>=1.0"``.
+    extra : str
+        The extra of this distribution that brings it, e.g. ``"sktime"``.
+    """
+    msg = f'{adapter} needs {requirement}; run: pip install "vetime-plugins[{extra}]"'
+    return MissingDependencyError(msg)
+
+
+def load_pipeline(weights: str, *, device: str, dtype: str) -> VETimePipeline:
+    """Return the process-wide pipeline of these weights; imports torch, so call it only to score."""
+    from vetime_plugins.pipeline import cached_pipeline
+
+    return cached_pipeline(weights, device=device, dtype=dtype)
+
+
+def check_max_reference(max_reference: object) -> int:
+    """Return `max_reference` as an int >= 1, or raise `InputError`."""
+    if isinstance(max_reference, Integral) and int(max_reference) >= 1:
+        return int(max_reference)
+    msg = f"max_reference must be an integer >= 1 (how many points fit keeps), got {max_reference!r}"
+    raise InputError(msg)
+
+
+def latest(series: Rows, max_reference: object) -> Rows:
+    """Return the last `max_reference` rows of an array or DataFrame: what ``fit`` keeps."""
+    return series[-check_max_reference(max_reference) :]
+
+
+def check_width(adapter: str, fitted: int, given: int) -> None:
+    """Raise `InputError` where data of `given` variables meet a detector fitted on `fitted` variables."""
+    if fitted != given:
+        msg = f"{adapter} was fitted on {fitted} variable(s), got {given}; pass the same ones or fit again"
+        raise InputError(msg)

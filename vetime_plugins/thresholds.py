@@ -1,0 +1,193 @@
+"""From scores to a threshold: the four rules that every adapter offers under the parameter ``threshold``.
+
+A point is anomalous when its score is strictly greater than the threshold, so a series of equal scores has no
+anomaly under any of the data-driven rules.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vetime_plugins.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+RULES = ("quantile", "std", "pot")
+"""Names of the data-driven rules; a number is the fourth rule, a fixed threshold."""
+
+_MIN_PEAKS = 10  # fewer excesses than this say nothing about the shape of a tail
+
+
+def find_threshold(
+    scores: ArrayLike,
+    rule: str | float = "quantile",
+    *,
+    contamination: float = 0.1,
+    risk: float = 1e-4,
+    level: float = 0.98,
+) -> float:
+    """Return the score above which a point counts as anomalous.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n,)
+        Anomaly scores, finite, higher = more anomalous; usually those of the data a detector was fitted on.
+    rule : {"quantile", "std", "pot"} or float, default "quantile"
+        * ``"quantile"``: the ``1 - contamination`` quantile, so that this share of `scores` is flagged.
+        * ``"std"``: mean plus three (population) standard deviations.
+        * ``"pot"``: peaks over threshold. The excesses over a high quantile follow a generalized Pareto
+          distribution; the threshold is the score that a normal point exceeds with probability `risk`.
+          Meant for scores of mostly normal data: anomalies among them stretch the tail and raise the
+          threshold, in the end above every score.
+        * a number: that threshold, whatever the scores are.
+    contamination : float in (0, 0.5], default 0.1
+        Share of anomalous points expected in `scores`. Used by ``"quantile"`` alone.
+    risk : float in (0, 1), default 1e-4
+        Probability that a normal point exceeds the threshold. Used by ``"pot"`` alone.
+    level : float in [0.5, 1), default 0.98
+        Quantile over which a score is a peak. Used by ``"pot"`` alone, which lowers it (at most to the
+        median) where fewer than ten scores lie above.
+
+    Returns
+    -------
+    float
+        The threshold, always finite. Scores that are all equal give that score: no point is greater.
+
+    Raises
+    ------
+    InputError
+        If `scores` is empty, not one-dimensional, not numeric or not finite, or an option is outside its
+        range.
+
+    Notes
+    -----
+    ``"pot"`` is the batch form of A. Siffer, P.-A. Fouque, A. Termier, C. Largouet, "Anomaly Detection in
+    Streams with Extreme Value Theory", KDD 2017, section 3. Their formula (1) gives the threshold; the tail
+    is fitted by maximum likelihood (`scipy.stats.genpareto`). Where the fit is not trustworthy (fewer than ten
+    peaks, no convergence, or a tail without a mean) the tail is taken as exponential, the generalized Pareto
+    distribution of shape 0.
+
+    Examples
+    --------
+    >>> find_threshold([0.1, 0.2, 0.3, 0.4, 0.9], contamination=0.25)
+    0.4
+    >>> find_threshold([0.1, 0.2, 0.3, 0.4, 0.9], 0.5)
+    0.5
+    """
+    rule = check_rule(rule)
+    check_contamination(contamination)
+    if isinstance(rule, float):
+        return rule
+    values = _check_scores(scores)
+    if values.min() == values.max():  # the mean of equal numbers can round below them: all would be flagged
+        return float(values[0])
+    if rule == "quantile":
+        threshold = float(np.percentile(values, 100 * (1 - contamination)))
+    elif rule == "std":
+        with np.errstate(over="ignore"):
+            threshold = float(values.mean() + 3 * values.std())
+    else:
+        threshold = _peaks_over_threshold(values, risk, level)
+    if not np.isfinite(threshold):
+        msg = f"the {rule!r} threshold of these scores overflows (largest: {values.max():.3g}); rescale them"
+        raise InputError(msg)
+    return threshold
+
+
+def check_rule(rule: object) -> str | float:
+    """Return `rule` as one of `RULES` or as a finite float.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    if isinstance(rule, str) and rule in RULES:
+        return rule
+    if isinstance(rule, Real) and not isinstance(rule, bool) and math.isfinite(rule):
+        return float(rule)
+    names = ", ".join(repr(name) for name in RULES)
+    msg = f"threshold must be one of {names} or a finite number (a fixed score), got {rule!r}"
+    raise InputError(msg)
+
+
+def check_contamination(contamination: object) -> None:
+    """Check that `contamination` is a number in (0, 0.5].
+
+    Raises
+    ------
+    InputError
+        If it is not.
+    """
+    if isinstance(contamination, Real) and 0 < float(contamination) <= 0.5:
+        return
+    msg = f"contamination must be in (0, 0.5] (the expected share of anomalous points), got {contamination!r}"
+    raise InputError(msg)
+
+
+def _check_scores(scores: ArrayLike) -> NDArray[np.float64]:
+    try:
+        values = np.asarray(scores, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        msg = f"scores must be numbers, one for each point: {error}"
+        raise InputError(msg) from None
+    if values.ndim != 1 or values.size == 0:
+        msg = f"scores must have shape (n,) with n >= 1, got shape {values.shape}"
+        raise InputError(msg)
+    bad = np.flatnonzero(~np.isfinite(values))
+    if bad.size:
+        msg = f"scores must be finite, but {bad.size} of {values.size} are not (first at position {bad[0]})"
+        raise InputError(msg)
+    return values
+
+
+def _peaks_over_threshold(values: NDArray[np.float64], risk: float, level: float) -> float:
+    """Return the score that a point exceeds with probability `risk`, from the tail above quantile `level`."""
+    if not 0 < risk < 1:
+        msg = f"risk must be in (0, 1) (the probability that a normal point is flagged), got {risk!r}"
+        raise InputError(msg)
+    if not 0.5 <= level < 1:
+        msg = f"level must be in [0.5, 1) (the quantile over which the tail begins), got {level!r}"
+        raise InputError(msg)
+    level = min(level, max(0.5, 1 - _MIN_PEAKS / values.size))
+    start = float(np.quantile(values, level))
+    if start == values.max():  # more than 1 - level of the scores tie at the top: no tail left to extrapolate
+        return start
+    peaks = values[values > start] - start
+    unit = peaks.max()  # relative to the largest peak: the optimiser's steps are absolute
+    shape, scale = _fit_tail(peaks / unit)
+    ratio = risk * values.size / peaks.size
+    if ratio >= 1:  # so large a risk lies below the tail, where the empirical quantile needs no model
+        return float(np.quantile(values, 1 - risk))
+    with np.errstate(over="ignore"):
+        # scale / shape * (ratio**-shape - 1), in a form that keeps its digits near shape 0 (exponential)
+        depth = -math.log(ratio)
+        reach = scale * depth if shape == 0 else scale / shape * float(np.expm1(shape * depth))
+        return start + reach * float(unit)
+
+
+def _fit_tail(peaks: NDArray[np.float64]) -> tuple[float, float]:
+    """Return shape and scale of the generalized Pareto distribution fitted to positive `peaks` (n,)."""
+    exponential = 0.0, float(peaks.mean())
+    if peaks.size < _MIN_PEAKS or peaks.min() == peaks.max():
+        return exponential
+    from scipy.stats import FitError, genpareto  # half a second of import that only this rule needs
+
+    try:
+        with np.errstate(all="ignore"):
+            shape, _, scale = genpareto.fit(peaks, floc=0)
+            likelihood = genpareto.logpdf(peaks, shape, scale=scale).sum()
+            gain = likelihood - genpareto.logpdf(peaks, 0, scale=exponential[1]).sum()
+    except (FitError, ValueError):
+        return exponential
+    # Below shape -1 the likelihood is unbounded: at -1 it is largest for the uniform tail that ends at the
+    # largest peak. From shape 1 on there is no mean, and a fit worse than the exponential, which is a special
+    # case, did not converge.
+    if shape <= -1:
+        return -1.0, float(peaks.max())
+    return (float(shape), float(scale)) if shape < 1 and scale > 0 and gain >= 0 else exponential
