@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from vetime_plugins.pipeline import VETimePipeline
 
-    Rows = TypeVar("Rows", NDArray[Any], DataFrame)
+Rows = TypeVar("Rows", "NDArray[Any]", "DataFrame")
 
 DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
     {

@@ -68,9 +68,9 @@ def find_threshold(
     -----
     ``"pot"`` is the batch form of A. Siffer, P.-A. Fouque, A. Termier, C. Largouet, "Anomaly Detection in
     Streams with Extreme Value Theory", KDD 2017, section 3. Their formula (1) gives the threshold; the tail
-    is fitted by maximum likelihood (`scipy.stats.genpareto`). Where the fit is not trustworthy (fewer than ten
-    peaks, no convergence, or a tail without a mean) the tail is taken as exponential, the generalized Pareto
-    distribution of shape 0.
+    is fitted by maximum likelihood (`scipy.stats.genpareto`). Where the fit is not trustworthy (fewer than
+    ten peaks, no convergence, or a tail without a mean) the tail is taken as exponential, the generalized
+    Pareto distribution of shape 0.
 
     Examples
     --------

@@ -1,0 +1,100 @@
+"""Registration of VETime with PyOD's ADEngine, which has no plug-in hook of its own."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from vetime_plugins.errors import InputError
+
+if TYPE_CHECKING:
+    from pyod.utils.ad_engine import ADEngine
+
+# The fields of the entries that PyOD ships. VETime has no rank in the benchmarks that PyOD knows.
+_KNOWLEDGE = {
+    "full_name": "VETime: Vision Enhanced Zero-Shot Time Series Anomaly Detection",
+    "status": "shipped",
+    "data_types": ["time_series"],
+    "category": "time_series",
+    "complexity": {"time": "O(n)", "space": "O(n)"},
+    "strengths": [
+        "Zero-shot: no training and no window size to choose",
+        "One score for each time step, whatever the length",
+        "Univariate and multivariate, with gaps",
+    ],
+    "weaknesses": ["Needs PyTorch", "Scores a whole series at once: a score may depend on later points"],
+    "best_for": "Point and subsequence anomalies in series without labels or clean training data",
+    "avoid_when": "Rows are independent samples, or have no order in time",
+    "benchmark_refs": [],
+    "benchmark_rank": {},
+    "paper": {"id": "vetime", "short": "VETime, arXiv 2602.16681, 2026"},
+    "preprocessing_mode": "external",
+    "requires": ["torch"],
+}
+
+
+def register_with_adengine(
+    engine: ADEngine, *, name: str = "VETime", confidence: float = 0.9, **params: Any
+) -> ADEngine:
+    """Make VETime known to one ADEngine, so that it can plan, build, run and compare it.
+
+    Parameters
+    ----------
+    engine : pyod.utils.ad_engine.ADEngine
+        Changed in place: an entry in ``engine.kb.algorithms`` and a routing rule for time series. Other
+        engines, also those made later, know nothing of it. Registering a name again replaces its entry and
+        its rule.
+    name : str, default "VETime"
+        The name under which plans and results show it. Several names with several `params` are possible.
+    confidence : float in [0, 1], default 0.9
+        Rank in plans for ``data_type="time_series"``. PyOD's own time-series rules say 0.70 to 0.85, so the
+        default makes VETime the first choice and a lower value makes it one of the alternatives.
+    **params
+        Parameters of `VETime` for the plans, e.g. ``threshold="pot"``.
+
+    Returns
+    -------
+    ADEngine
+        The same engine.
+
+    Raises
+    ------
+    InputError
+        If `confidence` is outside [0, 1], `params` are not parameters of `VETime`, or `name` is a detector of
+        PyOD.
+
+    Examples
+    --------
+    >>> from pyod.utils.ad_engine import ADEngine
+    >>> from vetime_plugins.adapters.pyod import register_with_adengine
+    >>> engine = register_with_adengine(ADEngine())
+    >>> engine.plan_detection({"data_type": "time_series", "n_samples": 2000})["detector_name"]
+    'VETime'
+    """
+    from vetime_plugins.adapters.pyod import VETime  # which imports this function
+
+    if not 0 <= confidence <= 1:
+        raise InputError(f"confidence must be in [0, 1], got {confidence!r}")
+    defaults = VETime().get_params()
+    unknown = sorted(set(params) - set(defaults))
+    if unknown:
+        raise InputError(f"{unknown} are not parameters of VETime; it has {sorted(defaults)}")
+    class_path = f"{VETime.__module__}.{VETime.__qualname__}"
+    known = engine.kb.get_algorithm(name)
+    if known is not None and known["class_path"] != class_path:
+        raise InputError(f"{name!r} is a detector of PyOD ({known['class_path']}); choose another name")
+    entry = {**_KNOWLEDGE, "class_path": class_path, "default_params": {**defaults, **params}}
+    engine.kb.algorithms[name] = copy.deepcopy(entry)
+    rules = engine.kb.routing_rules.setdefault("rules", [])
+    rule_id = f"time_series_{name}"
+    rules[:] = [rule for rule in rules if rule.get("id") != rule_id]
+    rules.append(
+        {
+            "id": rule_id,
+            "conditions": [{"field": "data_type", "op": "eq", "value": "time_series"}],
+            "recommendations": [{"detector": name, "params": dict(params), "confidence": confidence}],
+            "reason": "Time series: pretrained on the values and an image of them, needs no training data.",
+            "evidence": ["VETime"],
+        }
+    )
+    return engine

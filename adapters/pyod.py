@@ -1,0 +1,360 @@
+"""VETime as a PyOD detector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vetime_plugins.adapters._adengine import register_with_adengine
+from vetime_plugins.adapters._shared import (
+    check_max_reference,
+    check_width,
+    latest,
+    load_pipeline,
+    missing_dependency,
+)
+from vetime_plugins.errors import InputError
+from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
+
+try:
+    from pyod.models._ts_utils import validate_ts_input
+    from pyod.models.base import BaseDetector
+    from sklearn.utils.validation import check_is_fitted
+except ImportError as error:
+    raise missing_dependency("VETime for PyOD", "pyod>=3.6", "pyod") from error
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["VETime", "register_with_adengine"]
+
+
+class VETime(BaseDetector):
+    """Zero-shot anomaly detector for one time series: one score in [0, 1] for each row.
+
+    The rows of X are the time steps of one series, in order; its columns are the variables. The network
+    was trained once and for all and `fit` never changes it: `fit` keeps the latest rows as the reference
+    with which later data are compared, and sets `threshold_` on the scores of all rows. To score many
+    series, use one detector for each, or `vetime_plugins.VETimePipeline`, which takes a list of series.
+
+    Parameters
+    ----------
+    weights : str or path, default "small"
+        Name of bundled weights, or a folder that holds weights. The estimator stores this alone; the
+        network lives in a cache of the process and is never pickled.
+    device : str, default "auto"
+        Where the network runs: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``, ...
+    dtype : str, default "float32"
+        Floating-point type of the network's weights.
+    readout : {"point", "window"} or None, default None
+        Sharp scores, or scores smoothed over the period; None is the choice of the weights.
+    threshold : {"quantile", "std", "pot"} or float, default "quantile"
+        Rule by which `threshold_` follows from `decision_scores_`, see
+        `vetime_plugins.thresholds.find_threshold`, or a fixed score. ``"quantile"`` is PyOD's own rule.
+    contamination : float in (0, 0.5] or thresholder, default 0.1
+        Expected share of anomalous rows, for the rule ``"quantile"``; or a thresholder of
+        `pyod.models.thresholds` (any object with ``fit``, ``predict``, ``labels_`` and ``thresh_``),
+        which then sets the threshold.
+    max_reference : int, default 20000
+        At most this many of the latest rows are kept as the reference.
+
+    Attributes
+    ----------
+    decision_scores_ : ndarray of shape (n,), float64
+        Scores of the rows `fit` was given, in [0, 1], higher is more anomalous.
+    threshold_ : float
+        A row is anomalous if its score is greater.
+    labels_ : ndarray of shape (n,), int
+        1 for the anomalous rows of `decision_scores_`, else 0.
+    reference_ : ndarray of shape (min(n, max_reference), C), float64
+        The rows that were kept.
+    n_features_in_ : int
+        Number of variables C.
+    feature_names_in_ : ndarray of shape (C,), object
+        Column names; only if `fit` was given a DataFrame whose column names are all strings.
+
+    Warnings -------- Give the series itself to this class. Do not put it inside
+    `pyod.models.ts_od.TimeSeriesOD`, nor inside Darts' ``PyODScorer`` with ``window`` > 1: both cut the
+    series into windows and hand over a matrix with one row for each window and one column for each lag,
+    which this class would read as a series of as many variables. Shuffled or subsampled rows (bootstrap,
+    cross-validation with ``shuffle=True``) are no series either.
+
+    Notes ----- The score of a row depends on the rows around it, so scoring a part of a series differs
+    from taking that part of the scores. A NaN is a gap: it is bridged, and its row still gets a finite
+    score.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vetime_plugins.adapters.pyod import VETime
+    >>> series = np.sin(np.arange(600) * 2 * np.pi / 50)
+    >>> series[400] += 5
+    >>> detector = VETime(contamination=0.01).fit(series)
+    >>> detector.decision_scores_.shape
+    (600,)
+    """
+
+    def __init__(
+        self,
+        weights: Any = "small",
+        device: str = "auto",
+        dtype: str = "float32",
+        readout: str | None = None,
+        threshold: str | float = "quantile",
+        contamination: Any = 0.1,
+        max_reference: int = 20_000,
+    ) -> None:
+        super().__init__(contamination=contamination)
+        self.weights = weights
+        self.device = device
+        self.dtype = dtype
+        self.readout = readout
+        self.threshold = threshold
+        self.max_reference = max_reference
+
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Keep the latest rows as the reference and set the threshold on the scores of all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n,) or (n, C)
+            One series: rows are time steps in order, columns variables. Lists, arrays and DataFrames.
+        y : array-like of shape (n,), optional
+            Not used.
+
+        Returns
+        -------
+        VETime
+            This detector.
+
+        Raises
+        ------
+        InputError
+            A `ValueError`: if X is not one series of numbers or a parameter is outside its range.
+        """
+        self._check_parameters()
+        series = _as_series(X)
+        self._set_n_classes(y)
+        self._classes = 2  # the base counts the values of y, and fails later where y holds only one
+        self.n_features_in_ = series.shape[1]
+        self._keep_names(X)
+        self.reference_ = latest(series, self.max_reference).copy()  # not a view that keeps all of X alive
+        self.decision_scores_ = self._score(series)
+        self._process_decision_scores()
+        return self
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Score each row of a series against the reference.
+
+        Parameters
+        ----------
+        X : array-like of shape (n,) or (n, C)
+            One series of the variables that `fit` was given.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            Scores in [0, 1], higher is more anomalous. The data `fit` was given yield `decision_scores_`.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        InputError
+            If X is not one series of numbers, or its variables are not those of `fit`.
+        """
+        check_is_fitted(self, ["decision_scores_", "threshold_", "labels_"])
+        series = _as_series(X)
+        check_width("VETime", self.n_features_in_, series.shape[1])
+        self._check_names(X)
+        return self._score(series)
+
+    def predict(self, X: ArrayLike, return_confidence: bool = False) -> Any:
+        """Label each row of a series: 1 where its score is greater than `threshold_`, else 0.
+
+        Parameters
+        ----------
+        X : array-like of shape (n,) or (n, C)
+            One series of the variables that `fit` was given.
+        return_confidence : bool, default False
+            Also return `predict_confidence` (n,).
+
+        Returns
+        -------
+        ndarray of shape (n,), int, or a pair of it and an ndarray of shape (n,)
+        """
+        return self._on_scores().predict(self.decision_function(X), return_confidence)
+
+    def predict_proba(self, X: ArrayLike, method: str = "linear", return_confidence: bool = False) -> Any:
+        """Turn the scores of a series into probabilities of being normal and of being anomalous.
+
+        Parameters
+        ----------
+        X : array-like of shape (n,) or (n, C)
+            One series of the variables that `fit` was given.
+        method : {"linear", "unify"}, default "linear"
+            Min-max scaling by `decision_scores_`, or the error function of the standardized score.
+        return_confidence : bool, default False
+            Also return `predict_confidence` (n,).
+
+        Returns
+        -------
+        ndarray of shape (n, 2), or a pair of it and an ndarray of shape (n,)
+        """
+        if method not in ("linear", "unify"):
+            raise InputError(f'method must be "linear" or "unify", got {method!r}')
+        return self._on_scores().predict_proba(self.decision_function(X), method, return_confidence)
+
+    def predict_confidence(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Return how sure each label is, as the share of similar training sets that would give the same one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n,) or (n, C)
+            One series of the variables that `fit` was given.
+
+        Returns
+        -------
+        ndarray of shape (n,), float64
+            Confidence in [0, 1] (Perini, Vercruyssen, Davis, "Quantifying the Confidence of Anomaly
+            Detectors in Their Example-Wise Predictions", ECML PKDD 2020).
+        """
+        return self._on_scores().predict_confidence(self.decision_function(X))
+
+    def predict_with_rejection(
+        self,
+        X: ArrayLike,
+        T: float = 32,
+        return_stats: bool = False,
+        delta: float = 0.1,
+        c_fp: float = 1,
+        c_fn: float = 1,
+        c_r: float = -1,
+    ) -> Any:
+        """Label each row of a series, or give it -2 where the label is not sure enough.
+
+        Parameters
+        ----------
+        X : array-like of shape (n,) or (n, C)
+            One series of the variables that `fit` was given.
+        T : float, default 32
+            Labels whose confidence is at most ``1 - 2 * exp(-T)`` are rejected.
+        return_stats : bool, default False
+            Also return a list: expected rejection rate, its upper bound, upper bound of the cost.
+        delta : float in (0, 1), default 0.1
+            The upper bound of the rejection rate holds with probability ``1 - delta``.
+        c_fp, c_fn, c_r : float
+            Cost of a false positive, a false negative, a rejection. A negative `c_r` stands for the share
+            of rows that the threshold flags.
+
+        Returns
+        -------
+        ndarray of shape (n,), int, or a pair of it and a list of three floats
+        """
+        scored = self._on_scores()
+        scores = self.decision_function(X)
+        result = scored.predict_with_rejection(scores, T, return_stats, delta, c_fp, c_fn, c_r)
+        self.rejection_threshold_ = scored.rejection_threshold_
+        return result
+
+    def compute_rejection_stats(self, *args: Any, **kwargs: Any) -> tuple[float, float, float]:
+        """Return expected rejection rate, its upper bound, and that of the cost, see the base class."""
+        return self._on_scores().compute_rejection_stats(*args, **kwargs)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _check_parameters(self) -> None:
+        check_rule(self.threshold)
+        check_max_reference(self.max_reference)
+        if isinstance(self.contamination, (int, float)):
+            check_contamination(self.contamination)  # again: `set_params` goes past the check of `__init__`
+        elif not (hasattr(self.contamination, "fit") and hasattr(self.contamination, "predict")):
+            raise InputError(
+                "contamination must be a number in (0, 0.5] or a thresholder with fit and predict "
+                f"(pyod.models.thresholds), got {self.contamination!r}"
+            )
+        elif self.threshold != "quantile":
+            raise InputError(
+                "a thresholder as contamination sets the threshold, which threshold would set, too; "
+                f'leave threshold at "quantile", got {self.threshold!r}'
+            )
+
+    def _keep_names(self, X: Any) -> None:
+        names = _column_names(X)
+        if names is not None:
+            self.feature_names_in_ = names
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _check_names(self, X: Any) -> None:
+        fitted, given = getattr(self, "feature_names_in_", None), _column_names(X)
+        if fitted is not None and given is not None and not np.array_equal(fitted, given):
+            raise InputError(
+                f"VETime was fitted on the columns {list(fitted)}, got {list(given)}; pass the same columns "
+                "in the same order"
+            )
+
+    def _score(self, series: NDArray[np.float64]) -> NDArray[np.float64]:
+        pipeline = load_pipeline(self.weights, device=self.device, dtype=self.dtype)
+        return pipeline.score(series, reference=self.reference_, readout=self.readout)
+
+    def _process_decision_scores(self) -> Self:
+        super()._process_decision_scores()
+        if self.threshold != "quantile":
+            self.threshold_ = find_threshold(self.decision_scores_, self.threshold)
+            self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
+        return self
+
+    def _on_scores(self) -> _OnScores:
+        check_is_fitted(self, ["decision_scores_", "threshold_", "labels_"])
+        return _OnScores(self)
+
+
+class _OnScores(BaseDetector):
+    """A fitted detector whose data are scores already.
+
+    The base's methods score X again for each thing they derive from the scores, and ask lists for their
+    ``.shape``. Given the scores in place of X they do neither.
+    """
+
+    def __init__(self, detector: VETime) -> None:
+        vars(self).update(vars(detector))
+        if detector.threshold != "quantile":
+            # Confidence and rejection count on the share of rows that the threshold flags being
+            # `contamination`. The next float up, because they truncate share * n to the count.
+            share = max(int(detector.labels_.sum()), 1) / len(detector.labels_)
+            self.contamination = float(np.nextafter(share, 1))
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        raise NotImplementedError("the detector is fitted already")
+
+    def decision_function(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        return X
+
+
+def _as_series(X: Any) -> NDArray[np.float64]:
+    """Return X as (n, C) float64, n >= 1 and C >= 1."""
+    try:
+        series = validate_ts_input(X)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            "X must be one series of numbers of shape (n,) or (n, C), rows in time order "
+            f"(for several series use VETimePipeline.score or one detector each): {error}"
+        ) from None
+    if 0 in series.shape:
+        raise InputError(f"X must have at least one row and one column, got shape {series.shape}")
+    return series
+
+
+def _column_names(X: Any) -> NDArray[np.object_] | None:
+    """Return the column names of a DataFrame; None where, as in scikit-learn, not all are strings."""
+    names = getattr(X, "columns", None)
+    if names is None or not all(isinstance(name, str) for name in names):
+        return None
+    return np.asarray(list(names), dtype=object)
