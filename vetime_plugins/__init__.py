@@ -1,7 +1,7 @@
 """VETime, a zero-shot time-series anomaly detector, and its adapters to PyOD, sktime, Darts and Merlion.
 
-The public names are resolved on first use (PEP 562), so ``import vetime_plugins`` costs a few milliseconds and does
-not import torch.
+The public names are resolved on first use (PEP 562), so ``import vetime_plugins`` costs milliseconds and
+does not import torch.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The sub-commands of ``vetime``, each imported only when it is asked for."""

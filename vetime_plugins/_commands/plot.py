@@ -1,0 +1,34 @@
+"""``vetime plot``: a picture of a series, its scores and how the model came to them."""
+
+from __future__ import annotations
+
+import argparse
+
+from vetime_plugins._commands import inputs
+
+DESCRIPTION = """\
+Draw a series with its scores, the threshold and the anomalous spans. With --explain the picture also
+shows the model's reconstruction, each expert's weight over time and the image the series was folded into."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``vetime plot``."""
+    parser.description = DESCRIPTION
+    inputs.add_table_arguments(parser)
+    inputs.add_model_arguments(parser)
+    inputs.add_threshold_arguments(parser)
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--out", metavar="FILE", required=True, help="the picture (.png, .svg, .pdf, .jpg or .webp)"
+    )
+    group.add_argument("--explain", action="store_true", help="show how the model came to its scores")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw the file that the arguments name."""
+    inputs.check_picture(args.out)
+    series = inputs.load_series(args)
+    scored = inputs.score_series(args, series)
+    inputs.draw(args.out, series, scored, title=str(args.file))
+    print(f"picture: {args.out}")
+    return 0

@@ -1,0 +1,67 @@
+"""Runs of anomalous rows: what a person wants to read instead of a hundred thousand scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Span", "anomalous_spans"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Rows ``start`` to ``stop - 1`` (counting from 0), all anomalous.
+
+    Attributes
+    ----------
+    start, stop : int
+        Half-open range of rows.
+    peak : int
+        Row of the highest score.
+    score : float
+        That score.
+    start_time, end_time : str or None
+        Time stamps of the first and the last row.
+    """
+
+    start: int
+    stop: int
+    peak: int
+    score: float
+    start_time: str | None = None
+    end_time: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what JSON shows; the time stamps only where there are some."""
+        shown = {"start": self.start, "stop": self.stop, "peak": self.peak, "score": self.score}
+        if self.start_time is None:
+            return shown
+        return {**shown, "start_time": self.start_time, "end_time": self.end_time}
+
+
+def anomalous_spans(flagged: np.ndarray, scores: np.ndarray, time: np.ndarray | None = None) -> list[Span]:
+    """Group flagged rows into spans.
+
+    Parameters
+    ----------
+    flagged : numpy.ndarray
+        ``(T,)`` bool.
+    scores : numpy.ndarray
+        ``(T,)``.
+    time : numpy.ndarray, optional
+        ``(T,)`` time stamps.
+
+    Returns
+    -------
+    list of Span
+        From the highest score to the lowest; equal scores in the order of time.
+    """
+    edges = np.flatnonzero(np.diff(flagged.astype(np.int8), prepend=0, append=0))
+    spans = []
+    for start, stop in edges.reshape(-1, 2).tolist():
+        peak = start + int(np.argmax(scores[start:stop]))
+        times = (None, None) if time is None else (str(time[start]), str(time[stop - 1]))
+        spans.append(Span(start, stop, peak, float(scores[peak]), *times))
+    return sorted(spans, key=lambda span: (-span.score, span.start))

@@ -1,0 +1,319 @@
+"""Tables in and scores out: what the command line reads and writes.
+
+CSV needs nothing beyond the core (pandas parses it where installed, several times faster); parquet needs
+the extra ``cli``.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import importlib.util
+import io
+import sys
+import warnings
+from dataclasses import dataclass
+from itertools import chain, islice, repeat
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from vetime_plugins.errors import InputError, MissingDependencyError
+
+__all__ = ["Table", "read_table", "write_scores"]
+
+STDIN = "-"
+PARQUET_SUFFIXES = (".parquet", ".pq")
+_NO_PARQUET = 'parquet needs pandas>=2.1 and pyarrow>=15; run: pip install "vetime-plugins[cli]"'
+_SEPARATORS = (",", ";", "\t")
+_MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "none")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Named columns of one length.
+
+    Attributes
+    ----------
+    source : str
+        Where the table came from, for messages.
+    columns : dict of str to numpy.ndarray
+        Each ``(T,)``: numeric, bool, ``datetime64``, or ``object`` (text).
+    """
+
+    source: str
+    columns: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(next(iter(self.columns.values()), ()))
+
+
+def read_table(path: str | Path, *, separator: str | None = None, header: bool | None = None) -> Table:
+    """Read a CSV or parquet file.
+
+    Parameters
+    ----------
+    path : str or Path
+        ``*.parquet`` / ``*.pq``, or text with separators (``*.gz`` is unpacked); ``-`` is CSV on stdin.
+    separator : str, optional
+        Of a CSV file; found in its first line (comma, semicolon or tab) when not given.
+    header : bool, optional
+        Whether the first line of a CSV file names the columns. When not given, a first line of nothing but
+        numbers is refused, since either guess could be wrong. Without a header the columns are ``"0"``,
+        ``"1"``, ...
+
+    Returns
+    -------
+    Table
+        Every column of the file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, empty, not UTF-8 text or has no rows, or if a row has more cells than there
+        are names.
+    MissingDependencyError
+        If a parquet file is given without pandas and pyarrow.
+    """
+    source = "standard input" if str(path) == STDIN else str(path)
+    try:
+        if source.endswith(PARQUET_SUFFIXES):
+            columns = _read_parquet(Path(path), source)
+        else:
+            with _open_text(path) as stream:
+                columns = _read_csv(stream, source, separator, header)
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{source} is not text in UTF-8 ({error.reason}); give a CSV or parquet file"
+        ) from error
+    except FileNotFoundError as error:
+        raise InputError(f"no such file: {source}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {source}: {error.strerror or error}") from error
+    table = Table(source, columns)
+    if not len(table):
+        raise InputError(f"{source} has no rows; at least one is needed")
+    return table
+
+
+def _has(*modules: str) -> bool:
+    return all(importlib.util.find_spec(module) is not None for module in modules)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _read_parquet(path: Path, source: str) -> dict[str, np.ndarray]:
+    if not _has("pandas", "pyarrow"):
+        raise MissingDependencyError(_NO_PARQUET)
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        frame = pd.read_parquet(path)
+    except pa.ArrowException as error:
+        raise InputError(f"{source} is not a readable parquet file: {_one_line(error)}") from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        frame = (
+            frame.reset_index()
+        )  # a stored index is most often the time; it has to be named like any column
+    return _from_frame(frame)
+
+
+def _open_text(path: str | Path) -> TextIO:
+    """Open a text file that can be rewound; ``-`` is standard input."""
+    if str(path) == STDIN:
+        return io.StringIO(sys.stdin.buffer.read().decode("utf-8-sig"), newline="")
+    if str(path).endswith(".gz"):
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+    return open(path, encoding="utf-8-sig", newline="")
+
+
+def _read_csv(
+    stream: TextIO, source: str, separator: str | None, header: bool | None
+) -> dict[str, np.ndarray]:
+    first = stream.readline()
+    if not first.strip():
+        raise InputError(f"{source} is empty")
+    if separator is None:
+        separator = max(_SEPARATORS, key=first.count)
+    names = [name.strip() for name in next(csv.reader([first], delimiter=separator))]
+    numbered = [str(position) for position in range(len(names))]
+    # A data frame without names is written with the header 0,1,2,...: no measurement looks like that.
+    counted = len(names) > 1 and names == numbered
+    if header is None and not counted and all(to_float(name) is not None for name in names):
+        raise InputError(
+            f"the first line of {source} holds only numbers; add --no-header if they are data, "
+            "--header if they are the names of the columns"
+        )
+    if header is False:
+        names = numbered
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputError(f"{source} has more than one column named {twice[0]!r}; rename them")
+    stream.seek(0)
+    parse = _parse_with_pandas if _has("pandas") else _parse_with_csv
+    try:
+        return parse(stream, names, separator, header is not False)
+    except _NotATable as error:
+        raise InputError(f"{source} is not a clean table: {error}") from error
+
+
+class _NotATable(Exception):
+    """The text is not rows of cells under the given names."""
+
+
+def _parse_with_pandas(
+    stream: TextIO, names: list[str], separator: str, header: bool
+) -> dict[str, np.ndarray]:
+    import pandas as pd
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a first row longer than the header
+            frame = pd.read_csv(
+                stream,
+                sep=separator,
+                names=names,
+                header=0 if header else None,
+                index_col=False,
+                skipinitialspace=True,
+                keep_default_na=False,
+                na_values=list(_MISSING),
+                low_memory=False,  # one dtype for a column, whatever the file's length
+            )
+    except pd.errors.ParserWarning as error:
+        raise _NotATable(f"its rows have more cells than the {len(names)} named in its first line") from error
+    except pd.errors.ParserError as error:
+        raise _NotATable(_one_line(error).removeprefix("Error tokenizing data. C error: ")) from error
+    return _from_frame(frame)
+
+
+def _from_frame(frame: Any) -> dict[str, np.ndarray]:
+    """Turn a pandas data frame into numpy columns; nullable and Arrow numbers become float64 with NaN."""
+    from pandas.api import types
+
+    columns = {}
+    for position, name in enumerate(frame.columns):
+        column = frame.iloc[:, position]
+        if isinstance(column.dtype, np.dtype) and column.dtype.kind in "biufM":
+            values = column.to_numpy()
+        elif types.is_datetime64_any_dtype(column.dtype):
+            values = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+        elif types.is_numeric_dtype(column.dtype) and not types.is_complex_dtype(column.dtype):
+            values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        else:
+            values = column.astype(object).where(column.notna(), None).to_numpy()
+        columns[str(name)] = values
+    return columns
+
+
+def _parse_with_csv(stream: TextIO, names: list[str], separator: str, header: bool) -> dict[str, np.ndarray]:
+    columns: list[list[str]] = [[] for _ in names]
+    reader = csv.reader(stream, delimiter=separator, skipinitialspace=True, strict=True)
+    try:
+        for row in islice(reader, int(header), None):
+            if any(row[len(names) :]):
+                raise _NotATable(f"Expected {len(names)} fields in line {reader.line_num}, saw {len(row)}")
+            if row:  # an empty line is no row
+                for cells, cell in zip(columns, chain(row, repeat("")), strict=False):
+                    cells.append(cell.strip())
+    except csv.Error as error:
+        raise _NotATable(_one_line(error)) from error
+    return {name: _to_array(cells) for name, cells in zip(names, columns, strict=True)}
+
+
+def _to_array(cells: list[str]) -> np.ndarray:
+    """Give text cells the narrowest of int64, float64, bool and object that keeps all of them."""
+    if any(cell in _MISSING for cell in cells):
+        filled = ["nan" if cell in _MISSING else cell for cell in cells]
+        candidates: tuple[type, ...] = (np.float64,)
+    else:
+        filled, candidates = cells, (np.int64, np.float64)
+    for dtype in candidates:
+        try:
+            return np.array(filled, dtype=dtype)
+        except (ValueError, OverflowError):
+            continue
+    lowered = {cell.lower() for cell in cells}
+    if lowered <= {"true", "false"}:
+        return np.array([cell.lower() == "true" for cell in cells])
+    return np.array([None if cell in _MISSING else cell for cell in cells], dtype=object)
+
+
+def to_float(cell: Any) -> float | None:
+    """Return the number that a cell holds, or None."""
+    try:
+        return None if "_" in str(cell) else float(cell)  # 1_000 is a number in Python alone
+    except (TypeError, ValueError):
+        return None
+
+
+def write_scores(
+    target: str | Path,
+    scores: np.ndarray,
+    is_anomaly: np.ndarray,
+    *,
+    time: np.ndarray | None = None,
+    time_name: str | None = None,
+    labels: np.ndarray | None = None,
+) -> None:
+    """Write scores beside the time stamps (or the row numbers) they belong to.
+
+    Parameters
+    ----------
+    target : str or Path
+        ``*.parquet`` / ``*.pq``, anything else is CSV; ``-`` is CSV on standard output.
+    scores : numpy.ndarray
+        ``(T,)``.
+    is_anomaly : numpy.ndarray
+        ``(T,)`` of 0 and 1.
+    time : numpy.ndarray, optional
+        ``(T,)``; without it the first column is ``index``, counting from 0.
+    time_name : str, optional
+        Name of the time column.
+    labels : numpy.ndarray, optional
+        ``(T,)``, written as a last column ``label``.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    MissingDependencyError
+        If parquet is asked for without pandas and pyarrow.
+    """
+    columns: dict[str, np.ndarray] = {
+        "index" if time is None else (time_name or "time"): np.arange(len(scores)) if time is None else time,
+        "score": scores,
+        "is_anomaly": np.asarray(is_anomaly, dtype=np.int8),
+    }
+    if labels is not None:
+        columns["label"] = labels
+    try:
+        if str(target).endswith(PARQUET_SUFFIXES):
+            if not _has("pandas", "pyarrow"):
+                raise MissingDependencyError(_NO_PARQUET)
+            import pandas as pd
+
+            pd.DataFrame(columns).to_parquet(target, index=False)
+        elif str(target) == STDIN:
+            _write_csv(sys.stdout, columns)
+        else:
+            with open(target, "w", encoding="utf-8", newline="") as stream:
+                _write_csv(stream, columns)
+    except BrokenPipeError:
+        raise  # whoever reads the pipe has seen enough: no fault of the file
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror or error}") from error
+
+
+def _write_csv(stream: TextIO, columns: dict[str, np.ndarray]) -> None:
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    texts = [
+        column.astype(str) if column.dtype.kind == "M" else column.tolist() for column in columns.values()
+    ]
+    writer.writerows(zip(*texts, strict=True))
