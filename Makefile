@@ -1,0 +1,47 @@
+# Every target prepares `.venv` by itself, so each works as the first command typed in a fresh clone.
+# The package install is the only step that uses the network.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-all lint format docs clean
+
+help:  ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+install: $(STAMP)  ## Prepare .venv with the pinned versions
+
+# The stamp is written last: an install that was cut off is repeated.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11 ...' >&2; exit 1; }
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --constraint constraints.txt pip setuptools
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable '.[all,bench,dev]'
+	touch $@
+
+demo: $(STAMP)  ## Score a real labelled series in three ways; a picture in demo-output/
+	$(RUN) benchmarks/demo.py
+
+test: $(STAMP)  ## Run the tests that take less than a minute each
+	$(RUN) -m pytest -m 'not slow'
+
+test-all: $(STAMP)  ## Run all tests
+	$(RUN) -m pytest
+
+lint: $(STAMP)  ## Check style and types
+	$(RUN) -m ruff check
+	$(RUN) -m mypy
+
+format: $(STAMP)  ## Apply the style that lint checks
+	$(RUN) -m ruff check --fix
+	$(RUN) -m ruff format
+
+docs: $(STAMP)  ## Build the documentation into site/
+	$(RUN) -m mkdocs build --strict
+
+clean:  ## Remove what the targets made, .venv included
+	rm -rf $(VENV) build dist site demo-output *.egg-info .pytest_cache .mypy_cache .ruff_cache
