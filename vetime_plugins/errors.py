@@ -1,0 +1,19 @@
+"""The package's exceptions: each message says what was needed, what came, and what to do."""
+
+from __future__ import annotations
+
+
+class VETimeError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class InputError(VETimeError, ValueError):
+    """The series, labels or an argument cannot be used as they are."""
+
+
+class CheckpointError(VETimeError):
+    """A weights folder or a foreign state dict is missing, damaged or of another shape."""
+
+
+class MissingDependencyError(VETimeError, ImportError):
+    """An optional framework is not installed; the message names the extra that brings it."""
