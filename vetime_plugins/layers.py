@@ -1,0 +1,84 @@
+"""Building blocks that several parts of the network share."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class RMSNorm(nn.Module):
+    """Root-mean-square normalisation with a learned scale and no shift (Zhang & Sennrich, 2019)."""
+
+    def __init__(self, width: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.scale = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise the last axis of `x`."""
+        return F.rms_norm(x, self.scale.shape, self.scale, self.eps)
+
+
+class MultiHeadAttention(nn.Module):
+    """Attention with one packed projection for query, key and value.
+
+    Parameters
+    ----------
+    width, heads : int
+        Width of the tokens and number of heads.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.packed = nn.Linear(width, 3 * width)
+        self.output = nn.Linear(width, width)
+
+    def forward(self, queries: Tensor, context: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+        """Attend from `queries` (B, N, D) to `context` (B, M, D), or to themselves without one.
+
+        `mask` (B, M) is True where a context token may be attended to; None means everywhere.
+        """
+        if context is None:
+            query, key, value = self.packed(queries).chunk(3, dim=-1)
+        else:
+            width = queries.shape[-1]
+            weight, bias = self.packed.weight, self.packed.bias
+            query = F.linear(queries, weight[:width], bias[:width])
+            key, value = F.linear(context, weight[width:], bias[width:]).chunk(2, dim=-1)
+        return self.output(attend(query, key, value, self.heads, mask))
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor | None = None) -> Tensor:
+    """Scaled dot-product attention of (B, N, D) queries over (B, M, D) keys split into heads.
+
+    Parameters
+    ----------
+    mask : Tensor of shape (B, M), optional
+        True where a key may be attended to.
+    """
+    q, k, v = (split_heads(x, heads) for x in (query, key, value))
+    return merge_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else mask[:, None, None]))
+
+
+def split_heads(x: Tensor, heads: int) -> Tensor:
+    """(B, N, D) -> (B, heads, N, D / heads)."""
+    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """(B, heads, N, D / heads) -> (B, N, D)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+def mlp(*widths: int, norm: bool = False) -> nn.Sequential:
+    """Stack linear layers with exact GELU between them and, if asked, a LayerNorm at the end."""
+    layers: list[nn.Module] = []
+    for i, (width_in, width_out) in enumerate(zip(widths, widths[1:], strict=False)):
+        if i:
+            layers.append(nn.GELU())
+        layers.append(nn.Linear(width_in, width_out))
+    if norm:
+        layers.append(nn.LayerNorm(widths[-1]))
+    return nn.Sequential(*layers)

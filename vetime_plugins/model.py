@@ -1,0 +1,241 @@
+"""The network: a padded batch of chunks in, one named output out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vetime_plugins.alignment import PatchAlignment, unfold_matrix
+from vetime_plugins.config import VETimeConfig
+from vetime_plugins.fusion import DETECTION, RECONSTRUCTION, DualCrossAttention, TaskAdaptiveFusion
+from vetime_plugins.imaging import fold_images
+from vetime_plugins.layers import mlp
+from vetime_plugins.temporal import TemporalEncoder
+from vetime_plugins.vision import VisionEncoder
+
+
+@dataclass
+class ModelInput:
+    """A batch of chunks, padded on the right to whole patches and to the longest of them.
+
+    Attributes
+    ----------
+    values : float32 Tensor of shape (B, C, T)
+        Standardised series; T is N * p.
+    strips : uint8 Tensor of shape (B, C, 3, T)
+        Intensities (see :class:`~vetime_plugins.imaging.Strip`).
+    pad_values : uint8 Tensor of shape (B, C, 3)
+    n_patches, patches_per_row : int64 Tensor of shape (B,)
+        Real patches and the fold of each chunk.
+    retrieval : float32 Tensor of shape (B, C, T, K), optional
+        Distances of the retrieval expert.
+    """
+
+    values: Tensor
+    strips: Tensor
+    pad_values: Tensor
+    n_patches: Tensor
+    patches_per_row: Tensor
+    retrieval: Tensor | None = None
+
+    def to(self, device: torch.device | str) -> ModelInput:
+        """Return the batch on `device`."""
+        moved = {name: None if value is None else value.to(device) for name, value in vars(self).items()}
+        return ModelInput(**moved)  # type: ignore[arg-type]
+
+
+@dataclass
+class ModelOutput:
+    """What the network says of a batch; steps beyond a chunk's real patches are meaningless.
+
+    Attributes
+    ----------
+    logits : Tensor of shape (B, T, 2)
+        Normal / anomalous, all variables together.
+    variable_logits : Tensor of shape (B, C, T, 2)
+    reconstruction : Tensor of shape (B, C, T)
+        In standardised units.
+    weights : Tensor of shape (2, B, C, N, E)
+        Experts' weights for the tasks reconstruction and detection.
+    mask : bool Tensor of shape (B, N)
+        True at real patches.
+    stages : dict of str to Tensor
+        ``images`` (B, 3, S, S), ``vision_tokens`` (B, G*G, D_v), ``unfolded`` (B, C*N, D_v), ``F_TS``, ``F_V``,
+        ``Z_TS``, ``Z_V``, ``F_AD`` (B, C*N, D), ``point_embedding`` (B, T, C, d_proj).
+    """
+
+    logits: Tensor
+    variable_logits: Tensor
+    reconstruction: Tensor
+    weights: Tensor
+    mask: Tensor
+    stages: dict[str, Tensor]
+
+
+class VETime(nn.Module):
+    """VETime (arXiv 2602.16681) for one configuration.
+
+    Parameters
+    ----------
+    config : VETimeConfig
+    """
+
+    def __init__(self, config: VETimeConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config
+        self.temporal = TemporalEncoder(c.patch_size, c.d_model, c.temporal_layers, c.temporal_heads, c.any_variate)
+        self.vision = VisionEncoder(c.image_size, c.vision_patch, c.vision_width, c.vision_depth, c.vision_heads)
+        self.alignment = PatchAlignment(c.vision_width, c.d_model, c.heads, c.max_patches)
+        self.cross_attention = DualCrossAttention(c.d_model, c.heads)
+        self.fusion = TaskAdaptiveFusion(c.d_model, len(c.experts), c.router_top_k)
+        self.token_projection = nn.Linear(c.d_model, c.patch_size * c.d_proj)
+        self.detection_head = mlp(c.d_proj, max(1, c.d_proj // 2), 2)
+        self.reconstruction_head = mlp(c.d_proj, 4 * c.d_proj, 4 * c.d_proj, 1)
+        self.retrieval = RetrievalExpert(c) if c.retrieval_channels else None
+
+    def forward(self, batch: ModelInput) -> ModelOutput:
+        """Score a batch of chunks.
+
+        Parameters
+        ----------
+        batch : ModelInput
+
+        Returns
+        -------
+        ModelOutput
+        """
+        config = self.config
+        size, n_variables, steps = batch.values.shape
+        length = steps // config.patch_size
+        device = batch.values.device
+        patch_index = torch.arange(length, device=device)
+        mask = patch_index < batch.n_patches[:, None]  # (B, N)
+        # A batch without padding needs no mask, and attention without one takes the fastest kernel.
+        full = bool((batch.n_patches == length).all())
+        token_mask = None if full else mask.repeat(1, n_variables)
+        # Tokens stand variable after variable.
+        if config.shared_positions:
+            positions = patch_index.repeat(n_variables)
+        else:
+            positions = torch.arange(n_variables * length, device=device)
+        variables = torch.arange(n_variables, device=device).repeat_interleave(length) if n_variables > 1 else None
+
+        retrieved = patch_bias = None
+        if self.retrieval is not None:
+            if batch.retrieval is None:
+                raise ValueError(f"this model reads {config.retrieval_channels} retrieval channels: give ModelInput.retrieval")
+            retrieved, patch_bias = self.retrieval(batch.retrieval)
+
+        patches = batch.values.reshape(size, n_variables * length, config.patch_size)
+        temporal = self.temporal(patches, positions, token_mask, variables, patch_bias)
+        images, tokens, unfolded = self._see(batch, n_variables, length)
+        vision = self.alignment(unfolded, positions, token_mask)
+        if not config.use_temporal:
+            temporal = torch.zeros_like(temporal)
+        if not config.use_vision:
+            vision = torch.zeros_like(vision)
+        z_temporal, z_vision = self.cross_attention(temporal, vision, token_mask)
+        fused, weights, _ = self.fusion(temporal, vision, z_temporal, z_vision, retrieved)
+
+        points = self.token_projection(fused).reshape(2, size, n_variables, steps, config.d_proj)
+        variable_logits = self.detection_head(points[DETECTION])
+        if self.retrieval is not None:
+            assert batch.retrieval is not None
+            variable_logits = self.retrieval.add_distance(variable_logits, points[DETECTION], batch.retrieval)
+        return ModelOutput(
+            logits=pool_variables(variable_logits, config.variable_pooling),
+            variable_logits=variable_logits,
+            reconstruction=self.reconstruction_head(points[RECONSTRUCTION]).squeeze(-1),
+            weights=weights.reshape(2, size, n_variables, length, -1),
+            mask=mask,
+            stages={
+                "images": images,
+                "vision_tokens": tokens,
+                "unfolded": unfolded,
+                "F_TS": temporal,
+                "F_V": vision,
+                "Z_TS": z_temporal,
+                "Z_V": z_vision,
+                "F_AD": fused[DETECTION],
+                "point_embedding": points[DETECTION].transpose(1, 2),
+            },
+        )
+
+    def _see(self, batch: ModelInput, n_variables: int, length: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return images, their tokens, and the tokens unfolded onto the timeline (B, C*N, D_v)."""
+        config = self.config
+        strips, pads = batch.strips, batch.pad_values
+        n_patches, per_row, tiles = batch.n_patches, batch.patches_per_row, n_variables
+        if not config.stacked_tiles and n_variables > 1:
+            strips, pads = strips.flatten(0, 1)[:, None], pads.flatten(0, 1)[:, None]
+            n_patches, per_row = n_patches.repeat_interleave(tiles), per_row.repeat_interleave(tiles)
+            tiles = 1
+        images = fold_images(strips, pads, n_patches, per_row, config.patch_size, config.image_size)
+        matrix = unfold_matrix(n_patches, per_row, tiles, config.grid_size, length)
+        tokens = self.vision(images)
+        unfolded = matrix.to(tokens.dtype) @ tokens
+        return images, tokens, unfolded.reshape(len(batch.values), n_variables * length, -1)
+
+
+class RetrievalExpert(nn.Module):
+    """The router's fourth expert: distances to the nearest neighbours elsewhere in the series.
+
+    The distances enter in three places: as a token of their own for the router, as a bias on the patch embedding, and
+    as an explicit non-negative term of the anomaly logit, so that an untrained network already ranks points as the
+    nearest-neighbour detector does and training learns when to trust it.
+
+    Parameters
+    ----------
+    config : VETimeConfig
+    """
+
+    def __init__(self, config: VETimeConfig) -> None:
+        super().__init__()
+        self.patch_size = config.patch_size
+        channels = config.retrieval_channels
+        self.embedding = mlp(config.patch_size * channels, 2 * config.d_model, config.d_model, norm=True)
+        self.patch_bias = nn.Linear(config.d_model, config.d_model)
+        self.trust = nn.Linear(config.d_proj, channels)
+        nn.init.zeros_(self.patch_bias.weight)
+        nn.init.zeros_(self.patch_bias.bias)
+        nn.init.zeros_(self.trust.weight)
+        # softplus(x) = 1 / channels: together the channels start with weight one.
+        nn.init.constant_(self.trust.bias, float(torch.expm1(torch.tensor(1.0 / channels)).log()))
+
+    def forward(self, distances: Tensor) -> tuple[Tensor, Tensor]:
+        """Map distances (B, C, T, K) to tokens and a bias for the patch embedding, both (B, C*N, D)."""
+        size, n_variables, steps, channels = distances.shape
+        patches = distances.reshape(size, n_variables * (steps // self.patch_size), self.patch_size * channels)
+        tokens = self.embedding(patches)
+        return tokens, self.patch_bias(tokens)
+
+    def add_distance(self, logits: Tensor, points: Tensor, distances: Tensor) -> Tensor:
+        """Add the trusted distances to the anomaly logit.
+
+        Parameters
+        ----------
+        logits : Tensor of shape (B, C, T, 2)
+        points : Tensor of shape (B, C, T, d_proj)
+        distances : Tensor of shape (B, C, T, K)
+        """
+        term = (F.softplus(self.trust(points)) * distances).sum(-1)
+        return torch.stack([logits[..., 0], logits[..., 1] + term], dim=-1)
+
+
+def pool_variables(logits: Tensor, how: str) -> Tensor:
+    """Join the logits (B, C, T, 2) of several variables into (B, T, 2).
+
+    "mean" is the paper's average. "max" is the log-mean-exp of the anomaly margin over the variables: a single strong
+    deviation survives, and C equal variables give what one of them gives.
+    """
+    if logits.shape[1] == 1:
+        return logits[:, 0]
+    if how == "mean":
+        return logits.mean(dim=1)
+    margin = logits[..., 1] - logits[..., 0]
+    joined = margin.logsumexp(dim=1) - torch.log(torch.tensor(float(margin.shape[1])))
+    return torch.stack([torch.zeros_like(joined), joined], dim=-1)
