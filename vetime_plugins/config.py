@@ -54,10 +54,12 @@ class VETimeConfig:
     variable_pooling : {"mean", "max"}
         How the anomaly logits of several variables become one: the paper's mean, or a soft maximum, which a
         deviation in one of many variables survives.
+    retrieval : dict or None
+        Keywords of :class:`~vetime_plugins.retrieval.RetrievalConfig`; None leaves the retrieval expert out.
     retrieval_channels : int
-        Distance channels of the retrieval expert for one variable; 0 leaves the expert out.
-    experts : tuple of str
-        Names of the router's experts in the order of its weights.
+        Distance channels that the expert reads for one variable (its own and the joint ones).
+    use_vision, use_temporal : bool
+        False blanks a branch: for ablations.
     readout : {"point", "window"}
         How scores are read by default: per point, or averaged over the series' period.
     """
@@ -84,6 +86,7 @@ class VETimeConfig:
     stacked_tiles: bool = True
     shared_positions: bool = False
     variable_pooling: Literal["mean", "max"] = "mean"
+    retrieval: dict[str, Any] | None = None
     retrieval_channels: int = 0
     use_vision: bool = True
     use_temporal: bool = True
@@ -112,6 +115,8 @@ class VETimeConfig:
                 )
         if self.d_model % 2:
             raise InputError(f"VETimeConfig.d_model must be even for rotary positions, got {self.d_model}.")
+        if (self.retrieval is None) != (self.retrieval_channels == 0):
+            raise InputError("VETimeConfig needs retrieval and retrieval_channels together, or neither.")
         if not (self.use_vision or self.use_temporal):
             raise InputError("VETimeConfig needs use_vision or use_temporal: both are False.")
         for name, allowed in (("variable_pooling", ("mean", "max")), ("readout", ("point", "window"))):

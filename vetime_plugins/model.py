@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy.special import logsumexp
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -204,7 +208,7 @@ class RetrievalExpert(nn.Module):
         nn.init.zeros_(self.patch_bias.bias)
         nn.init.zeros_(self.trust.weight)
         # softplus(x) = 1 / channels: together the channels start with weight one.
-        nn.init.constant_(self.trust.bias, float(torch.expm1(torch.tensor(1.0 / channels)).log()))
+        nn.init.constant_(self.trust.bias, math.log(math.expm1(1.0 / channels)))
 
     def forward(self, distances: Tensor) -> tuple[Tensor, Tensor]:
         """Map distances (B, C, T, K) to tokens and a bias for the patch embedding, both (B, C*N, D)."""
@@ -227,15 +231,35 @@ class RetrievalExpert(nn.Module):
 
 
 def pool_variables(logits: Tensor, how: str) -> Tensor:
-    """Join the logits (B, C, T, 2) of several variables into (B, T, 2).
-
-    "mean" is the paper's average. "max" is the log-mean-exp of the anomaly margin over the variables: a single strong
-    deviation survives, and C equal variables give what one of them gives.
-    """
+    """Join the logits (B, C, T, 2) of several variables into (B, T, 2); see :func:`pool_margins`."""
     if logits.shape[1] == 1:
         return logits[:, 0]
     if how == "mean":
         return logits.mean(dim=1)
     margin = logits[..., 1] - logits[..., 0]
-    joined = margin.logsumexp(dim=1) - torch.log(torch.tensor(float(margin.shape[1])))
+    joined = margin.logsumexp(dim=1) - math.log(margin.shape[1])
     return torch.stack([torch.zeros_like(joined), joined], dim=-1)
+
+
+def pool_margins(margins: NDArray[np.float64], how: str) -> NDArray[np.float64]:
+    """Join the margins of several variables.
+
+    "mean" is the paper's average of logits. "max" is their log-mean-exp: one strong deviation survives it, and C equal
+    variables give what one of them gives. Variables that never change do not take part.
+
+    Parameters
+    ----------
+    margins : float64 ndarray of shape (T, C)
+        Anomaly logit minus normal logit, -inf where a variable was not read.
+    how : {"mean", "max"}
+
+    Returns
+    -------
+    float64 ndarray of shape (T,)
+    """
+    read = margins[:, np.isfinite(margins[0])]
+    if read.shape[1] == 0:
+        return margins[:, 0]
+    if how == "mean" or read.shape[1] == 1:
+        return read.mean(axis=1)
+    return logsumexp(read, axis=1) - math.log(read.shape[1])

@@ -1,0 +1,162 @@
+"""From what users hold (lists, numpy, pandas, polars, tensors) to finite float64 columns, or one clear error."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from vetime_plugins.errors import InputError
+
+_HUGE = 1e100
+_TINY = 1e-3
+_ROUNDING = 1e-13
+
+
+@dataclass(frozen=True)
+class Series:
+    """A validated series.
+
+    Attributes
+    ----------
+    values : float64 ndarray of shape (T, C)
+        Finite: gaps are filled.
+    observed : bool ndarray of shape (T, C)
+        False where a gap was filled.
+    varies : bool ndarray of shape (C,)
+        False for variables that never change beyond rounding.
+    one_dimensional : bool
+        Whether the input was 1-D.
+    """
+
+    values: NDArray[np.float64]
+    observed: NDArray[np.bool_]
+    varies: NDArray[np.bool_]
+    one_dimensional: bool
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def n_variables(self) -> int:
+        """Number of columns."""
+        return self.values.shape[1]
+
+
+def is_collection(series: object) -> bool:
+    """Tell whether `series` is a list or tuple of several series rather than one series.
+
+    A list of numbers, or of rows that are plain lists of numbers, is one series; a list of arrays, data frames or
+    other series objects is a collection.
+    """
+    if not isinstance(series, (list, tuple)) or not series:
+        return False
+    return all(np.ndim(item) in (1, 2) and not isinstance(item, (list, tuple, str)) for item in series) or all(
+        isinstance(item, (list, tuple)) and item and isinstance(item[0], (list, tuple)) for item in series
+    )
+
+
+def as_series(series: ArrayLike, what: str = "series") -> Series:
+    """Validate one series.
+
+    Parameters
+    ----------
+    series : array-like of shape (T,) or (T, C)
+        Numbers of any kind; NaN (and None, NA) marks a gap. Gaps are filled linearly in time, at the ends with the
+        nearest value.
+    what : str
+        How errors call the argument.
+
+    Raises
+    ------
+    InputError
+        If it is empty, not 1-D or 2-D, not numeric, complex, has infinities, or a variable without any value.
+    """
+    array = _as_float64(series, what)
+    if array.ndim not in (1, 2):
+        raise InputError(
+            f"{what} needs shape (time,) or (time, variables), got {array.ndim}-D of shape {array.shape}. "
+            "Score several series as a list of arrays."
+        )
+    if array.size == 0:
+        raise InputError(f"{what} needs at least one point and one variable, got shape {array.shape}.")
+    values = np.array(array.reshape(len(array), -1), dtype=np.float64, order="C")
+    infinite = np.isinf(values)
+    if infinite.any():
+        row, column = np.argwhere(infinite)[0]
+        raise InputError(
+            f"{what} needs finite values or NaN for gaps, got {int(infinite.sum())} infinite, the first at row {row}, "
+            f"column {column}. Replace them by NaN where the value is unknown, or by the sensor's limit."
+        )
+    observed = ~np.isnan(values)
+    empty = np.flatnonzero(~observed.any(axis=0))
+    if len(empty):
+        raise InputError(
+            f"{what} needs at least one value in every variable, got nothing but NaN in column(s) {empty.tolist()}. "
+            "Drop them."
+        )
+    if not observed.all():
+        _fill_gaps(values, observed)
+    return Series(*_rescaled(values, observed), one_dimensional=array.ndim == 1)
+
+
+def _as_float64(series: Any, what: str) -> NDArray[Any]:  # noqa: ANN401 - any object a user passes
+    kind = type(series)
+    if hasattr(series, "detach") and hasattr(series, "cpu"):
+        series = series.detach().cpu()
+    if hasattr(series, "to_numpy"):
+        series = series.to_numpy()
+    try:
+        array = np.asarray(series)
+    except ValueError as error:
+        raise InputError(f"{what} needs rows of one length, got a ragged {kind.__name__}: {error}.") from error
+    if np.ma.isMaskedArray(series):
+        array = np.where(np.ma.getmaskarray(series), np.nan, np.ma.getdata(series).astype(np.float64))
+    if array.dtype == object:
+        array = _from_objects(array, what, kind.__name__)
+    if array.dtype.kind not in "fiub":
+        raise InputError(
+            f"{what} needs numbers, got values of type {array.dtype} in a {kind.__name__}. "
+            "Convert or drop what is not numeric (times belong into the index)."
+        )
+    return array
+
+
+def _from_objects(array: NDArray[Any], what: str, kind: str) -> NDArray[np.float64]:
+    """Convert an object array of numbers, None and NA; text is an error even where it looks like a number."""
+    flat = [math.nan if v is None or type(v).__name__ in ("NAType", "NaTType") else v for v in array.ravel()]
+    for value in flat:
+        if isinstance(value, (str, bytes, complex)) or np.ndim(value):
+            raise InputError(f"{what} needs numbers, got {value!r} in a {kind}. Convert or drop what is not numeric.")
+    try:
+        return np.array(flat, dtype=np.float64).reshape(array.shape)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{what} needs numbers, got a {kind} with other objects: {error}.") from error
+
+
+def _fill_gaps(values: NDArray[np.float64], observed: NDArray[np.bool_]) -> None:
+    time = np.arange(len(values))
+    for column in np.flatnonzero(~observed.all(axis=0)):
+        seen = observed[:, column]
+        values[~seen, column] = np.interp(time[~seen], time[seen], values[seen, column])
+
+
+def _rescaled(
+    values: NDArray[np.float64], observed: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Bring columns of extreme size into a range where squares neither overflow nor vanish.
+
+    Scores do not depend on the unit; a power of two changes no digit. Ordinary columns stay as they are.
+    """
+    low, high = values.min(axis=0), values.max(axis=0)
+    size = np.maximum(np.abs(low), np.abs(high))
+    spread = high / 2 - low / 2  # halves: the difference of two huge numbers overflows
+    varies = spread > _ROUNDING * size
+    extreme = varies & ((size > _HUGE) | (spread < _TINY))
+    for column in np.flatnonzero(extreme):
+        values[:, column] = np.ldexp(values[:, column], -int(np.frexp(spread[column])[1]))
+    values[:, ~varies] = np.clip(values[:, ~varies], -_HUGE, _HUGE)
+    return values, observed, varies

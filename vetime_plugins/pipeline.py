@@ -1,0 +1,490 @@
+"""VETimePipeline: series of any length and kind in, anomaly scores out. The one seam that every adapter uses."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from vetime_plugins.checkpoint import load_checkpoint, resolve_folder
+from vetime_plugins.errors import InputError, MissingDependencyError
+from vetime_plugins.imaging import FoldGeometry, fold_images, standardise
+from vetime_plugins.inputs import Series, as_series, is_collection
+from vetime_plugins.model import ModelOutput, VETime, pool_margins
+from vetime_plugins.preparation import Chunk, Prepared, collate, prepare, split
+from vetime_plugins.readout import READOUTS, read_out
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Progress = bool | Callable[[int, int], None]
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a series got its scores.
+
+    Attributes
+    ----------
+    series : float64 ndarray of shape (T, C)
+        The input with gaps filled.
+    scores : float64 ndarray of shape (T,)
+    variable_scores : float64 ndarray of shape (T, C)
+    reconstruction : float64 ndarray of shape (T, C)
+        What the network holds for the normal course, in the input's unit.
+    expert_weights : float64 ndarray of shape (T, E)
+        The router's weights for detection, averaged over the variables.
+    expert_names : tuple of str
+    image : uint8 ndarray of shape (H, W, 3)
+        The whole series folded by its period; several variables stand on top of each other.
+    geometry : FoldGeometry
+        Fold of `image`.
+    period : int
+        In steps; 1 if none was found. Of several variables, the first one's.
+    """
+
+    series: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    variable_scores: NDArray[np.float64]
+    reconstruction: NDArray[np.float64]
+    expert_weights: NDArray[np.float64]
+    expert_names: tuple[str, ...]
+    image: NDArray[np.uint8]
+    geometry: FoldGeometry
+    period: int
+
+
+class VETimePipeline:
+    """Score time series with a VETime network.
+
+    Make one with :meth:`from_pretrained`; it is cheap to keep and safe to share between threads that only score.
+
+    Parameters
+    ----------
+    model : VETime
+    source : str
+        Name or folder that the weights came from.
+    device : torch.device
+    dtype : {"float32", "bfloat16"}
+        Arithmetic of the network. bfloat16 is faster and changes scores in the third digit.
+    batch_size : int
+        Chunks in one forward pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vetime_plugins import VETimePipeline
+    >>> pipeline = VETimePipeline.from_pretrained("small")
+    >>> t = np.arange(600)
+    >>> x = np.sin(2 * np.pi * t / 50)
+    >>> x[300:310] += 2
+    >>> scores = pipeline.score(x)
+    >>> scores.shape
+    (600,)
+    >>> bool(295 <= scores.argmax() < 315)
+    True
+    """
+
+    def __init__(
+        self, model: VETime, source: str, device: torch.device, dtype: str = "float32", batch_size: int = 8
+    ) -> None:
+        if dtype not in _DTYPES:
+            raise InputError(f"dtype must be one of {sorted(_DTYPES)}, got {dtype!r}.")
+        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
+            raise InputError(f"batch_size must be a positive whole number, got {batch_size!r}.")
+        self.model = model.to(device).eval()
+        self.config = model.config
+        self.source = source
+        self.device = device
+        self.dtype = dtype
+        self.batch_size = int(batch_size)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_folder: str | Path = "small",
+        *,
+        device: str | torch.device = "auto",
+        dtype: str = "float32",
+        batch_size: int = 8,
+    ) -> VETimePipeline:
+        """Load bundled weights by name, or a folder that `vetime convert` or `vetime train` wrote.
+
+        Never touches the network.
+
+        Parameters
+        ----------
+        name_or_folder : str or path
+        device : {"auto", "cpu", "cuda", "mps"} or torch.device
+            "auto" takes CUDA, else Apple's MPS, else the CPU.
+        dtype : {"float32", "bfloat16"}
+        batch_size : int
+            Chunks in one forward pass: bounds memory.
+
+        Raises
+        ------
+        CheckpointError
+            If there are no such weights, or they are damaged.
+        InputError
+            If the device does not exist here, or another argument is not one of its choices.
+        """
+        chosen = choose_device(device)
+        model, _ = load_checkpoint(name_or_folder)
+        return cls(model, str(name_or_folder), chosen, dtype, batch_size)
+
+    def __reduce__(self) -> tuple[Callable[..., VETimePipeline], tuple[Any, ...]]:
+        """Pickle the recipe, not the weights: the other process loads them itself."""
+        return _restore, (self.source, str(self.device), self.dtype, self.batch_size)
+
+    def __repr__(self) -> str:
+        return f"VETimePipeline({self.source!r}, device={str(self.device)!r}, dtype={self.dtype!r})"
+
+    # -----------------------------------------------------------------------------------------------------------------
+    def score(
+        self,
+        series: Any,  # noqa: ANN401 - anything array-like, or a list of such
+        *,
+        reference: Any = None,  # noqa: ANN401
+        readout: Literal["point", "window"] | None = None,
+        per_variable: bool = False,
+        variable_gammas: ArrayLike | None = None,
+        progress: Progress = False,
+    ) -> Any:  # noqa: ANN401 - an array, or a list of arrays for a list
+        """Score every point of a series.
+
+        Parameters
+        ----------
+        series : array-like of shape (T,) or (T, C), or a list of such
+            Any length from 1. NaN marks gaps: they are filled linearly and scored like any point.
+        reference : array-like of shape (T_ref, C), optional
+            Earlier or clean data of the same variables, e.g. the training part: it widens the memory bank of
+            checkpoints with a retrieval expert and fixes scale and period for short series. One reference serves all
+            series of a list; a list gives one each. Data equal to `series` changes nothing.
+        readout : {"point", "window"}, optional
+            Sharp scores, or scores averaged over the period; the checkpoint's default if omitted.
+        per_variable : bool
+            Return one score per variable.
+        variable_gammas : array-like of shape (C,), optional
+            Image gammas in place of the default ones.
+        progress : bool or callable
+            Show a bar (needs tqdm), or call ``progress(done, total)`` in time steps.
+
+        Returns
+        -------
+        float64 ndarray of shape (T,), or (T, C) with `per_variable`; or a list of such
+            In [0, 1]; higher is more anomalous. A variable that never changes scores 0.
+
+        Raises
+        ------
+        InputError
+            If a series is empty, not numeric, not 1-D or 2-D or infinite, or an argument does not fit it.
+        """
+        many, all_series, references = self._validated(series, reference)
+        how = self.config.readout if readout is None else readout
+        if how not in READOUTS:
+            raise InputError(f"readout must be one of {READOUTS}, got {readout!r}.")
+        gammas = None if variable_gammas is None else np.asarray(variable_gammas, dtype=np.float64)
+        results: list[NDArray[np.float64]] = []
+        total = sum(s.values.size for s in all_series)
+        with _progress(progress, total) as report:
+            for margins, one, periods in self._margins(all_series, references, gammas, report):
+                scores = margins if per_variable else pool_margins(margins, self.config.variable_pooling)
+                results.append(read_out(scores, how, periods if per_variable else periods[:1]))
+        return results if many else results[0]
+
+    def explain(self, series: ArrayLike, *, variable_gammas: ArrayLike | None = None) -> Explanation:
+        """Score one series and show what the network saw and whom it believed.
+
+        Parameters
+        ----------
+        series : array-like of shape (T,) or (T, C)
+        variable_gammas : array-like of shape (C,), optional
+
+        Returns
+        -------
+        Explanation
+        """
+        one = as_series(series)
+        gammas = None if variable_gammas is None else np.asarray(variable_gammas, dtype=np.float64)
+        n_experts = len(self.config.experts)
+        reconstruction = np.zeros(one.values.shape)
+        weights = np.zeros((len(one), n_experts))
+        units = self._units(one, None, gammas)
+        _, mean, std = standardise(one.values)
+        p = self.config.patch_size
+        n_read = max(1, sum(len(columns) for _, columns in units))
+        for unit, columns in units:
+            for chunk, output, row in self._run(split(unit, self.config)):
+                steps = slice(chunk.start * p, min(chunk.stop * p, len(one)))
+                n = steps.stop - steps.start
+                reconstruction[steps, columns] = output.reconstruction[row, :, :n].double().cpu().numpy().T
+                detection = output.weights[1, row, :, : chunk.stop - chunk.start].double().sum(0)  # (N, E)
+                weights[steps] += detection.repeat_interleave(p, dim=0)[:n].cpu().numpy() / n_read
+        image, geometry, period = self._picture([unit for unit, _ in units])
+        return Explanation(
+            series=one.values,
+            scores=self.score(one.values, variable_gammas=variable_gammas),
+            variable_scores=self.score(one.values, variable_gammas=variable_gammas, per_variable=True),
+            reconstruction=reconstruction * std + mean,
+            expert_weights=weights,
+            expert_names=self.config.experts,
+            image=image,
+            geometry=geometry,
+            period=period,
+        )
+
+    def embed(self, series: ArrayLike) -> NDArray[np.float64]:
+        """Return the fused patch embeddings of one series.
+
+        Parameters
+        ----------
+        series : array-like of shape (T,) or (T, C)
+
+        Returns
+        -------
+        float64 ndarray of shape (N, D), or (C, N, D) for a 2-D series
+            N = ceil(T / patch_size). A variable that never changes has zeros.
+        """
+        one = as_series(series)
+        n_patches = -(-len(one) // self.config.patch_size)
+        result = np.zeros((one.n_variables, n_patches, self.config.d_model))
+        for unit, columns in self._units(one, None, None):
+            for chunk, output, row in self._run(split(unit, self.config)):
+                tokens = output.stages["F_AD"][row].unflatten(0, (len(columns), -1))
+                result[columns, chunk.start : chunk.stop] = tokens[:, : chunk.stop - chunk.start].double().cpu().numpy()
+        return result[0] if one.one_dimensional else result
+
+    def plot(self, series: ArrayLike, *, explain: bool = False, **options: Any) -> Figure:  # noqa: ANN401
+        """Draw a series with its scores (and, with `explain`, the image, experts and reconstruction).
+
+        Parameters
+        ----------
+        series : array-like of shape (T,) or (T, C)
+        explain : bool
+        **options
+            Passed to :func:`vetime_plugins.plotting.plot_scores` or `plot_explanation`.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        MissingDependencyError
+            If matplotlib is not installed.
+        """
+        from vetime_plugins import plotting
+
+        if explain:
+            return plotting.plot_explanation(self.explain(series), **options)
+        return plotting.plot_scores(series, self.score(series), **options)
+
+    # -----------------------------------------------------------------------------------------------------------------
+    def _validated(self, series: Any, reference: Any) -> tuple[bool, list[Series], list[Series | None]]:  # noqa: ANN401
+        many = is_collection(series)
+        if isinstance(series, (list, tuple)) and not series:
+            raise InputError("series needs at least one point, got an empty list.")
+        if many:
+            all_series = [as_series(one, f"series[{i}]") for i, one in enumerate(series)]
+        else:
+            all_series = [as_series(series)]
+        references: list[Series | None]
+        if reference is None:
+            references = [None] * len(all_series)
+        elif many and is_collection(reference):
+            if len(reference) != len(all_series):
+                raise InputError(
+                    f"reference needs one entry a series ({len(all_series)}) or a single array, got {len(reference)}."
+                )
+            references = [as_series(one, f"reference[{i}]") for i, one in enumerate(reference)]
+        else:
+            references = [as_series(reference, "reference")] * len(all_series)
+        for one, other in zip(all_series, references, strict=True):
+            if other is not None and other.n_variables != one.n_variables:
+                raise InputError(
+                    f"reference needs the series' {one.n_variables} variable(s), got {other.n_variables}."
+                )
+        return many, all_series, references
+
+    def _units(
+        self, one: Series, reference: Series | None, gammas: NDArray[np.float64] | None
+    ) -> list[tuple[Prepared, NDArray[np.intp]]]:
+        """Prepare the variables that vary; return each unit with the columns it holds."""
+        if gammas is not None and gammas.shape != (one.n_variables,):
+            raise InputError(
+                f"variable_gammas needs {one.n_variables} positive numbers, one a variable, got shape {gammas.shape}."
+            )
+        earlier = None
+        if reference is not None and not (
+            reference.values.shape == one.values.shape and np.array_equal(reference.values, one.values)
+        ):
+            earlier = reference.values
+        columns = np.flatnonzero(one.varies if earlier is None else one.varies | cast(Series, reference).varies)
+        if self.config.any_variate and self.config.stacked_tiles and len(columns):
+            # The image is that of all variables; a constant one is part of what the authors' network saw.
+            columns = np.arange(one.n_variables)
+        if not len(columns):
+            return []
+        units = prepare(
+            one.values[:, columns],
+            self.config,
+            observed=one.observed[:, columns],
+            gammas=None if gammas is None else gammas[columns],
+            reference=None if earlier is None else earlier[:, columns],
+        )
+        if len(units) == 1:
+            return [(units[0], columns)]
+        return [(unit, columns[i : i + 1]) for i, unit in enumerate(units)]
+
+    def _margins(
+        self,
+        all_series: Sequence[Series],
+        references: Sequence[Series | None],
+        gammas: NDArray[np.float64] | None,
+        report: Callable[[int], None],
+    ) -> Iterator[tuple[NDArray[np.float64], Series, list[int]]]:
+        """Yield (T, C) anomaly margins, -inf for constant variables, series after series, batching across them."""
+        pending: list[tuple[NDArray[np.float64], Series, list[int], int]] = []
+        waiting: dict[int, list[tuple[Chunk, NDArray[np.float64], NDArray[np.intp]]]] = defaultdict(list)
+        p = self.config.patch_size
+
+        def flush(group: list[tuple[Chunk, NDArray[np.float64], NDArray[np.intp]]]) -> None:
+            output = self._forward([chunk for chunk, _, _ in group])
+            logits = output.variable_logits.double()
+            margin = (logits[..., 1] - logits[..., 0]).cpu().numpy()  # (B, C, T)
+            for row, (chunk, target, columns) in enumerate(group):
+                steps = slice(chunk.start * p, min(chunk.stop * p, len(target)))
+                target[steps, columns] = margin[row, :, : steps.stop - steps.start].T
+                report((steps.stop - steps.start) * len(columns))
+            group.clear()
+
+        for one, reference in zip(all_series, references, strict=True):
+            margins = np.full(one.values.shape, -np.inf)
+            units = self._units(one, reference, gammas)
+            report(len(one) * (one.n_variables - sum(len(columns) for _, columns in units)))
+            periods = [1] * one.n_variables
+            for unit, columns in units:
+                for column in columns:
+                    periods[column] = unit.strip.period
+                for chunk in split(unit, self.config):
+                    group = waiting[unit.n_variables]
+                    group.append((chunk, margins, columns))
+                    if len(group) == self.batch_size:
+                        flush(group)
+            pending.append((margins, one, periods, 0))
+            if not any(waiting.values()):
+                yield from ((m, s, t) for m, s, t, _ in pending)
+                pending.clear()
+        for group in waiting.values():
+            if group:
+                flush(group)
+        yield from ((m, s, t) for m, s, t, _ in pending)
+
+    def _run(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, ModelOutput, int]]:
+        for first in range(0, len(chunks), self.batch_size):
+            group = chunks[first : first + self.batch_size]
+            output = self._forward(group)
+            for row, chunk in enumerate(group):
+                yield chunk, output, row
+
+    def _forward(self, chunks: Sequence[Chunk]) -> ModelOutput:
+        batch = collate(chunks, self.config).to(self.device)
+        dtype = _DTYPES[self.dtype]
+        with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
+            return self.model(batch)
+
+    def _picture(self, units: list[Prepared]) -> tuple[NDArray[np.uint8], FoldGeometry, int]:
+        if not units:
+            size = self.config.image_size
+            return np.zeros((size, size, 3), dtype=np.uint8), FoldGeometry(1, 1), 1
+        p, period = self.config.patch_size, units[0].strip.period
+        intensities = torch.from_numpy(np.concatenate([unit.strip.intensities for unit in units]))[None]
+        pads = torch.from_numpy(np.concatenate([unit.strip.pad_value for unit in units]))[None]
+        fold = FoldGeometry.for_period(intensities.shape[3] // p, period, p, intensities.shape[1])
+        counts = torch.tensor([fold.n_patches]), torch.tensor([fold.patches_per_row])
+        image = fold_images(intensities, pads, *counts, p, self.config.image_size)[0]
+        return image.permute(1, 2, 0).to(torch.uint8).numpy(), fold, period
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+_CACHE: dict[tuple[str, str, str], VETimePipeline] = {}
+_CACHE_LOCK = threading.Lock()
+
+
+def cached_pipeline(
+    name_or_folder: str | Path = "small", *, device: str = "auto", dtype: str = "float32"
+) -> VETimePipeline:
+    """Return the process-wide pipeline of these weights, loading it once.
+
+    Estimators keep the three strings, never the weights: copying and pickling them stays cheap. A folder whose
+    weights were replaced is loaded anew.
+    """
+    folder = resolve_folder(name_or_folder)
+    stamp = (folder / "model.safetensors").stat()
+    key = (f"{folder.resolve()}:{stamp.st_mtime_ns}:{stamp.st_size}", str(choose_device(device)), dtype)
+    with _CACHE_LOCK:
+        if key not in _CACHE:
+            _CACHE[key] = VETimePipeline.from_pretrained(name_or_folder, device=device, dtype=dtype)
+        return _CACHE[key]
+
+
+def choose_device(device: str | torch.device) -> torch.device:
+    """Turn "auto", "cpu", "cuda", "cuda:1" or "mps" into a device that exists here.
+
+    Raises
+    ------
+    InputError
+        If it does not.
+    """
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device == "auto":
+        return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
+    try:
+        chosen = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"device must be 'auto', 'cpu', 'cuda' or 'mps', got {device!r}.") from error
+    if not available.get(chosen.type, False):
+        here = [name for name, present in available.items() if present]
+        raise InputError(f"device {str(device)!r} is not available here; this machine has {here}. Use device='auto'.")
+    return chosen
+
+
+def _restore(source: str, device: str, dtype: str, batch_size: int) -> VETimePipeline:
+    return VETimePipeline.from_pretrained(source, device=device, dtype=dtype, batch_size=batch_size)
+
+
+class _progress:  # noqa: N801 - reads as a verb at its one place of use
+    """Report steps to a bar, to a callable, or to nobody."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self.progress, self.total, self.done, self.bar = progress, total, 0, None
+
+    def __enter__(self) -> Callable[[int], None]:
+        if self.progress is True:
+            try:
+                from tqdm.auto import tqdm
+            except ImportError as error:
+                raise MissingDependencyError(
+                    'progress=True needs tqdm; run: pip install "vetime-plugins[cli]", or pass a callable.'
+                ) from error
+            self.bar = tqdm(total=self.total, unit="pt", unit_scale=True)
+        return self._report
+
+    def _report(self, steps: int) -> None:
+        self.done += steps
+        if self.bar is not None:
+            self.bar.update(steps)
+        elif callable(self.progress):
+            self.progress(self.done, self.total)
+
+    def __exit__(self, *_: Iterable[Any]) -> None:
+        if self.bar is not None:
+            self.bar.close()

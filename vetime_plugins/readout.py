@@ -1,0 +1,50 @@
+"""How anomaly margins become scores: per point, or spread over the period."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import convolve1d
+
+READOUTS = ("point", "window")
+DEFAULT_WINDOW = 25
+"""Width in steps of the "window" readout for a series without a period."""
+
+
+def read_out(margins: NDArray[np.float64], how: str, periods: list[int]) -> NDArray[np.float64]:
+    """Turn margins into scores in [0, 1].
+
+    Parameters
+    ----------
+    margins : float64 ndarray of shape (T,) or (T, C)
+        Anomaly logit minus normal logit; -inf means certainly normal.
+    how : {"point", "window"}
+        "point" is the logistic of the margin. "window" averages it with a centred Hann window as wide as the
+        period: an anomaly of a cycle is then one hill instead of several peaks.
+    periods : list of int
+        One a column; 1 for none.
+
+    Returns
+    -------
+    float64 ndarray of the shape of `margins`
+    """
+    scores = _logistic(margins)
+    if how == "point":
+        return scores
+    columns = scores[:, None] if scores.ndim == 1 else scores
+    smooth = np.stack([_hann_average(columns[:, c], periods[c]) for c in range(columns.shape[1])], axis=1)
+    return smooth.reshape(scores.shape)
+
+
+def _logistic(margins: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Two branches, so that neither overflows and small probabilities keep their digits.
+    positive = margins >= 0
+    power = np.exp(np.where(positive, -margins, margins))
+    return np.where(positive, 1.0 / (1.0 + power), power / (1.0 + power))
+
+
+def _hann_average(scores: NDArray[np.float64], period: int) -> NDArray[np.float64]:
+    width = (DEFAULT_WINDOW if period <= 1 else period) | 1
+    window = np.hanning(width + 2)[1:-1]
+    mass = convolve1d(np.ones_like(scores), window, mode="constant")
+    return np.clip(convolve1d(scores, window, mode="constant") / mass, 0.0, 1.0)
