@@ -1,0 +1,154 @@
+"""The threshold rules: right where the quantiles are known, defined and finite on everything else."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from vetime_plugins.errors import InputError
+from vetime_plugins.thresholds import RULES, find_threshold
+
+RNG = np.random.default_rng
+
+
+@pytest.mark.parametrize("contamination", [0.001, 0.1, 0.5])
+def test_quantile_flags_the_expected_share(contamination):
+    scores = RNG(0).random(2000)
+    threshold = find_threshold(scores, contamination=contamination)
+    assert (scores > threshold).mean() == pytest.approx(contamination, abs=1 / 2000)
+
+
+def test_std_is_mean_plus_three_population_deviations():
+    scores = RNG(0).random(100)
+    expected = scores.mean() + 3 * math.sqrt(scores.var())
+    assert find_threshold(scores, "std") == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("fixed", [0, 0.5, -2.5, np.float32(0.25), np.int64(3)])
+def test_a_number_is_the_threshold(fixed):
+    threshold = find_threshold([0.1, 0.2], fixed)
+    assert threshold == fixed
+    assert type(threshold) is float
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("value", [0.0, 0.1, 1.0, 1e300])
+@pytest.mark.parametrize("n", [1, 2, 1000])
+def test_equal_scores_have_no_anomaly(rule, value, n):
+    # np.mean of 1,000 times 0.1 is below 0.1: unguarded, "std" flags every point.
+    assert find_threshold(np.full(n, value), rule) == value
+
+
+@pytest.mark.parametrize(
+    ("distribution", "tolerance"),
+    [
+        (stats.expon(), 0.05),
+        (stats.norm(), 0.05),
+        (stats.genpareto(0.2), 0.10),
+        (stats.uniform(), 0.001),
+        (stats.beta(0.5, 10), 0.05),
+    ],
+    ids=["exponential", "normal", "heavy", "uniform", "beta"],
+)
+def test_pot_finds_a_quantile_far_in_the_tail(distribution, tolerance):
+    scores = distribution.rvs(50_000, random_state=0)
+    assert find_threshold(scores, "pot") == pytest.approx(distribution.isf(1e-4), rel=tolerance)
+
+
+@pytest.mark.parametrize("n", [50, 300, 1000])
+def test_pot_extrapolates_beyond_what_was_seen(n):
+    # The score of one point in 10,000 from n points: right in the median, scattered from draw to draw.
+    draws = [stats.expon.rvs(size=n, random_state=seed) for seed in range(25)]
+    thresholds = [find_threshold(scores, "pot") for scores in draws]
+    assert np.median(thresholds) == pytest.approx(stats.expon.isf(1e-4), rel=0.1)
+    assert np.quantile(thresholds, 0.9) < 1.6 * stats.expon.isf(1e-4)
+    assert np.median(thresholds) > np.median([scores.max() for scores in draws])
+
+
+@pytest.mark.parametrize("n", [8, 40, 3000])
+@pytest.mark.parametrize(("scale", "shift"), [(1e-9, 0), (1e6, -3), (1e200, 0)])
+def test_pot_follows_scale_and_shift(n, scale, shift):
+    scores = RNG(1).gamma(2, size=n)
+    expected = find_threshold(scores, "pot") * scale + shift
+    assert find_threshold(scores * scale + shift, "pot") == pytest.approx(expected, rel=1e-6)
+
+
+def test_pot_threshold_falls_as_the_risk_grows():
+    scores = RNG(2).gamma(2, size=4000)
+    thresholds = [find_threshold(scores, "pot", risk=risk) for risk in (1e-6, 1e-4, 1e-2, 0.019, 0.021, 0.3)]
+    assert thresholds == sorted(thresholds, reverse=True)
+    assert thresholds[-1] == np.quantile(scores, 0.7)  # below the tail no model is needed
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        [0.0, 1.0],
+        [0.0] * 100 + [1.0],
+        [0.0] * 500 + [1.0] * 20,
+        [0.0] * 900 + [1.0] * 100,
+        np.arange(15),
+        np.r_[np.zeros(1000), np.full(15, 0.5), 0.6],
+        np.r_[np.zeros(1000), 1e-320, 1e-310],
+        np.r_[RNG(0).beta(0.5, 10, 5000), RNG(1).uniform(0.8, 1, 300)],
+        stats.pareto(0.5).rvs(2000, random_state=0),
+    ],
+    ids=["two", "spike", "equal_peaks", "tied_top", "few", "near_ties", "subnormal", "anomalies", "no_mean"],
+)
+def test_pot_is_finite_on_tails_that_cannot_be_fitted(scores):
+    scores = np.asarray(scores, dtype=float)
+    threshold = find_threshold(scores, "pot")
+    assert math.isfinite(threshold)
+    assert np.quantile(scores, 0.5) <= threshold
+    assert (scores > threshold).mean() <= 0.02
+
+
+def test_pot_of_a_bounded_tail_stays_within_the_bound():
+    # 6 % of anomalies, uniform up to 1: with an exponential tail no possible score would reach the threshold.
+    scores = np.r_[RNG(0).beta(0.5, 10, 5000), RNG(1).uniform(0.8, 1, 300)]
+    assert find_threshold(scores, "pot") < 1
+
+
+@given(arrays(np.float64, st.integers(1, 80), elements=st.floats(0, 1)), st.sampled_from(RULES))
+def test_never_nan_and_never_flags_most_points(scores, rule):
+    threshold = find_threshold(scores, rule)
+    assert math.isfinite(threshold)
+    assert (scores > threshold).mean() <= 0.5
+
+
+def test_order_and_container_do_not_matter():
+    scores = RNG(3).random(300)
+    for rule in RULES:
+        expected = find_threshold(scores, rule)
+        assert find_threshold(list(scores[::-1]), rule) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (([],), {}, r"shape \(n,\).*\(0,\)"),
+        (([[0.1, 0.2]],), {}, r"shape \(n,\).*\(1, 2\)"),
+        ((["a"],), {}, "must be numbers"),
+        (([0.1, math.nan, math.inf],), {}, "2 of 3 are not.*position 1"),
+        (([0.1], "median"), {}, "'quantile', 'std', 'pot' or a finite number.*'median'"),
+        (([0.1], math.nan), {}, "threshold must be"),
+        (([0.1], True), {}, "threshold must be"),
+        (([0.1], None), {}, "threshold must be"),
+        (([0.1],), {"contamination": 0}, r"\(0, 0.5\].*got 0"),
+        (([0.1],), {"contamination": 0.6}, r"\(0, 0.5\].*got 0.6"),
+        (([0.1],), {"contamination": math.nan}, r"\(0, 0.5\]"),
+        (([0.1],), {"contamination": "auto"}, r"\(0, 0.5\].*'auto'"),
+        (([0.1, 0.2], "pot"), {"risk": 0}, "risk"),
+        (([0.1, 0.2], "pot"), {"level": 1.0}, "level"),
+        (([1e308, -1e308, 1.0], "std"), {}, "overflows"),
+    ],
+)
+def test_bad_input_is_named(arguments, options, message):
+    with pytest.raises(InputError, match=message):
+        find_threshold(*arguments, **options)
