@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from darts.typing import TimeSeriesLike
     from numpy.typing import NDArray
 
+    Values = NDArray[np.floating[Any]]
+
 __all__ = ["VETimeScorer"]
 
 _JOINT_SCORE = "anomaly_score"  # one score for several components can bear the name of none of them
@@ -48,7 +50,7 @@ class VETimeScorer(FittableAnomalyScorer):
     ----------
     component_wise : bool, default False
         What becomes of a series of C > 1 components. False: one score for each time step, from all components
-        together. True: C scores for each time step, each under the name of its component.
+        together. True: C scores for each time step, each from one component alone and under its name.
     diff_fn : callable, default `darts.metrics.ae`
         Darts metric per time step that turns a series and its prediction into the one series that
         `fit_from_prediction` and `score_from_prediction` work on. `darts.metrics.err` keeps the sign.
@@ -137,7 +139,7 @@ class VETimeScorer(FittableAnomalyScorer):
         self.threshold = threshold
         self.contamination = contamination
         self.max_reference = max_reference
-        self.reference_: list[NDArray[np.floating[Any]]] | None = None
+        self.reference_: list[Values] | None = None
 
     def __str__(self) -> str:
         """Name the scorer, for Darts' plots and the keys of its anomaly models' `eval_metric`."""
@@ -221,26 +223,29 @@ class VETimeScorer(FittableAnomalyScorer):
 
     def _fit_core(self, series: Sequence[TimeSeries], *args: Any, **kwargs: Any) -> None:
         series = [self._extract_deterministic_series(one, "series") for one in series]
-        self.threshold_ = self._find_threshold(self._score(series, reference=None))
-        self.reference_ = _latest([one.values(copy=False) for one in series], self.max_reference)
+        reference = _latest([one.values(copy=False) for one in series], self.max_reference)
+        self.threshold_ = self._find_threshold(self._score(series, reference))
+        self.reference_ = reference
 
     def _score_core(self, series: Sequence[TimeSeries], *args: Any, **kwargs: Any) -> list[TimeSeries]:
         if self.reference_ is not None:
             for one in series:
                 check_width(str(self), self.reference_[0].shape[1], one.width)
-        return self._score(series, reference=self.reference_)
+        return self._score(series, self.reference_)
 
-    def _score(
-        self, series: Sequence[TimeSeries], *, reference: list[NDArray[np.floating[Any]]] | None
-    ) -> list[TimeSeries]:
+    def _score(self, series: Sequence[TimeSeries], reference: list[Values] | None) -> list[TimeSeries]:
+        values = [one.values(copy=False) for one in series]
+        references = None if reference is None else [_without(reference, one) for one in values]
+        if self.component_wise:  # each component as a series of its own: no other one has a say in its scores
+            values = [column for one in values for column in one.T]
+            references = references and [column for one in references for column in one.T]
         pipeline = load_pipeline(self.weights, device=self.device, dtype=self.dtype)
-        scores = pipeline.score(
-            [one.values(copy=False) for one in series],
-            reference=reference,
-            readout=self.readout,
-            per_variable=self.component_wise,
-        )
-        return [_on_index_of(one, values) for one, values in zip(series, scores, strict=True)]
+        scores = iter(pipeline.score(values, reference=references, readout=self.readout))
+        columns = [one.width if self.component_wise else 1 for one in series]
+        return [
+            _on_index_of(one, np.stack([next(scores) for _ in range(n)], axis=1))
+            for one, n in zip(series, columns, strict=True)
+        ]
 
     def _find_threshold(self, scores: Sequence[TimeSeries]) -> float | list[float]:
         """Return the threshold of each score component, from all series together."""
@@ -269,7 +274,7 @@ def _as_list(series: TimeSeriesLike, *, one_width: bool = False) -> list[TimeSer
     return list(items)
 
 
-def _latest(values: list[NDArray[np.floating[Any]]], max_reference: int) -> list[NDArray[np.floating[Any]]]:
+def _latest(values: list[Values], max_reference: int) -> list[Values]:
     """Return the last rows of each array, `max_reference` in all; what short ones leave, longer ones get."""
     kept = {}
     for done, i in enumerate(sorted(range(len(values)), key=lambda i: len(values[i]))):
@@ -280,9 +285,18 @@ def _latest(values: list[NDArray[np.floating[Any]]], max_reference: int) -> list
     return [kept[i] for i in sorted(kept)]
 
 
+def _without(reference: list[Values], values: Values) -> Values:
+    """Return the reference of `values` (T, C): what `fit` has kept of other series, or else `values` itself.
+
+    A fitted series that is scored again would find each of its parts in the reference, as near as can be.
+    """
+    others = [one for one in reference if not np.array_equal(one, values[-len(one) :], equal_nan=True)]
+    return np.concatenate(others) if others else values
+
+
 def _on_index_of(series: TimeSeries, scores: NDArray[np.float64]) -> TimeSeries:
-    """Return scores of shape (T,) or (T, C) as a series with the index and dtype of `series`."""
-    scores = scores.reshape(len(series), -1).astype(series.dtype, copy=False)
+    """Return scores of shape (T, 1) or (T, C) as a series with the index and dtype of `series`."""
+    scores = scores.astype(series.dtype, copy=False)
     if scores.shape[1] == series.width:
         return series.with_values(scores)
     covariates = series.static_covariates
