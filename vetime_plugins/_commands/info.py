@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import json
+import math
 import platform
-from pathlib import Path
 from typing import Any
 
 from vetime_plugins import __version__
@@ -80,27 +80,24 @@ def _devices() -> list[str]:
 
 
 def _bundled_weights() -> list[dict[str, Any]]:
-    import vetime_plugins
+    from vetime_plugins.checkpoint import bundled_names
 
-    root = Path(vetime_plugins.__file__).parent / "weights"
-    return [_describe(path.parent) for path in sorted(root.glob("*/model.safetensors"))]
+    return [_describe(name) for name in bundled_names()]
 
 
-def _describe(folder: Path) -> dict[str, Any]:
+def _describe(name: str) -> dict[str, Any]:
     from safetensors import safe_open
 
-    path = folder / "model.safetensors"
-    parameters = 0
+    from vetime_plugins.checkpoint import WEIGHTS_FILE, read_record, resolve_folder
+
+    folder = resolve_folder(name)
+    path = folder / WEIGHTS_FILE
     with safe_open(path, framework="numpy") as tensors:
-        for name in tensors.keys():  # noqa: SIM118 - not a mapping
-            count = 1
-            for size in tensors.get_slice(name).get_shape():
-                count *= size
-            parameters += count
+        shapes = [tensors.get_slice(tensor).get_shape() for tensor in tensors.keys()]  # noqa: SIM118 - no mapping
     return {
-        "name": folder.name,
+        "name": name,
         "folder": str(folder),
-        "parameters": parameters,
+        "parameters": sum(math.prod(shape) for shape in shapes),
         "bytes": path.stat().st_size,
-        "config": json.loads((folder / "config.json").read_text(encoding="utf-8")),
+        **read_record(folder),
     }

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vetime_plugins import io
 from vetime_plugins._commands.columns import LabelledSeries, select_series
+from vetime_plugins._commands.progress import progress_bar
 from vetime_plugins.errors import InputError, MissingDependencyError
 from vetime_plugins.thresholds import RULES, check_contamination, check_rule, find_threshold
+
+if TYPE_CHECKING:
+    from vetime_plugins.pipeline import Explanation, VETimePipeline
 
 __all__ = [
     "Scored",
@@ -23,6 +28,7 @@ __all__ = [
     "check_output",
     "check_picture",
     "draw",
+    "load_pipeline",
     "load_series",
     "score_series",
 ]
@@ -32,10 +38,11 @@ PICTURE_SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp")
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores ``(T,)`` in [0, 1] and the threshold that they are flagged by."""
+    """Scores ``(T,)`` in [0, 1], the threshold they are flagged by, and the seconds that scoring took."""
 
     scores: np.ndarray
     threshold: float
+    seconds: float
 
 
 def add_table_arguments(parser: argparse.ArgumentParser) -> None:
@@ -147,33 +154,51 @@ def load_series(args: argparse.Namespace) -> LabelledSeries:
     return select_series(table, columns=args.column, time=args.time, labels=args.labels)
 
 
-def score_series(args: argparse.Namespace, series: LabelledSeries, *, progress: bool | None = None) -> Scored:
-    """Score a series and find the threshold, on the reference's scores where there is a reference."""
-    from vetime_plugins.pipeline import VETimePipeline
+def load_pipeline(args: argparse.Namespace) -> VETimePipeline:
+    """Return the pipeline of the weights that the arguments name, one for the whole run."""
+    from vetime_plugins.pipeline import cached_pipeline
 
+    return cached_pipeline(args.weights, device=args.device)
+
+
+def score_series(args: argparse.Namespace, series: LabelledSeries) -> Scored:
+    """Score a series and find the threshold, on the reference's scores where there is a reference."""
     reference = _load_reference(args, series.names)
-    pipeline = VETimePipeline.from_pretrained(args.weights, device=args.device)
-    show = sys.stderr.isatty() if progress is None else progress
-    scores = pipeline.score(series.values, reference=reference, readout=args.readout, progress=show)
+    pipeline = load_pipeline(args)
+    started = time.perf_counter()
+    with progress_bar("scoring") as progress:
+        scores = pipeline.score(series.values, reference=reference, readout=args.readout, progress=progress)
+    seconds = time.perf_counter() - started
     basis = scores
     if reference is not None and not isinstance(args.threshold, float):
-        basis = pipeline.score(reference, reference=reference, readout=args.readout, progress=show)
-    return Scored(scores, find_threshold(basis, args.threshold, contamination=args.contamination))
+        with progress_bar("scoring the reference") as progress:
+            basis = pipeline.score(reference, readout=args.readout, progress=progress)
+    threshold = find_threshold(basis, args.threshold, contamination=args.contamination)
+    return Scored(scores, threshold, seconds)
 
 
-def draw(path: str, series: LabelledSeries, scored: Scored, *, title: str) -> None:
-    """Draw a series above its scores into a file."""
-    from vetime_plugins.plotting import plot_scores, save_figure
+def draw(
+    path: str,
+    series: LabelledSeries,
+    scored: Scored,
+    *,
+    title: str,
+    explanation: Explanation | None = None,
+) -> None:
+    """Draw a series above its scores into a file, with the explanation of the scores if there is one."""
+    from vetime_plugins.plotting import plot_explanation, plot_scores, save_figure
 
-    figure = plot_scores(
-        series.values,
-        scored.scores,
-        threshold=scored.threshold,
-        labels=series.labels,
-        time=series.time,
-        names=series.names,
-        title=title,
-    )
+    options: dict[str, Any] = {
+        "threshold": scored.threshold,
+        "labels": series.labels,
+        "time": series.time,
+        "names": series.names,
+        "title": title,
+    }
+    if explanation is None:
+        figure = plot_scores(series.values, scored.scores, **options)
+    else:
+        figure = plot_explanation(explanation, **options)
     save_figure(figure, path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from vetime_plugins._commands import inputs
+from vetime_plugins.errors import InputError
 
 DESCRIPTION = """\
 Draw a series with its scores, the threshold and the anomalous spans. With --explain the picture also
@@ -27,8 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Draw the file that the arguments name."""
     inputs.check_picture(args.out)
+    if args.explain and (args.reference or args.readout):
+        raise InputError(
+            "--explain shows the weights' own readout without a reference; leave one of them out"
+        )
     series = inputs.load_series(args)
     scored = inputs.score_series(args, series)
-    inputs.draw(args.out, series, scored, title=str(args.file))
+    explanation = inputs.load_pipeline(args).explain(series.values) if args.explain else None
+    inputs.draw(args.out, series, scored, title=str(args.file), explanation=explanation)
     print(f"picture: {args.out}")
     return 0

@@ -6,7 +6,6 @@ import argparse
 import json
 import math
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,9 +49,7 @@ def run(args: argparse.Namespace) -> int:
     inputs.check_output(args.out)
     inputs.check_picture(args.plot)
     series = inputs.load_series(args)
-    started = time.perf_counter()
     scored = inputs.score_series(args, series)
-    seconds = time.perf_counter() - started
     flagged = scored.scores > scored.threshold
     if args.plot:
         inputs.draw(args.plot, series, scored, title=str(args.file))
@@ -73,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             "rows": len(scored.scores),
             "columns": list(series.names),
             "weights": args.weights,
-            "seconds": round(seconds, 3),
+            "seconds": round(scored.seconds, 3),
             "threshold": {"rule": args.threshold, "value": scored.threshold},
             "anomalous_rows": int(flagged.sum()),
             "spans": [span.as_dict() for span in spans],
@@ -86,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(result, allow_nan=False))
     else:
         stream = sys.stderr if args.out == io.STDIN else sys.stdout
-        for line in _report(args, series, scored, spans, metrics, seconds):
+        for line in _report(args, series, scored, spans, metrics):
             print(line, file=stream)
     return 0
 
@@ -108,13 +105,13 @@ def _report(
     scored: inputs.Scored,
     spans: list[Span],
     metrics: dict[str, float | None] | None,
-    seconds: float,
 ) -> Iterator[str]:
     """Yield the lines for a person."""
     rows = len(scored.scores)
     anomalous = sum(span.stop - span.start for span in spans)
     yield f"{args.file}: {rows:,} rows of {', '.join(series.names[:8])}{', ...' * (len(series.names) > 8)}"
-    yield f"scored with weights {args.weights!r} in {seconds:.2f} s ({rows / max(seconds, 1e-9):,.0f} rows/s)"
+    speed = rows / max(scored.seconds, 1e-9)
+    yield f"scored with weights {args.weights!r} in {scored.seconds:.2f} s ({speed:,.0f} rows/s)"
     rule = "given" if isinstance(args.threshold, float) else args.threshold
     yield (
         f"threshold {scored.threshold:.4f} ({rule}): {anomalous:,} anomalous rows "

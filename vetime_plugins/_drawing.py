@@ -1,0 +1,227 @@
+"""The rows that the pictures of :mod:`vetime_plugins.plotting` are put together from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from vetime_plugins.pipeline import Explanation
+
+MAX_LINES = 6  # more variables than this are drawn as one heat map
+MAX_BINS = 1_500  # a picture is hardly ever wider: two points for each bin keep every peak
+MAX_SPANS = 600  # what a single step must be seen in (shading, heat map) is 1/600 of the width or wider
+MAX_NAMES = 40  # beside a heat map
+
+# Okabe and Ito's palette: told apart with any of the common colour vision deficiencies.
+_BLUE, _ORANGE, _GREEN, _RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+_EXPERTS = (_BLUE, _ORANGE, _GREEN, "#CC79A7", "#56B4E9", "#F0E442")
+_INK = "#222222"
+
+
+def series_heights(values: np.ndarray) -> list[float]:
+    """Return the heights in inches of the rows that a series (T, C) takes."""
+    variables = values.shape[1]
+    if variables > MAX_LINES:
+        return [min(max(2.5, 0.13 * variables), 8.0)]
+    return [2.2 if variables == 1 else 1.4] * variables
+
+
+def draw_series(
+    axes: list[Axes],
+    x: np.ndarray,
+    values: np.ndarray,
+    names: Sequence[str] | None,
+    flagged: np.ndarray | None,
+    reconstruction: np.ndarray | None = None,
+) -> None:
+    """Draw the variables as lines, or as one heat map where there are many."""
+    if values.shape[1] > MAX_LINES:
+        _draw_heat_map(axes[0], x, values, names)
+        return
+    for c, ax in enumerate(axes):
+        _shade(ax, x, flagged, color=_RED, alpha=0.25)
+        _draw_line(ax, x, values[:, c], color=_INK, linewidth=0.8, label="series")
+        if reconstruction is not None:
+            _draw_line(ax, x, reconstruction[:, c], color=_GREEN, linewidth=0.8, label="reconstruction")
+        ax.set_ylabel(str(names[c]) if names is not None else f"variable {c}" if len(axes) > 1 else "series")
+    if reconstruction is not None:
+        _legend(axes[0])
+
+
+def _draw_heat_map(ax: Axes, x: np.ndarray, values: np.ndarray, names: Sequence[str] | None) -> None:
+    """Draw each variable's deviation from its own mean, in its own standard deviations."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore", RuntimeWarning)  # a variable of nothing but gaps stays blank
+        spread = np.nanstd(values, axis=0)
+        scaled = (values - np.nanmean(values, axis=0)) / np.where(spread > 0, spread, 1.0)
+    edges = np.unique(np.linspace(0, len(values), min(len(values), MAX_SPANS) + 1).astype(np.int64))
+    # The largest deviation of each stretch, not its mean: a spike of one step has to survive.
+    size = np.where(np.isnan(scaled), -1.0, np.abs(scaled))
+    picked = np.stack(
+        [
+            np.take_along_axis(scaled[a:b], size[a:b].argmax(axis=0)[None], axis=0)[0]
+            for a, b in pairwise(edges)
+        ]
+    )
+    borders = np.append(x[edges[:-1]], x[-1] + _step(x)) - _step(x) / 2
+    variables = np.arange(values.shape[1])
+    rows = np.arange(len(variables) + 1) - 0.5
+    mesh = ax.pcolormesh(borders, rows, picked.T, cmap="RdBu_r", vmin=-4, vmax=4, rasterized=True)
+    ax.invert_yaxis()
+    shown = variables[:: -(-len(variables) // MAX_NAMES)]
+    ax.set_yticks(shown, [str(names[c]) if names is not None else str(c) for c in shown])
+    ax.set_ylabel(f"{len(variables)} variables")
+    bar = ax.figure.colorbar(mesh, ax=ax, pad=0.01)
+    bar.set_label("z-score", size=9)
+    bar.ax.tick_params(labelsize=8)
+
+
+def draw_scores(
+    ax: Axes,
+    x: np.ndarray,
+    scores: np.ndarray,
+    threshold: float | None,
+    flagged: np.ndarray | None,
+    truth: np.ndarray | None,
+) -> None:
+    """Draw the scores, the threshold across them and the true labels below them."""
+    _shade(ax, x, flagged, color=_RED, alpha=0.25)
+    _draw_line(ax, x, scores, color=_BLUE, linewidth=0.9, label="score")
+    if threshold is not None:
+        ax.axhline(threshold, color=_RED, linewidth=0.9, linestyle="--", label=f"threshold {threshold:.3g}")
+    bottom = 0.0
+    if truth is not None:
+        bottom = -0.14
+        ax.axhline(-0.04, color=_INK, linewidth=0.5)
+        _shade(ax, x, truth, color=_ORANGE, alpha=1.0, label="true anomaly", ymin=0.0, ymax=0.08)
+    ax.set_ylim(bottom, 1.05)
+    ax.set_yticks([0.0, 0.5, 1.0])
+    ax.set_ylabel("score")
+    if threshold is not None or truth is not None:
+        _legend(ax)
+
+
+def draw_experts(ax: Axes, x: np.ndarray, weights: np.ndarray, names: Sequence[str]) -> None:
+    """Stack the experts' weights (T, E); averaged over stretches, since min/max would not sum to 1."""
+    edges = np.unique(np.linspace(0, len(x), min(len(x), MAX_BINS) + 1).astype(np.int64))[:-1]
+    counts = np.diff(np.append(edges, len(x)))
+    means = np.add.reduceat(weights, edges, axis=0) / counts[:, None]
+    colors = [_EXPERTS[e % len(_EXPERTS)] for e in range(weights.shape[1])]
+    ax.stackplot(x[edges], means.T, labels=list(names), colors=colors, alpha=0.85, step="post")
+    ax.set_ylim(0, 1)
+    ax.set_yticks([0.0, 0.5, 1.0])
+    ax.set_ylabel("expert weight")
+    _legend(ax)
+
+
+def draw_image(ax: Axes, explanation: Explanation) -> None:
+    """Show the image (H, W, 3) that the series was folded into."""
+    ax.imshow(explanation.image, interpolation="nearest")
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.set_xlabel("within a row: time →", fontsize=8)
+    ax.set_ylabel("row after row ↓", fontsize=8)
+    period = explanation.period
+    ax.set_title(
+        f"folded image (period: {period} steps)" if period > 1 else "folded image (no period)", fontsize=9
+    )
+
+
+def _draw_line(ax: Axes, x: np.ndarray, values: np.ndarray, **style: Any) -> None:
+    """Draw a line through a series (T,) with gaps, decimated."""
+    rows, kept = decimate(values)
+    alone = np.isfinite(kept)
+    if len(kept) > 1:  # a number between two gaps has no line to either side: a dot makes it visible
+        alone = alone & ~np.isfinite(np.append(np.nan, kept[:-1])) & ~np.isfinite(np.append(kept[1:], np.nan))
+    ax.plot(x[rows], kept, **style)
+    if alone.any():
+        ax.plot(x[rows][alone], kept[alone], ".", color=style["color"], markersize=4)
+
+
+def _step(x: np.ndarray) -> float:
+    """Return the mean distance between two of the x values (T,)."""
+    return float(x[-1] - x[0]) / max(len(x) - 1, 1) or 1.0
+
+
+def _legend(ax: Axes) -> None:
+    """Put the legend above the axes: inside it would hide data somewhere."""
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, frameon=False, fontsize=8, ncols=6)
+
+
+def _shade(
+    ax: Axes, x: np.ndarray, mask: np.ndarray | None, *, ymin: float = 0.0, ymax: float = 1.0, **style: Any
+) -> None:
+    """Shade the steps in `mask` (T,) between two heights (shares of the axes), wide enough to be seen."""
+    if mask is None or not mask.any():
+        return
+    step = _step(x)
+    pixel = (x[-1] - x[0] + step) / MAX_SPANS
+    starts, stops = np.flatnonzero(np.diff(mask.astype(np.int8), prepend=0, append=0)).reshape(-1, 2).T
+    left, right = x[starts] - step / 2, x[stops - 1] + step / 2
+    right = np.maximum(right, left + pixel)
+    # Spans that touch at this width become one: a noisy series has thousands, and each would be drawn.
+    new = np.append(True, left[1:] > np.maximum.accumulate(right)[:-1])
+    first = np.flatnonzero(new)
+    ends = np.maximum.reduceat(right, first)
+    spans = list(zip(left[first], ends - left[first], strict=True))
+    ax.broken_barh(spans, (ymin, ymax - ymin), transform=ax.get_xaxis_transform(), linewidth=0, **style)
+
+
+def finish(axes: Sequence[Axes], x: np.ndarray, is_time: bool) -> None:
+    """Give axes on a common x axis their limits, and the lowest its ticks."""
+    step = _step(x)
+    axes[0].set_xlim(x[0] - step / 2, x[-1] + step / 2)
+    for ax in axes:
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(labelsize=8, labelbottom=ax is axes[-1])
+        ax.yaxis.label.set_fontsize(9)
+    if is_time:
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+        locator = AutoDateLocator()
+        axes[-1].xaxis.set_major_locator(locator)
+        axes[-1].xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        axes[-1].xaxis.get_offset_text().set_fontsize(8)
+    axes[0].figure.align_ylabels(axes)
+
+
+def decimate(values: np.ndarray, bins: int = MAX_BINS) -> tuple[np.ndarray, np.ndarray]:
+    """Keep the lowest and the highest point of each of `bins` equal stretches.
+
+    A line through them looks like the line through all points wherever a stretch is at most a pixel wide; no
+    peak is lost, as it would be with every n-th point.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        ``(T,)``, may hold NaN.
+    bins : int, default=1500
+        Number of stretches.
+
+    Returns
+    -------
+    rows : numpy.ndarray
+        Rising row numbers, ``(T,)`` if T <= 2 * bins, otherwise at most ``(2 * bins,)``.
+    kept : numpy.ndarray
+        ``values[rows]``. A stretch without any number yields one NaN.
+    """
+    length = len(values)
+    if length <= 2 * bins:
+        return np.arange(length), values
+    edges = np.linspace(0, length, bins + 1).astype(np.int64)
+    rows = []
+    for start, stop in pairwise(edges):
+        stretch = values[start:stop]
+        if np.isnan(stretch).all():
+            rows.append(start)
+        else:
+            rows += sorted({start + int(np.nanargmin(stretch)), start + int(np.nanargmax(stretch))})
+    kept = np.array(rows)
+    return kept, values[kept]
