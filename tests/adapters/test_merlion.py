@@ -30,6 +30,7 @@ from vetime_plugins.adapters import merlion as adapter
 from vetime_plugins.adapters.merlion import VETimeDetector, VETimeDetectorConfig, VETimeThreshold
 from vetime_plugins.errors import InputError
 from vetime_plugins.pipeline import cached_pipeline
+from vetime_plugins.streaming import StreamingVETime
 from vetime_plugins.thresholds import find_threshold
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:merlion.*")
@@ -197,6 +198,18 @@ class TestScores:
         np.testing.assert_array_equal(values, data[SPLIT:])
         np.testing.assert_allclose(scores, bare(data[SPLIT:], reference=data[50:SPLIT].to_numpy()), atol=1e-9)
 
+    def test_a_row_is_not_its_own_reference(self, calls):
+        data = frame(2)
+        data.iloc[20, 0] = np.nan
+        model = VETimeDetector()
+        model.train(TimeSeries.from_pd(data[:SPLIT]))
+        assert calls[-1][1] is None
+        model.get_anomaly_score(TimeSeries.from_pd(data[SPLIT - 50 :]))
+        np.testing.assert_array_equal(calls[-1][1], data[: SPLIT - 50])
+        others = data + 1.0  # other values at the same time stamps
+        model.get_anomaly_score(TimeSeries.from_pd(others))
+        np.testing.assert_array_equal(calls[-1][1], data[:SPLIT])
+
     @pytest.mark.parametrize("trained", [False, True])
     def test_previous_rows_are_context_and_not_scored(self, calls, trained):
         data = frame(2)
@@ -217,6 +230,17 @@ class TestScores:
         )
         assert len(scores) == N - SPLIT
         np.testing.assert_array_equal(calls[-1][0], data)
+
+    def test_row_by_row_is_streaming(self):
+        data = frame(2, n=60)
+        stream = StreamingVETime(context=32)
+        streamed = stream.update(data.to_numpy())
+        model = VETimeDetector(VETimeDetectorConfig(context=32))
+        scores = [
+            values_of(model.get_anomaly_score(data[row : row + 1], data[:row] if row else None))[0]
+            for row in range(len(data))
+        ]
+        np.testing.assert_allclose(scores, streamed, atol=1e-6)
 
     def test_one_row_at_a_time(self):
         data = frame()
@@ -598,14 +622,22 @@ class TestEvaluator:
         ],
         ids=["cadence", "retrain", "train_window"],
     )
-    def test_schedules(self, schedule, trained_on, calls):
+    def test_schedules(self, schedule, trained_on, monkeypatch):
+        lengths = []
+        train = VETimeDetector._train
+
+        def spy(self, train_data, train_config=None):
+            lengths.append(len(train_data))
+            return train(self, train_data, train_config)
+
+        monkeypatch.setattr(VETimeDetector, "_train", spy)
         ts = series()
         model = VETimeDetector()
         evaluator = TSADEvaluator(model, TSADEvaluatorConfig(**schedule))
         trained, predicted = evaluator.get_predict(train_vals=ts[:SPLIT], test_vals=ts[SPLIT:])
         assert trained.to_pd().index.equals(ts[:SPLIT].to_pd().index)
         assert predicted.to_pd().index.equals(ts[SPLIT:].to_pd().index)
-        assert {len(reference) for _, reference in calls} == trained_on
+        assert set(lengths) == trained_on
         first = VETimeDetector()
         first.train(ts[:SPLIT])  # the schedule re-trains the model, not its post-rule
         assert model.threshold.alm_threshold == first.threshold.alm_threshold
