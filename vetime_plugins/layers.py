@@ -17,7 +17,8 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise the last axis of `x`."""
-        return F.rms_norm(x, self.scale.shape, self.scale, self.eps)
+        # Under autocast x may be bfloat16: the mean of squares needs the digits of float32.
+        return F.rms_norm(x.float(), self.scale.shape, self.scale, self.eps).to(x.dtype)
 
 
 class MultiHeadAttention(nn.Module):

@@ -1,0 +1,323 @@
+"""VETimePipeline on every kind of input."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from vetime_plugins import InputError, VETimeConfig, VETimePipeline
+from vetime_plugins.checkpoint import save_checkpoint
+from vetime_plugins.errors import CheckpointError
+from vetime_plugins.model import VETime
+from vetime_plugins.pipeline import cached_pipeline, choose_device
+
+TINY = {
+    "d_model": 32, "d_proj": 8, "temporal_layers": 1, "temporal_heads": 4, "vision_width": 32, "vision_depth": 1,
+    "vision_heads": 4, "decoder_width": 32, "decoder_heads": 4, "heads": 4, "image_size": 64, "max_chunk_steps": 512,
+    "name": "tiny",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def small() -> VETimePipeline:
+    return VETimePipeline.from_pretrained("small", device="cpu")
+
+
+@pytest.fixture(scope="module", params=["univariate", "any_variate"])
+def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> VETimePipeline:
+    """A pipeline with random weights and short chunks, in both multivariate forms."""
+    torch.manual_seed(0)
+    config = VETimeConfig(**TINY, any_variate=request.param == "any_variate")
+    folder = tmp_path_factory.mktemp("tiny")
+    return VETimePipeline.from_pretrained(save_checkpoint(folder, config, VETime(config).state_dict()), device="cpu")
+
+
+def _series(length: int, variables: int | None = None, seed: int = 0) -> NDArray[np.float64]:
+    rng = np.random.default_rng(seed)
+    shape = (length,) if variables is None else (length, variables)
+    t = np.arange(length) if variables is None else np.arange(length)[:, None]
+    return np.sin(2 * np.pi * t / 40) + rng.normal(scale=0.2, size=shape)
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 15, 16, 17, 100, 511, 513, 1500])
+@pytest.mark.parametrize("variables", [None, 1, 3])
+def test_scores_have_the_length_of_the_series(tiny: VETimePipeline, length: int, variables: int | None) -> None:
+    scores = tiny.score(_series(length, variables))
+    assert scores.shape == (length,)
+    assert scores.dtype == np.float64
+    assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_neighbours_in_the_batch_do_not_change_scores(tiny: VETimePipeline) -> None:
+    many = [_series(n, seed=n) for n in (40, 1200, 7, 512, 300)]
+    together = tiny.score(many)
+    for one, scores in zip(many, together, strict=True):
+        np.testing.assert_allclose(scores, tiny.score(one), atol=1e-5, rtol=0)
+
+
+def test_neighbours_do_not_change_scores_of_the_shipped_weights(small: VETimePipeline) -> None:
+    many = [_series(n, seed=n) for n in (40, 6000, 300)] + [_series(200, 2)]
+    for one, scores in zip(many, small.score(many), strict=True):
+        np.testing.assert_allclose(scores, small.score(one), atol=1e-5, rtol=0)
+
+
+def test_two_calls_agree_to_the_bit(small: VETimePipeline) -> None:
+    x = _series(900)
+    np.testing.assert_array_equal(small.score(x), small.score(x))
+
+
+def test_one_spike_stands_out(small: VETimePipeline) -> None:
+    x = _series(1000)
+    x[600] += 6
+    assert abs(int(small.score(x).argmax()) - 600) <= 16
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        list,
+        tuple,
+        np.float32,
+        lambda x: x.astype(np.float32)[::1],
+        lambda x: np.repeat(x, 2)[::2],
+        lambda x: pd.Series(x, index=pd.date_range("2024-01-01", periods=len(x), freq="h", tz="Europe/Berlin")),
+        lambda x: pd.DataFrame({"value": x}),
+        lambda x: pd.Series(x, dtype="Float64"),
+        pl.Series,
+        lambda x: pl.DataFrame({"value": x}),
+        torch.from_numpy,
+    ],
+)
+def test_containers_give_the_same_scores(small: VETimePipeline, convert) -> None:  # noqa: ANN001
+    x = _series(300)
+    tolerance = 1e-3 if getattr(convert(x), "dtype", None) == np.float32 else 1e-12
+    np.testing.assert_allclose(small.score(convert(x)), small.score(x), atol=tolerance)
+
+
+def test_read_only_and_non_contiguous_arrays_are_left_alone(small: VETimePipeline) -> None:
+    x = _series(400, 2)
+    frozen = x.T.copy().T
+    frozen.setflags(write=False)
+    before = frozen.copy()
+    np.testing.assert_allclose(small.score(frozen), small.score(x))
+    np.testing.assert_array_equal(frozen, before)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.uint16, np.float16, bool])
+def test_other_number_types_are_scored(small: VETimePipeline, dtype: type) -> None:
+    x = (np.arange(200) % 20 > 9).astype(dtype)
+    scores = small.score(x)
+    assert np.isfinite(scores).all()
+    np.testing.assert_allclose(scores, small.score(x.astype(np.float64)))
+
+
+@pytest.mark.parametrize("factor", [1e300, 1e-300, 1e-9, 1e9])
+def test_the_unit_does_not_matter(small: VETimePipeline, factor: float) -> None:
+    x = _series(400)
+    np.testing.assert_allclose(small.score(x * factor), small.score(x), atol=2e-3)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -1e300, 5e-324])
+def test_constant_series_score_zero(small: VETimePipeline, value: float) -> None:
+    np.testing.assert_array_equal(small.score(np.full(100, value)), 0)
+
+
+def test_constant_variables_take_no_part(small: VETimePipeline) -> None:
+    x = _series(300)
+    padded = np.column_stack([np.full(300, 3.0), x, np.zeros(300)])
+    per_variable = small.score(padded, per_variable=True)
+    np.testing.assert_array_equal(per_variable[:, [0, 2]], 0)
+    np.testing.assert_allclose(small.score(padded), per_variable[:, 1], atol=1e-9)
+
+
+def test_gaps_are_filled_and_scored(small: VETimePipeline) -> None:
+    x = _series(500)
+    gappy = x.copy()
+    gappy[:5] = np.nan
+    gappy[200:230] = np.nan
+    gappy[-1] = np.nan
+    scores = small.score(gappy)
+    assert np.isfinite(scores).all()
+    objects = [None if np.isnan(v) else v for v in gappy]
+    np.testing.assert_allclose(small.score(objects), scores)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ([], "at least one point"),
+        (np.zeros((0, 3)), "at least one point"),
+        (np.zeros((5, 0)), "at least one point"),
+        (np.float64(3), "0-D"),
+        (np.zeros((2, 2, 2)), "3-D"),
+        (["a", "b"], "needs numbers"),
+        (["1", "2"], "needs numbers"),
+        ([1, "2"], "needs numbers"),
+        (np.array([1 + 2j]), "needs numbers"),
+        (pd.date_range("2024", periods=5), "needs numbers"),
+        ([1.0, np.inf, -np.inf], "2 infinite, the first at row 1"),
+        ([np.nan, np.nan], "nothing but NaN"),
+        (np.column_stack([np.arange(5.0), np.full(5, np.nan)]), r"column\(s\) \[1\]"),
+        ([[1, 2], [3]], "one length"),
+    ],
+)
+def test_unusable_input_is_one_clear_error(small: VETimePipeline, bad, message: str) -> None:  # noqa: ANN001
+    with pytest.raises(InputError, match=message):
+        small.score(bad)
+
+
+def test_the_bad_series_of_a_list_is_named(small: VETimePipeline) -> None:
+    with pytest.raises(InputError, match=r"series\[1\]"):
+        small.score([np.arange(5.0), np.array([np.inf, 1.0])])
+
+
+def test_a_list_of_rows_is_one_series_and_a_list_of_arrays_is_many(small: VETimePipeline) -> None:
+    rows = _series(60, 2)
+    assert small.score(rows.tolist()).shape == (60,)
+    assert [len(s) for s in small.score([rows, rows[:30]])] == [60, 30]
+    assert isinstance(small.score([rows]), list)
+
+
+def test_per_variable_scores_find_the_variable(small: VETimePipeline) -> None:
+    x = _series(800, 3)
+    x[400:404, 2] += 8
+    scores = small.score(x, per_variable=True)
+    assert scores.shape == (800, 3)
+    assert scores[395:410].max(axis=0).argmax() == 2
+
+
+def test_reference_of_equal_content_changes_nothing(small: VETimePipeline) -> None:
+    x = _series(500)
+    np.testing.assert_array_equal(small.score(x, reference=x.copy()), small.score(x))
+
+
+def test_reference_of_another_width_is_refused(small: VETimePipeline) -> None:
+    with pytest.raises(InputError, match="reference needs the series' 1 variable"):
+        small.score(_series(50), reference=_series(50, 2))
+
+
+def test_references_one_a_series(small: VETimePipeline) -> None:
+    many, refs = [_series(100, seed=1), _series(80, seed=2)], [_series(300, seed=3), _series(200, seed=4)]
+    together = small.score(many, reference=refs)
+    np.testing.assert_allclose(together[1], small.score(many[1], reference=refs[1]), atol=1e-5)
+    with pytest.raises(InputError, match="one entry a series"):
+        small.score(many, reference=refs[:1])
+
+
+def test_gammas_of_another_number_are_refused(small: VETimePipeline) -> None:
+    with pytest.raises(InputError, match="variable_gammas needs 1"):
+        small.score(_series(50), variable_gammas=[0.5, 0.5])
+
+
+def test_readouts_differ_and_unknown_ones_are_refused(small: VETimePipeline) -> None:
+    x = _series(400)
+    x[200] += 5
+    point, window = small.score(x, readout="point"), small.score(x, readout="window")
+    assert window.max() < point.max()
+    with pytest.raises(InputError, match="readout must be one of"):
+        small.score(x, readout="smooth")  # type: ignore[arg-type]
+
+
+def test_progress_counts_every_value(tiny: VETimePipeline) -> None:
+    seen: list[tuple[int, int]] = []
+    x = _series(1300, 2)
+    x[:, 1] = 4.0
+    tiny.score(x, progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (2600, 2600)
+
+
+def test_explanation_has_the_documented_shapes(small: VETimePipeline) -> None:
+    x = _series(450, 2) * 7 + 100
+    told = small.explain(x)
+    experts = len(small.config.experts)
+    assert told.scores.shape == (450,)
+    assert told.variable_scores.shape == told.reconstruction.shape == told.series.shape == (450, 2)
+    assert told.expert_weights.shape == (450, experts)
+    np.testing.assert_allclose(told.expert_weights.sum(axis=1), 1, atol=1e-5)
+    assert told.expert_names == small.config.experts
+    assert told.image.shape == (small.config.image_size, small.config.image_size, 3)
+    assert told.image.dtype == np.uint8
+    assert told.period == 40
+    np.testing.assert_allclose(told.scores, small.score(x))
+
+
+def test_explanation_of_a_constant_is_defined(small: VETimePipeline) -> None:
+    told = small.explain(np.full(50, 2.0))
+    assert told.scores.max() == 0
+    assert np.isfinite(told.reconstruction).all()
+
+
+def test_embeddings_are_one_a_patch(small: VETimePipeline) -> None:
+    width = small.config.d_model
+    assert small.embed(_series(100)).shape == (7, width)
+    assert small.embed(_series(100, 3)).shape == (3, 7, width)
+    np.testing.assert_allclose(small.embed(_series(100, 1))[0], small.embed(_series(100, 1)[:, 0]))
+
+
+def test_pickle_carries_the_recipe_only(small: VETimePipeline) -> None:
+    data = pickle.dumps(small)
+    assert len(data) < 500
+    np.testing.assert_array_equal(pickle.loads(data).score(_series(80)), small.score(_series(80)))
+
+
+def test_cached_pipeline_is_loaded_once() -> None:
+    assert cached_pipeline("small", device="cpu") is cached_pipeline("small", device="cpu")
+
+
+def test_unknown_weights_name_what_exists(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="bundled names"):
+        VETimePipeline.from_pretrained("huge")
+    with pytest.raises(CheckpointError, match="is a folder without"):
+        VETimePipeline.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("device", ["tpu", "cuda:x", 3.5])
+def test_unknown_devices_are_refused(device) -> None:  # noqa: ANN001
+    with pytest.raises(InputError, match="device"):
+        choose_device(device)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_absent_device_names_those_that_are_here() -> None:
+    with pytest.raises(InputError, match=r"not available here; this machine has \['cpu'"):
+        choose_device("cuda")
+
+
+def test_bfloat16_is_close(small: VETimePipeline) -> None:
+    x = _series(600)
+    fast = VETimePipeline.from_pretrained("small", device="cpu", dtype="bfloat16").score(x)
+    assert np.abs(fast - small.score(x)).mean() < 0.05
+
+
+@pytest.mark.parametrize(("option", "value"), [("dtype", "float16"), ("batch_size", 0), ("batch_size", 1.5)])
+def test_bad_options_are_refused(option: str, value: object) -> None:
+    with pytest.raises(InputError, match=option):
+        VETimePipeline.from_pretrained("small", **{option: value})
+
+
+MEMORY = """
+import resource, numpy as np
+from vetime_plugins import VETimePipeline
+pipeline = VETimePipeline.from_pretrained("small", device="cpu")
+pipeline.score(np.random.default_rng(0).normal(size=6000))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+x = np.sin(np.arange(2_000_000) / 9) + np.random.default_rng(0).normal(size=2_000_000)
+scores = pipeline.score(x)
+assert scores.shape == x.shape and np.isfinite(scores).all()
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20)
+"""
+
+
+@pytest.mark.slow
+def test_two_million_points_fit_in_two_gibibytes() -> None:
+    done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 2.0
