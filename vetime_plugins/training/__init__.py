@@ -1,0 +1,1 @@
+"""Training on synthetic series only: masked pretraining of both branches, then the full objective."""
