@@ -1,0 +1,63 @@
+"""Small random draws shared by the generators; every function takes the generator that it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """Return one draw whose logarithm is uniform between `low` and `high` (both above 0)."""
+    if high <= low:
+        return float(low)
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
+def chance(rng: np.random.Generator, probability: float) -> bool:
+    """Return True with the given probability."""
+    return bool(rng.random() < probability)
+
+
+def pick(rng: np.random.Generator, weights: Mapping[str, float]) -> str:
+    """Return one key of `weights`, with probability in proportion to its weight."""
+    names = list(weights)
+    edges = np.cumsum(list(weights.values()))
+    return names[min(int(np.searchsorted(edges, rng.random() * edges[-1], side="right")), len(names) - 1)]
+
+
+def standardise(values: Array) -> Array:
+    """Return `values` with mean 0 and standard deviation 1 (all zeros for a constant)."""
+    centred = values - values.mean()
+    spread = centred.std()
+    return centred / spread if spread > 1e-12 else np.zeros_like(centred)
+
+
+def resample(knots: Array, positions: Array) -> Array:
+    """Interpolate equally spaced `knots` at fractional `positions` with a Catmull-Rom cubic.
+
+    Parameters
+    ----------
+    knots : ndarray of shape (K,)
+        Values at positions 0, 1, ..., K - 1; K >= 2.
+    positions : ndarray of shape (N,)
+        Positions in [0, K - 1].
+
+    Returns
+    -------
+    ndarray of shape (N,)
+    """
+    padded = np.concatenate([[2 * knots[0] - knots[1]], knots, [2 * knots[-1] - knots[-2]]])
+    left = np.clip(positions.astype(np.int64), 0, len(knots) - 2)
+    u = positions - left
+    p0, p1, p2, p3 = (padded[left + shift] for shift in range(4))
+    return p1 + 0.5 * u * (p2 - p0 + u * (2 * p0 - 5 * p1 + 4 * p2 - p3 + u * (3 * (p1 - p2) + p3 - p0)))
+
+
+def smooth_curve(rng: np.random.Generator, length: int, n_knots: int) -> Array:
+    """Return a smooth random curve (length,) through `n_knots` normal values, about unit variance."""
+    n_knots = max(2, int(n_knots))
+    return resample(rng.standard_normal(n_knots), np.linspace(0.0, n_knots - 1.0, length))

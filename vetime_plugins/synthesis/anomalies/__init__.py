@@ -1,0 +1,7 @@
+"""Kinds of anomalies: a registry of small functions that each rewrite one stretch of one variable."""
+
+from __future__ import annotations
+
+from vetime_plugins.synthesis.anomalies.registry import KINDS, Context, Kind
+
+__all__ = ["KINDS", "Context", "Kind"]

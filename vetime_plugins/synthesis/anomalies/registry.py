@@ -1,0 +1,106 @@
+"""The registry of kinds: name, function, usual length, weight and what a series must have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from vetime_plugins.synthesis._random import Array, log_uniform
+from vetime_plugins.synthesis.anomalies import levels, points, relations, shapes, timing
+from vetime_plugins.synthesis.anomalies.context import Change, Context
+
+Function = Callable[[Array, int, int, Context], Array | Change | None]
+
+# Lengths in steps or in periods: (unit, least, most).
+_LENGTHS: dict[str, tuple[str, float, float]] = {
+    "point": ("steps", 1, 3),
+    "short": ("mixed", 3, 0.4),
+    "cycle": ("periods", 0.5, 2.0),
+    "long": ("periods", 0.6, 6.0),
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of anomaly.
+
+    Attributes
+    ----------
+    name : str
+    function : callable
+        ``function(values, start, stop, context)``: the clean variable (T,) and a span -> the new values of the span
+        (stop - start,), a `Change` that lasts, or None where the kind makes no sense there.
+    length : {"point", "short", "cycle", "long"}
+    weight : float
+        Share in the training corpus.
+    periodic : bool
+        Needs a series with a period.
+    relational : bool
+        Needs another variable that goes with this one.
+    """
+
+    name: str
+    function: Function
+    length: str
+    weight: float = 1.0
+    periodic: bool = False
+    relational: bool = False
+
+    @property
+    def summary(self) -> str:
+        """What the kind does, in one line."""
+        return (self.function.__doc__ or "").strip().splitlines()[0]
+
+    def draw_length(self, rng: np.random.Generator, period: float, length: int) -> int:
+        """Return a number of steps for a series of `length` steps; never above a fifth of it."""
+        unit, least, most = _LENGTHS[self.length]
+        if unit == "steps":
+            steps = rng.integers(least, most + 1)
+        elif unit == "mixed":
+            steps = log_uniform(rng, least, max(least + 2, most * period))
+        else:
+            steps = log_uniform(rng, max(4.0, least * period), max(8.0, most * period))
+        return int(np.clip(round(float(steps)), 1, max(1, length // 5)))
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("spike", points.spike, "point", 1.5),
+        Kind("local_spike", points.local_spike, "point", 1.5),
+        Kind("spike_group", points.spike_group, "short", 0.7),
+        Kind("dip", points.dip, "short", 1.2),
+        Kind("burst", points.burst, "short", 1.2),
+        Kind("zero", points.zero, "short", 0.7),
+        Kind("contextual", points.contextual, "short", 1.0, periodic=True),
+        Kind("noise", points.noise, "cycle", 1.0),
+        Kind("level_shift", levels.level_shift, "long", 1.2),
+        Kind("drift", levels.drift, "long", 0.8),
+        Kind("recovery", levels.recovery, "long", 0.6),
+        Kind("change_point", levels.change_point, "short", 0.7),
+        Kind("stuck", levels.stuck, "cycle", 1.0),
+        Kind("clipping", levels.clipping, "long", 0.6),
+        Kind("variance", levels.variance, "long", 0.7),
+        Kind("amplitude", shapes.amplitude, "cycle", 1.2),
+        Kind("flip", shapes.flip, "cycle", 0.8),
+        Kind("reversal", shapes.reversal, "cycle", 0.8),
+        Kind("smoothing", shapes.smoothing, "cycle", 0.6),
+        Kind("wrong_shape", shapes.wrong_shape, "cycle", 1.5),
+        Kind("distortion", shapes.distortion, "cycle", 1.5),
+        Kind("partial_loss", shapes.partial_loss, "short", 1.0),
+        Kind("ripple", shapes.ripple, "cycle", 0.8),
+        Kind("frequency", timing.frequency, "long", 1.2, periodic=True),
+        Kind("phase", timing.phase, "long", 0.8, periodic=True),
+        Kind("time_warp", timing.time_warp, "cycle", 1.0),
+        Kind("extra_cycle", timing.extra_cycle, "long", 1.0, periodic=True),
+        Kind("missing_cycle", timing.missing_cycle, "cycle", 1.0, periodic=True),
+        Kind("swapped_cycle", timing.swapped_cycle, "cycle", 0.7),
+        Kind("foreign_cycle", timing.foreign_cycle, "cycle", 0.8),
+        Kind("pause", timing.pause, "cycle", 0.4, periodic=True),
+        Kind("broken_correlation", relations.broken_correlation, "long", 2.5, relational=True),
+        Kind("lag_change", relations.lag_change, "long", 1.5, relational=True),
+        Kind("one_variable", relations.one_variable, "cycle", 1.5, relational=True),
+    )
+}

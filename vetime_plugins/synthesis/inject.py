@@ -1,0 +1,152 @@
+"""Anomalies for one's own series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy.fft import irfft, next_fast_len, rfft
+
+from vetime_plugins.errors import InputError
+from vetime_plugins.synthesis._random import Array
+from vetime_plugins.synthesis.anomalies import KINDS
+from vetime_plugins.synthesis.measure import fill_gaps
+from vetime_plugins.synthesis.normal.sensor import Sensor
+from vetime_plugins.synthesis.scene import Scene, populate
+from vetime_plugins.synthesis.series import SyntheticSeries
+
+
+def list_kinds() -> dict[str, str]:
+    """Return every kind of anomaly with one line that says what it does.
+
+    Examples
+    --------
+    >>> "level_shift" in list_kinds()
+    True
+    """
+    return {kind.name: kind.summary for kind in KINDS.values()}
+
+
+def inject(
+    series: Any,
+    kinds: str | Sequence[str] | None = None,
+    *,
+    n: int | None = None,
+    density: float | None = None,
+    severity: float | tuple[float, float] = (0.2, 1.0),
+    length: int | None = None,
+    period: float | None = None,
+    seed: int = 0,
+) -> SyntheticSeries:
+    """Put labelled anomalies into one's own series, for instance to test a detector on it.
+
+    Parameters
+    ----------
+    series : array-like of shape (T,) or (T, C)
+        Normal data; T >= 8. NaN marks missing readings and stays where it is. Integers stay integers in value.
+    kinds : str or sequence of str, optional
+        Names from `list_kinds`; by default all that fit the series.
+    n : int, optional
+        Number of anomalies; by default 1, or what `density` asks for.
+    density : float, optional
+        Share of anomalous steps to aim for, in (0, 0.5].
+    severity : float or tuple of float, default (0.2, 1.0)
+        0 barely visible to 1 gross, or a range.
+    length : int, optional
+        Steps of each anomaly; by default drawn as fits the kind and the period.
+    period : float, optional
+        Length of a cycle in steps; by default found by autocorrelation.
+    seed : int, default 0
+
+    Returns
+    -------
+    SyntheticSeries
+        Holds as many anomalies as could be placed so that they can be seen, `n` at most.
+
+    Raises
+    ------
+    InputError
+        For a series that is not numeric, 1-D or 2-D, finite and long enough; for unknown kinds, and where no
+        anomaly of these kinds could be placed.
+    """
+    values = _as_series(series)
+    names = list(KINDS) if kinds is None else [kinds] if isinstance(kinds, str) else list(kinds)
+    unknown = [name for name in names if name not in KINDS]
+    if unknown or not names:
+        raise InputError(f"kinds must be some of {', '.join(KINDS)}; got {unknown or 'none'}")
+    low, high = (severity, severity) if isinstance(severity, (int, float)) else severity
+    if not 0 <= low <= high <= 1:
+        raise InputError(f"severity must be within 0 and 1 (or a range of these), got {severity!r}")
+    if n is not None and n < 1:
+        raise InputError(f"n must be at least 1, got {n}")
+    if density is not None and not 0 < density <= 0.5:
+        raise InputError(f"density must be above 0 and at most 0.5, got {density}")
+    if length is not None and not 1 <= length <= len(values) // 2:
+        raise InputError(f"length must be between 1 and half the series ({len(values) // 2} steps), got {length}")
+    filled = np.stack([fill_gaps(column) for column in values.T], axis=1)
+    sensors = [_sensor_of(column) for column in values.T]
+    period = period if period is not None else find_period(filled)
+    scene = Scene(filled, filled.copy(), sensors, period)
+    fitting = {name: KINDS[name].weight for name in names if scene.usable(KINDS[name])}
+    if not fitting:
+        raise InputError(
+            f"none of the kinds {names} fits this series: they need "
+            + " or ".join(sorted({"a period" if KINDS[k].periodic else "correlated variables" for k in names}))
+            + "; give period=, other kinds, or more variables"
+        )
+    count = n or (1 if density is None else max(1, int(density * len(values))))
+    rng = np.random.default_rng(seed)
+    placed = populate(
+        scene, rng, fitting, count, density=density or 0.5, severity=(float(low), float(high)), repeat=0.0, length=length
+    )
+    if not placed:
+        raise InputError(
+            f"no anomaly of the kinds {sorted(fitting)} could be seen in this series of {len(values)} steps; "
+            "try a higher severity, another length or other kinds"
+        )
+    return scene.finish(dtype="float64", family="user")
+
+
+def _as_series(series: Any) -> Array:
+    """Return a float64 array (T, C)."""
+    try:
+        values = np.array(series, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"series must be numbers of shape (T,) or (T, C); could not read it: {error}") from error
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2 or values.shape[1] < 1 or len(values) < 8:
+        raise InputError(f"series must have shape (T,) or (T, C) with T >= 8, got {np.shape(series)}")
+    if np.isinf(values).any():
+        raise InputError("series holds infinite values; mark missing readings with NaN")
+    if np.isnan(values).all(axis=0).any():
+        raise InputError("a variable of the series is NaN throughout; drop it")
+    return values
+
+
+def _sensor_of(values: Array) -> Sensor:
+    """Return the sensor that these readings (T,) suggest: whole numbers stay whole, gaps stay gaps."""
+    missing = np.isnan(values)
+    known = values[~missing]
+    step = 1.0 if np.array_equal(known, np.round(known)) and np.ptp(known) > 2 else 0.0
+    return Sensor(step=step, missing=missing if missing.any() else None)
+
+
+def find_period(values: Array) -> float | None:
+    """Return the lag (2 to T/4 steps) of the highest peak of the mean autocorrelation, None below 0.4."""
+    total = len(values)
+    centred = values - values.mean(axis=0)
+    spread = centred.std(axis=0)
+    centred = centred[:, spread > 1e-12 * (1 + np.abs(values).max(axis=0))]
+    if not centred.shape[1]:
+        return None
+    size = next_fast_len(2 * total, real=True)
+    power = np.abs(rfft(centred / centred.std(axis=0), size, axis=0)) ** 2
+    acf = irfft(power.mean(axis=1), size)[: total // 4] / total
+    if len(acf) < 4:
+        return None
+    inner = acf[1:-1]
+    peaks = np.flatnonzero((inner > acf[:-2]) & (inner >= acf[2:])) + 1
+    peaks = peaks[(acf[peaks] >= 0.4) & (peaks >= 2)]
+    return float(peaks[np.argmax(acf[peaks])]) if len(peaks) else None
