@@ -282,7 +282,7 @@ class VETimeDetector(DetectorBase):
 
     def __init__(self, config: VETimeDetectorConfig | None = None) -> None:
         super().__init__(self.config_class() if config is None else config)
-        self._reference: pd.DataFrame | None = None  # (T_ref, C), after the transform
+        self._reference: np.ndarray | None = None  # (T_ref, C), after the transform
 
     @property
     def require_even_sampling(self) -> bool:
@@ -340,7 +340,7 @@ class VETimeDetector(DetectorBase):
         return train_data
 
     def _train(self, train_data: pd.DataFrame, train_config: object = None) -> pd.DataFrame:
-        self._reference = latest(train_data, self.config.max_reference)
+        self._reference = latest(train_data.to_numpy(dtype=float), self.config.max_reference).copy()
         return self._score(train_data)
 
     def get_anomaly_score(
@@ -392,16 +392,9 @@ class VETimeDetector(DetectorBase):
             series = rows if context is None else pd.concat([context, rows])
             config = self.config
             pipeline = load_pipeline(config.weights, device=config.device, dtype=config.dtype)
-            values, reference = series.to_numpy(dtype=float), self._reference_for(series)
-            scores = pipeline.score(values, reference=reference, readout=config.readout)[-len(rows) :]
+            values = series.to_numpy(dtype=float)
+            scores = pipeline.score(values, reference=self._reference, readout=config.readout)[-len(rows) :]
         return pd.DataFrame({"anom_score": scores}, index=rows.index)
-
-    def _reference_for(self, series: pd.DataFrame) -> np.ndarray | None:
-        """Return the reference rows that `series` does not hold: a row must not be compared with itself."""
-        if self._reference is None:
-            return None
-        held = self._reference.fillna(np.inf).isin(series.fillna(np.inf)).all(axis=1)  # NaN equals no NaN
-        return None if held.all() else self._reference[~held].to_numpy(dtype=float)
 
 
 factory.import_alias[VETimeDetector.__name__] = f"{__name__}:{VETimeDetector.__name__}"

@@ -198,18 +198,6 @@ class TestScores:
         np.testing.assert_array_equal(values, data[SPLIT:])
         np.testing.assert_allclose(scores, bare(data[SPLIT:], reference=data[50:SPLIT].to_numpy()), atol=1e-9)
 
-    def test_a_row_is_not_its_own_reference(self, calls):
-        data = frame(2)
-        data.iloc[20, 0] = np.nan
-        model = VETimeDetector()
-        model.train(TimeSeries.from_pd(data[:SPLIT]))
-        assert calls[-1][1] is None
-        model.get_anomaly_score(TimeSeries.from_pd(data[SPLIT - 50 :]))
-        np.testing.assert_array_equal(calls[-1][1], data[: SPLIT - 50])
-        others = data + 1.0  # other values at the same time stamps
-        model.get_anomaly_score(TimeSeries.from_pd(others))
-        np.testing.assert_array_equal(calls[-1][1], data[:SPLIT])
-
     @pytest.mark.parametrize("trained", [False, True])
     def test_previous_rows_are_context_and_not_scored(self, calls, trained):
         data = frame(2)
