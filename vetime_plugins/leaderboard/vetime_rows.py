@@ -1,0 +1,76 @@
+"""Rows of the leaderboard: VETime through each of its four adapters, zero-shot and with reference data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vetime_plugins.leaderboard.detectors import Job, row
+
+_FLAGS: dict[str, Any] = {
+    "multivariate": True,
+    "framework": "vetime_plugins",
+    "uses_gpu": True,
+    "takes_nan": True,
+}
+
+
+def _parameters(job: Job, weights: str, readout: str | None) -> dict[str, Any]:
+    return {"weights": weights, "readout": readout, "device": job.device}
+
+
+@row("vetime-pyod", sees_train=False, requires=("torch", "pyod"), **_FLAGS)
+@row("vetime-pyod-train", sees_train=True, requires=("torch", "pyod"), **_FLAGS)
+def _pyod(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
+    from vetime_plugins.adapters.pyod import VETime
+
+    detector = VETime(**_parameters(job, weights, readout)).fit(job.fitted_on)
+    return lambda: detector.decision_function(job.values)
+
+
+@row("vetime-sktime", sees_train=False, requires=("torch", "sktime"), **_FLAGS)
+@row("vetime-sktime-train", sees_train=True, requires=("torch", "sktime"), **_FLAGS)
+def _sktime(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
+    import pandas as pd
+
+    from vetime_plugins.adapters.sktime import VETimeDetector
+
+    frame = pd.DataFrame(job.values)
+    detector = VETimeDetector(**_parameters(job, weights, readout)).fit(frame[: job.n_fit])
+    return lambda: detector.transform_scores(frame).to_numpy()
+
+
+@row("vetime-darts", sees_train=False, requires=("torch", "darts"), **_FLAGS)
+@row("vetime-darts-train", sees_train=True, requires=("torch", "darts"), **_FLAGS)
+def _darts(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
+    from darts import TimeSeries
+
+    from vetime_plugins.adapters.darts import VETimeScorer
+
+    series = TimeSeries.from_values(job.values)
+    scorer = VETimeScorer(**_parameters(job, weights, readout))
+    if job.n_fit < len(series):
+        scorer.fit(series[: job.n_fit])
+    return lambda: scorer.score(series).values()
+
+
+@row("vetime-merlion", sees_train=False, requires=("torch", "merlion"), **_FLAGS)
+@row("vetime-merlion-train", sees_train=True, requires=("torch", "merlion"), **_FLAGS)
+def _merlion(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
+    from vetime_plugins.adapters.merlion import VETimeDetector, VETimeDetectorConfig
+    from vetime_plugins.leaderboard.merlion_rows import as_series
+
+    series = as_series(job)
+    detector = VETimeDetector(VETimeDetectorConfig(**_parameters(job, weights, readout)))
+    if job.n_fit < len(job.values):
+        detector.train(series[: job.n_fit])
+
+    def score() -> ArrayLike:
+        scores = detector.get_anomaly_score(series).to_pd()["anom_score"].to_numpy()
+        known = ~np.isnan(job.values).all(axis=1)  # Merlion's series have no room for a row without any value
+        return np.where(known, np.put_mask_like(scores, known), np.nan) if not known.all() else scores
+
+    return score
