@@ -1,0 +1,365 @@
+"""Scores for a series that is still arriving: each new point is judged by the past alone."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vetime_plugins.errors import InputError
+from vetime_plugins.inputs import _as_float64
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    from vetime_plugins.pipeline import VETimePipeline
+
+__all__ = ["StreamingVETime"]
+
+_FORMAT = "vetime-stream-1"
+_SETTINGS = ("context", "stride", "weights", "device", "dtype", "readout", "max_reference")
+_ARRAYS = ("past", "last_known", "reference")
+_WINDOWS_AT_ONCE = 64  # bounds the memory of a long feed; larger than any batch size worth having
+
+
+class StreamingVETime:
+    """Score points as they arrive.
+
+    Point t gets the last score of the window that holds the latest `context` points up to and including t. So
+    a score depends on t and the ``context - 1`` points before it, never on what comes later nor on how the
+    feed is cut into batches, and memory stays bounded however long the stream is.
+
+    Parameters
+    ----------
+    context : int, default 512
+        Length of the window. Time per point grows with it; a context of several periods of the series serves
+        best.
+    stride : int, default 1
+        With ``stride=s > 1`` the network runs only once every s points: points ``k*s .. (k+1)*s - 1``
+        (counted from the first one passed to `update`) are scored together in the window that ends with the
+        last of them, as soon as that one has arrived. That is s times cheaper, but a score comes up to
+        ``s - 1`` points late and has seen as many later points. At most `context`.
+    weights : str or Path, default "small"
+        Bundled model or the folder of a checkpoint.
+    device : str, default "auto"
+        Torch device, e.g. ``"cpu"`` or ``"cuda:0"``; ``"auto"`` takes an accelerator if there is one.
+    dtype : str, default "float32"
+        Number format of the network.
+    readout : {None, "point", "window"}, default None
+        ``"point"`` gives sharp scores, ``"window"`` scores smoothed over one period, None the checkpoint's
+        default.
+    max_reference : int, default 20_000
+        How many of the latest points `warm_up` keeps as reference.
+
+    Raises
+    ------
+    InputError
+        If `context`, `stride` or `max_reference` is not a positive integer, or ``stride > context``.
+
+    Notes
+    -----
+    The first points of a stream without `warm_up` have less than `context` points behind them and are scored
+    in the shorter window that there is; scores of the first few periods mean little.
+
+    A missing value (NaN) is bridged within the window. A variable that has no value in the whole window
+    counts as constant at its last known value, so an outage may be of any length.
+
+    Two ways of cutting the same feed run the network on batches of different sizes, so their scores agree to
+    rounding (1e-6 in float32), not to the bit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from vetime_plugins.streaming import StreamingVETime
+    >>> x = np.sin(np.arange(600) / 8)
+    >>> stream = StreamingVETime(context=256)
+    >>> stream.warm_up(x[:500])
+    >>> stream.update(x[500]).shape
+    (1,)
+    >>> stream.update(x[501:521]).shape
+    (20,)
+    """
+
+    def __init__(
+        self,
+        context: int = 512,
+        *,
+        stride: int = 1,
+        weights: str | Path = "small",
+        device: str = "auto",
+        dtype: str = "float32",
+        readout: str | None = None,
+        max_reference: int = 20_000,
+    ) -> None:
+        self.context = _positive("context", context)
+        self.stride = _positive("stride", stride)
+        self.max_reference = _positive("max_reference", max_reference)
+        if self.stride > self.context:
+            raise InputError(f"stride must not exceed context ({self.context}), got {self.stride}")
+        self.weights = str(weights)
+        self.device = device
+        self.dtype = dtype
+        self.readout = readout
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything that was fed, and the reference."""
+        self._past = np.empty((0, 0))  # (<= context, C), oldest first; C = 0 as long as it is unknown
+        self._last_known = np.empty(0)  # (C,), 0 where there never was a value
+        self._reference: NDArray[np.float64] | None = None
+        self._n_seen = 0
+        self._n_scored = 0
+
+    @property
+    def n_seen(self) -> int:
+        """Number of points passed to `update` so far."""
+        return self._n_seen
+
+    @property
+    def n_pending(self) -> int:
+        """Number of points seen but not yet scored: always 0 with ``stride=1``, else less than `stride`."""
+        return self._n_seen - self._n_scored
+
+    @property
+    def n_variables(self) -> int | None:
+        """Number of variables, C; None until the first data."""
+        return self._past.shape[1] or None
+
+    def warm_up(self, history: ArrayLike, *, as_reference: bool = True) -> None:
+        """Take data from before the stream, without scoring it.
+
+        Parameters
+        ----------
+        history : array-like of shape (T,) or (T, C)
+            Points that directly precede the stream. The latest `context` of them are the past of the first
+            point to come.
+        as_reference : bool, default True
+            Also keep the latest `max_reference` of them as reference, with which every window is compared.
+            Each score then takes longer.
+
+        Raises
+        ------
+        InputError
+            If `history` is empty, not numeric, infinite or of another width, or `update` was called before.
+        """
+        if self._n_seen:
+            raise InputError(
+                f"warm_up takes what came before the stream, but {self._n_seen} point(s) have been fed; "
+                "call it first, or call reset"
+            )
+        rows = self._rows(history)
+        reference = rows[-self.max_reference :].copy() if as_reference else None
+        if len(rows) == 0:
+            raise InputError("warm_up needs at least one point, got none")
+        if reference is not None and np.isnan(reference).all(axis=0).any():
+            raise InputError(
+                f"a reference needs values of every variable; of one, the latest {len(reference)} point(s) "
+                "have none. Pass more points, or as_reference=False"
+            )
+        self._past = rows[-self.context :].copy()
+        self._last_known = _carried_forward(rows, self._last_known)[-1].copy()
+        self._reference = reference
+
+    def update(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Feed the next points and return the scores that became known.
+
+        Parameters
+        ----------
+        x : array-like of shape (), (n,) or (n, C)
+            The next point or points. Where the stream has C > 1 variables, shape (C,) is one point. Missing
+            values are NaN. The first data decide C.
+
+        Returns
+        -------
+        numpy.ndarray of shape (m,)
+            Scores in [0, 1], higher = more anomalous, in the order of the feed. With ``stride=1`` one for
+            each point of `x`; otherwise for the pending points, then those of `x`, up to the last complete
+            stride.
+
+        Raises
+        ------
+        InputError
+            If `x` is not numeric, infinite or of another width. The stream is then as it was before.
+        """
+        rows = self._rows(x)
+        if len(rows) == 0:
+            return np.empty(0)
+        ends = np.arange(self._n_seen + 1, self._n_seen + len(rows) + 1)
+        return self._advance(rows, ends[ends % self.stride == 0])
+
+    def flush(self) -> NDArray[np.float64]:
+        """Score the pending points now, in a window that ends with the latest point.
+
+        Returns
+        -------
+        numpy.ndarray of shape (n_pending,)
+            Their scores, which are final. Later strides begin where they would have begun without this call.
+        """
+        return self._advance(self._past[:0], np.array([self._n_seen])) if self.n_pending else np.empty(0)
+
+    def _advance(self, rows: NDArray[np.float64], ends: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Append `rows` and score up to each of `ends`, counted from the first point; all or nothing."""
+        known = np.concatenate([self._past, rows]) if len(self._past) else rows
+        carried = _carried_forward(known, self._last_known)
+        seen = self._n_seen + len(rows)
+        stops = ends - seen + len(known)  # the same ends as positions in `known`
+        counts = np.diff(ends, prepend=self._n_scored)
+        scores = [np.empty(0)]
+        for first in range(0, len(stops), _WINDOWS_AT_ONCE):
+            block = slice(first, first + _WINDOWS_AT_ONCE)
+            windows = [self._window(known, carried, stop) for stop in stops[block]]
+            found = self._pipeline().score(windows, reference=self._reference, readout=self.readout)
+            scores += [score[-count:] for score, count in zip(found, counts[block], strict=True)]
+        self._past, self._last_known = known[-self.context :].copy(), carried[-1].copy()
+        self._n_seen = seen
+        if len(ends):
+            self._n_scored = int(ends[-1])
+        return np.concatenate(scores)
+
+    def _window(
+        self, known: NDArray[np.float64], carried: NDArray[np.float64], stop: int
+    ) -> NDArray[np.float64]:
+        window = known[max(0, stop - self.context) : stop]
+        silent = np.isnan(window).all(axis=0)
+        return np.where(silent, carried[stop - 1], window) if silent.any() else window
+
+    def _pipeline(self) -> VETimePipeline:
+        from vetime_plugins.pipeline import cached_pipeline  # imports torch
+
+        return cached_pipeline(self.weights, device=self.device, dtype=self.dtype)
+
+    def _rows(self, x: ArrayLike) -> NDArray[np.float64]:
+        """Return `x` as points of this stream (n, C), or raise `InputError`."""
+        values = _as_float64(x, "x").astype(np.float64, copy=False)
+        width = self.n_variables
+        if values.ndim == 0 or (values.ndim == 1 and width not in (None, 1)):
+            values = values[None]
+        if values.ndim == 1:
+            values = values[:, None]
+        if values.ndim != 2 or values.shape[1] != (width or values.shape[1]) or values.shape[1] == 0:
+            raise InputError(
+                f"x must have shape (), (n,) or (n, C), in this stream with C = {width or 'any'}; "
+                f"got shape {np.shape(x)}"
+            )
+        infinite = np.flatnonzero(np.isinf(values).any(axis=1))
+        if infinite.size:
+            raise InputError(
+                f"x must be finite, or NaN where a value is missing; row {infinite[0]} is infinite"
+            )
+        return values
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return settings and memory as plain numbers, strings, lists and None, ready for `json.dumps`.
+
+        Returns
+        -------
+        dict
+            What `from_state_dict` takes. Missing values are None. Weights are named, not included.
+        """
+        return {**self._header(), **{name: _to_lists(array) for name, array in self._arrays().items()}}
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, Any], *, device: str | None = None) -> StreamingVETime:
+        """Return a stream that goes on where the one that gave `state` stood.
+
+        Parameters
+        ----------
+        state : mapping
+            From `state_dict`.
+        device : str, optional
+            Another torch device than that of the state.
+
+        Raises
+        ------
+        InputError
+            If `state` does not come from `state_dict`.
+        """
+        try:
+            arrays = {
+                name: np.array(state[name], dtype=np.float64) for name in _ARRAYS if state[name] is not None
+            }
+            return cls._restore(state, arrays, device)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"not a state of StreamingVETime: {type(error).__name__}: {error}") from error
+
+    def save(self, path: str | Path) -> None:
+        """Write settings and memory to `path` as an ``.npz`` archive (no pickle); see `load`."""
+        present = {name: array for name, array in self._arrays().items() if array is not None}
+        with Path(path).open("wb") as file:  # given a name, numpy would append .npz to it
+            np.savez_compressed(file, header=np.array(json.dumps(self._header())), **present)
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str | None = None) -> StreamingVETime:
+        """Return the stream that `save` wrote to `path`.
+
+        Parameters
+        ----------
+        path : str or Path
+            The archive.
+        device : str, optional
+            Another torch device than that in the archive.
+
+        Raises
+        ------
+        InputError
+            If the file does not exist or was not written by `save`.
+        """
+        try:
+            # opened here because np.load leaves a file that it cannot read open
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in _ARRAYS if name in archive}
+                return cls._restore(json.loads(archive["header"].item()), arrays, device)
+        except FileNotFoundError as error:
+            raise InputError(f"no such file: {path}") from error
+        except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(f"{path} was not written by StreamingVETime.save: {error}") from error
+
+    def _header(self) -> dict[str, Any]:
+        settings = {name: getattr(self, name) for name in _SETTINGS}
+        return {"format": _FORMAT, **settings, "n_seen": self._n_seen, "n_scored": self._n_scored}
+
+    def _arrays(self) -> dict[str, NDArray[np.float64] | None]:
+        return {"past": self._past, "last_known": self._last_known, "reference": self._reference}
+
+    @classmethod
+    def _restore(
+        cls, header: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float64]], device: str | None
+    ) -> StreamingVETime:
+        if header["format"] != _FORMAT:
+            raise ValueError(f"format {header['format']!r}, expected {_FORMAT!r}")
+        settings = {name: header[name] for name in _SETTINGS}
+        stream = cls(**settings | ({} if device is None else {"device": device}))
+        stream._n_seen, stream._n_scored = int(header["n_seen"]), int(header["n_scored"])
+        stream._last_known = arrays["last_known"]
+        width = len(stream._last_known)
+        stream._past = arrays["past"].reshape(-1, width) if width else stream._past
+        if "reference" in arrays:
+            stream._reference = arrays["reference"].reshape(-1, width)
+        return stream
+
+
+def _positive(name: str, value: object) -> int:
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1:
+        return int(value)
+    raise InputError(f"{name} must be an integer >= 1, got {value!r}")
+
+
+def _carried_forward(rows: NDArray[np.float64], initial: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Replace each NaN of `rows` (n, C) by the value before it in its column, else by `initial` (C,)."""
+    stacked = np.concatenate([initial[None] if len(initial) else np.zeros_like(rows[:1]), rows])
+    latest = np.where(np.isnan(stacked), 0, np.arange(len(stacked))[:, None])
+    return np.take_along_axis(stacked, np.maximum.accumulate(latest, axis=0), axis=0)[1:]
+
+
+def _to_lists(array: NDArray[np.float64] | None) -> Any:
+    """Return nested lists in which None stands for NaN, which JSON does not have."""
+    if array is None:
+        return None
+    values = array.astype(object)
+    values[np.isnan(array)] = None
+    return values.tolist()
