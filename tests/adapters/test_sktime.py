@@ -1,0 +1,699 @@
+"""The sktime adapter: sktime's contract beyond its own suite, and where its users use detectors."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+pytest.importorskip("sktime")
+
+from pandas.testing import assert_frame_equal, assert_index_equal
+from skbase.lookup import all_objects
+from sklearn.model_selection import ParameterGrid
+from sklearn.preprocessing import StandardScaler
+from sktime.base import load
+from sktime.detection.base import BaseDetector
+from sktime.detection.compose import DetectorAsTransformer, DetectorPipeline
+from sktime.exceptions import NotFittedError
+from sktime.performance_metrics.detection import WindowedF1Score
+from sktime.registry import craft
+from sktime.transformations.difference import Differencer
+from sktime.transformations.exponent import ExponentTransformer
+
+from vetime_plugins.adapters._shared import DEFAULTS
+from vetime_plugins.adapters.sktime import VETimeDetector
+from vetime_plugins.errors import InputError
+from vetime_plugins.pipeline import VETimePipeline, cached_pipeline
+from vetime_plugins.streaming import StreamingVETime
+from vetime_plugins.thresholds import find_threshold
+
+N, SPLIT = 300, 200
+BURST = slice(240, 246)
+
+
+def values(n_variables: int = 1, n: int = N, seed: int = 0) -> np.ndarray:
+    """Noisy sines of shape (n, n_variables) with a burst in the second part."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(n)[:, None]
+    x = np.sin(2 * np.pi * (t + 5 * np.arange(n_variables)) / 25) + 0.1 * rng.standard_normal(
+        (n, n_variables)
+    )
+    x[BURST] += 4
+    return x
+
+
+def frame(n_variables: int = 2, **kwargs) -> pd.DataFrame:
+    columns = [f"v{i}" for i in range(n_variables)][::-1]  # not in alphabetical order
+    return pd.DataFrame(values(n_variables, **kwargs), columns=columns)
+
+
+INDICES = {
+    "range": pd.RangeIndex(N),
+    "range from 7 in steps": pd.RangeIndex(7, 7 + 3 * N, 3),
+    "integers with gaps": pd.Index(np.cumsum(1 + np.arange(N) % 4)),
+    "integers with duplicates": pd.Index(np.arange(N) // 2),
+    "time": pd.date_range("2024-03-30", periods=N, freq="h", name="time"),
+    "time zone over a clock change": pd.date_range("2024-03-30", periods=N, freq="h", tz="Europe/Oslo"),
+    "business days": pd.date_range("2024-01-01", periods=N, freq="B"),
+    "irregular time": pd.DatetimeIndex(np.datetime64("2024-01-01", "s") + np.cumsum(1 + np.arange(N) % 7)),
+    "periods": pd.period_range("2000-01", periods=N, freq="M", name="month"),
+    "durations": pd.timedelta_range("1s", periods=N, freq="2s"),
+}
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Lengths of the series that the pipeline is asked to score, in order."""
+    lengths: list[int] = []
+    score = VETimePipeline.score
+
+    def counting(self, series, **kwargs):
+        lengths.extend([len(one) for one in series] if isinstance(series, list) else [len(series)])
+        return score(self, series, **kwargs)
+
+    monkeypatch.setattr(VETimePipeline, "score", counting)
+    return lengths
+
+
+# What it returns
+
+
+def test_scores_are_those_of_the_pipeline():
+    x = frame()
+    train, test = x[:SPLIT], x[SPLIT:]
+    pipeline = cached_pipeline("small")
+    detector = VETimeDetector().fit(train)
+    np.testing.assert_allclose(detector.transform_scores(train)["scores"], pipeline.score(train), atol=1e-6)
+    expected = pipeline.score(test, reference=train)
+    np.testing.assert_allclose(detector.transform_scores(test)["scores"], expected, atol=1e-6)
+    assert not np.allclose(expected, pipeline.score(test), atol=1e-6), "the reference has no effect"
+
+
+@pytest.mark.parametrize("readout", ["point", "window"])
+def test_readout_reaches_the_pipeline(readout):
+    x = frame()
+    found = VETimeDetector(readout=readout).fit(x[:SPLIT]).transform_scores(x[SPLIT:])["scores"]
+    np.testing.assert_allclose(
+        found, cached_pipeline("small").score(x[SPLIT:], reference=x[:SPLIT], readout=readout), atol=1e-6
+    )
+
+
+def test_the_outputs_agree_with_each_other():
+    x = frame()
+    detector = VETimeDetector(contamination=0.05).fit(x)
+    scores = detector.transform_scores(x)
+    labels = detector.transform(x)
+    events = detector.predict(x)
+    assert list(scores.columns) == ["scores"]
+    assert list(labels.columns) == ["labels"]
+    assert list(events.columns) == ["ilocs"]
+    assert scores["scores"].dtype == "float64"
+    assert scores["scores"].between(0, 1).all()
+    assert labels["labels"].dtype == "int64"
+    assert events["ilocs"].dtype == "int64"
+    flagged = np.flatnonzero(scores["scores"] > detector.threshold_)
+    assert len(flagged) == round(0.05 * N)
+    np.testing.assert_array_equal(events["ilocs"], flagged)
+    np.testing.assert_array_equal(np.flatnonzero(labels["labels"]), flagged)
+    # one score for each event, on the index of the events
+    per_event = detector.predict_scores(x)
+    assert_index_equal(per_event.index, events.index, exact=True)
+    np.testing.assert_array_equal(per_event["scores"], scores["scores"].to_numpy()[flagged])
+
+
+@pytest.mark.parametrize("index", INDICES.values(), ids=INDICES.keys())
+@pytest.mark.parametrize("fitted", [True, False], ids=["fitted data", "new data"])
+def test_index_is_kept(index, fitted):
+    x = frame().set_axis(index)
+    detector = VETimeDetector(contamination=0.05)
+    detector.fit(x if fitted else frame(seed=1)[:SPLIT])
+    scores, labels = detector.transform_scores(x), detector.transform(x)
+    for out in (scores, labels):
+        assert_index_equal(out.index, index, exact=True)
+        assert getattr(out.index, "freq", None) == getattr(index, "freq", None)
+    plain = detector.transform_scores(frame())
+    np.testing.assert_allclose(scores["scores"], plain["scores"], atol=1e-6)
+    events = detector.predict(x)["ilocs"]
+    np.testing.assert_array_equal(events, np.flatnonzero(labels["labels"]))
+    assert len(events)
+    assert_frame_equal(VETimeDetector(contamination=0.05).fit_transform(x), detector.fit(x).transform(x))
+
+
+def test_time_index_beyond_nanoseconds():
+    index = pd.date_range("2024-01-01", periods=N, freq="D", unit="s", tz="UTC")
+    out = VETimeDetector().fit_transform(frame().set_axis(index))
+    assert_index_equal(out.index, index, exact=True)
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        lambda x: x,
+        lambda x: x[:, None],
+        lambda x: pd.Series(x),
+        lambda x: pd.Series(x, name="load"),
+        lambda x: pd.DataFrame({"load": x}),
+        lambda x: pd.Series(x, dtype="Float64"),
+        lambda x: pd.DataFrame({("a", "b"): x}),
+        lambda x: np.asfortranarray(np.stack([x, x], axis=1))[:, :1],
+    ],
+    ids=["(T,)", "(T, 1)", "Series", "named Series", "DataFrame", "nullable", "two-level columns", "strided"],
+)
+def test_containers_give_the_same_scores(convert):
+    x = values()[:, 0]
+    detector = VETimeDetector().fit(convert(x[:SPLIT]))
+    found = detector.transform_scores(convert(x[SPLIT:]))["scores"]
+    expected = cached_pipeline("small").score(x[SPLIT:], reference=x[:SPLIT])
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool", "float32", "float16", "Int64", "boolean"])
+def test_dtypes(dtype):
+    x = pd.DataFrame((values(2) > 0.5).astype(int)).astype(dtype)
+    found = VETimeDetector().fit(x[:SPLIT]).transform_scores(x[SPLIT:])["scores"]
+    expected = (
+        VETimeDetector().fit(x[:SPLIT].astype(float)).transform_scores(x[SPLIT:].astype(float))["scores"]
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_columns_are_matched_by_name():
+    x = frame(3)
+    detector = VETimeDetector().fit(x[:SPLIT])
+    expected = detector.transform_scores(x[SPLIT:])
+    shuffled = x[["v1", "v0", "v2"]]
+    assert_frame_equal(detector.transform_scores(shuffled[SPLIT:]), expected)
+    other_names = x.set_axis(["a", "b", "c"], axis=1)
+    assert_frame_equal(detector.transform_scores(other_names[SPLIT:]), expected)
+    by_position = detector.transform_scores(x[SPLIT:].to_numpy()).set_axis(expected.index)
+    assert_frame_equal(by_position, expected)
+    assert list(detector.reference_.columns) == ["v2", "v1", "v0"]
+
+
+def test_missing_values():
+    x = frame()
+    x.iloc[[0, 10, 11, 12, 150], 0] = np.nan
+    x.iloc[60:70, 1] = np.nan
+    scores = VETimeDetector().fit(x).transform_scores(x)["scores"]
+    assert np.isfinite(scores).all()
+    np.testing.assert_allclose(scores, cached_pipeline("small").score(x), atol=1e-6)
+    nullable = x.astype("Float64")
+    np.testing.assert_allclose(
+        VETimeDetector().fit(nullable).transform_scores(nullable)["scores"], scores, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 17])
+def test_short_series(n):
+    x = frame(n=N)[:n]
+    detector = VETimeDetector().fit(x)
+    assert detector.transform(x).shape == (n, 1)
+    assert detector.transform_scores(frame()).shape == (N, 1)
+    assert detector.predict(x)["ilocs"].dtype == "int64"
+
+
+def test_constant_series_has_no_anomalies():
+    for rule in ("quantile", "std", "pot"):
+        detector = VETimeDetector(threshold=rule)
+        assert detector.fit_transform(pd.Series(np.full(100, 3.0)))["labels"].sum() == 0
+
+
+def test_scoring_is_deterministic():
+    x = frame()
+    first = VETimeDetector().fit(x[:SPLIT]).transform_scores(x[SPLIT:])
+    assert_frame_equal(first, VETimeDetector().fit(x[:SPLIT]).transform_scores(x[SPLIT:]), check_exact=True)
+
+
+def test_segments_lie_between_anomalies():
+    x = frame()
+    detector = VETimeDetector(contamination=0.02).fit(x)
+    cuts = detector.predict(x)["ilocs"]
+    segments = detector.predict_segments(x)["ilocs"]
+    assert isinstance(segments.dtype, pd.IntervalDtype)
+    intervals = pd.IntervalIndex(segments)
+    assert intervals.closed == "left"
+    np.testing.assert_array_equal(intervals.left, [0, *cuts])
+    np.testing.assert_array_equal(intervals.right, [*cuts, N])
+    assert len(VETimeDetector(threshold=2.0).fit(x).predict_segments(x)) == 0
+
+
+@pytest.mark.parametrize(
+    "method", ["predict_points", "predict_segments", "predict", "transform", "fit", "update"]
+)
+def test_the_callers_data_stay_as_they_are(method):
+    index = pd.date_range("2024-01-01", periods=N, freq="h", name="time")
+    x = frame().set_axis(index)
+    kept = x.copy()
+    getattr(VETimeDetector(stride=50).fit(x[:SPLIT]), method)(x[SPLIT:])
+    assert_frame_equal(x, kept)
+    assert x.index.name == "time"
+
+
+def test_fit_keeps_a_copy():
+    x = frame()
+    detector = VETimeDetector().fit(x)
+    before = detector.transform_scores(frame(seed=1))
+    x.iloc[:] = 0.0
+    assert_frame_equal(detector.transform_scores(frame(seed=1)), before)
+
+
+# fit: reference and threshold
+
+
+@pytest.mark.parametrize("rule", ["quantile", "std", "pot", 0.25])
+def test_threshold_rules(rule):
+    x = frame()
+    detector = VETimeDetector(threshold=rule, contamination=0.03).fit(x)
+    scores = cached_pipeline("small").score(x)
+    assert detector.threshold_ == pytest.approx(find_threshold(scores, rule, contamination=0.03), abs=1e-6)
+    np.testing.assert_allclose(detector.scores_, scores, atol=1e-6)
+
+
+def test_zero_shot_costs_one_pass(calls):
+    x = frame()
+    detector = VETimeDetector()
+    events, labels = detector.fit_predict(x), detector.fit_transform(x)
+    assert calls == [N, N]
+    np.testing.assert_array_equal(events["ilocs"], np.flatnonzero(labels["labels"]))
+    DetectorPipeline([Differencer(), VETimeDetector()]).fit_transform(x)
+    assert calls == [N, N, N]
+
+
+def test_reference_is_bounded():
+    x = frame()
+    detector = VETimeDetector(max_reference=50).fit(x[:SPLIT])
+    assert_frame_equal(detector.reference_, x[SPLIT - 50 : SPLIT])
+    np.testing.assert_allclose(
+        detector.transform_scores(x[SPLIT:])["scores"],
+        cached_pipeline("small").score(x[SPLIT:], reference=x[SPLIT - 50 : SPLIT]),
+        atol=1e-6,
+    )
+
+
+def test_labels_are_ignored():
+    x = frame()
+    events = pd.DataFrame({"ilocs": [3, 4]})
+    assert_frame_equal(VETimeDetector().fit(x, events).transform(x), VETimeDetector().fit(x).transform(x))
+
+
+@pytest.mark.parametrize(
+    "method", ["predict", "transform", "transform_scores", "predict_scores", "predict_points"]
+)
+def test_fit_comes_first(method):
+    with pytest.raises(NotFittedError):
+        getattr(VETimeDetector(), method)(frame())
+    with pytest.raises(NotFittedError):
+        VETimeDetector().update(frame())
+
+
+# update
+
+
+def test_update_scores_as_a_stream_does():
+    x = frame().set_axis(pd.date_range("2024-01-01", periods=N, freq="h", tz="Asia/Tokyo"))
+    past, new = x[:SPLIT], x[SPLIT : SPLIT + 20]
+    detector = VETimeDetector(context=64, contamination=0.05).fit(past)
+    assert detector.update(new) is detector
+    stream = StreamingVETime(64)
+    stream.warm_up(past)
+    scores = np.concatenate([cached_pipeline("small").score(past), stream.update(new)])
+    np.testing.assert_allclose(detector.scores_, scores, atol=1e-6)
+    assert_index_equal(detector.scores_.index, x.index[: SPLIT + 20], exact=True)
+    assert_frame_equal(detector.reference_, x[: SPLIT + 20], check_freq=False)
+    assert detector.threshold_ == pytest.approx(find_threshold(scores, contamination=0.05), abs=1e-6)
+    # and what was updated with keeps these scores: it must not be compared with itself
+    np.testing.assert_allclose(detector.transform_scores(new)["scores"], scores[SPLIT:], atol=1e-6)
+
+
+def test_update_sees_only_the_past():
+    x = frame(1)
+    changed = x.copy()
+    changed[SPLIT + 20 :] += 10
+    a = VETimeDetector(context=64).fit(x[:SPLIT]).update(x[SPLIT : SPLIT + 40])
+    b = VETimeDetector(context=64).fit(x[:SPLIT]).update(changed[SPLIT : SPLIT + 40])
+    np.testing.assert_allclose(a.scores_[: SPLIT + 20], b.scores_[: SPLIT + 20], atol=1e-6)
+    assert not np.allclose(a.scores_[SPLIT + 20 :], b.scores_[SPLIT + 20 :], atol=1e-3)
+
+
+def test_update_in_strides():
+    x = frame(1)
+    detector = VETimeDetector(context=64, stride=16).fit(x[:SPLIT]).update(x[SPLIT : SPLIT + 40])
+    stream = StreamingVETime(64, stride=16)
+    stream.warm_up(x[:SPLIT])
+    expected = [*stream.update(x[SPLIT : SPLIT + 40]), *stream.flush()]
+    np.testing.assert_allclose(detector.scores_[SPLIT:], expected, atol=1e-6)
+
+
+def test_update_predict_gives_positions_in_the_new_data():
+    x = frame(1)
+    detector = VETimeDetector(context=64, contamination=0.5).fit(x[:SPLIT])
+    new = x[SPLIT : SPLIT + 30]
+    events = detector.update_predict(new)
+    scores = detector.scores_[SPLIT:]
+    np.testing.assert_array_equal(events["ilocs"], np.flatnonzero(scores > detector.threshold_))
+    assert 0 < len(events) < 30
+    assert_frame_equal(events, detector.predict(new))
+
+
+@pytest.mark.parametrize("convert", [lambda x: x, lambda x: x[:, 0]], ids=["(T, C)", "(T,)"])
+def test_arrays_follow_what_was_seen(convert):
+    x = values(1)
+    detector = VETimeDetector(context=32).fit(convert(x[:SPLIT]))
+    detector.update(convert(x[SPLIT : SPLIT + 5]))
+    events = detector.update_predict(convert(x[SPLIT + 5 : SPLIT + 9]))
+    assert events["ilocs"].isin(range(4)).all()
+    assert_index_equal(detector.reference_.index, pd.RangeIndex(SPLIT + 9), exact="equiv")
+    np.testing.assert_array_equal(detector.reference_, x[: SPLIT + 9])
+
+
+def test_update_replaces_known_rows():
+    x = frame(1)
+    corrected = x[SPLIT - 10 : SPLIT + 10] + 100
+    detector = VETimeDetector(context=32).fit(x[:SPLIT]).update(corrected)
+    assert_frame_equal(detector.reference_, pd.concat([x[: SPLIT - 10], corrected]))
+    stream = StreamingVETime(32)
+    stream.warm_up(x[: SPLIT - 10])
+    np.testing.assert_allclose(detector.scores_[SPLIT - 10 :], stream.update(corrected), atol=1e-6)
+    early = VETimeDetector(context=32).fit(x[50:SPLIT]).update(x[:50])
+    assert_frame_equal(early.reference_, x[:SPLIT])
+
+
+def test_update_keeps_the_latest():
+    x = frame(1)
+    detector = VETimeDetector(context=32, max_reference=100).fit(x[:SPLIT]).update(x[SPLIT : SPLIT + 30])
+    assert_frame_equal(detector.reference_, x[SPLIT - 70 : SPLIT + 30])
+    assert len(detector.scores_) == 100
+    assert detector.threshold_ == find_threshold(detector.scores_)
+
+
+def test_a_fixed_threshold_stays():
+    x = frame(1)
+    detector = VETimeDetector(context=32, threshold=0.3).fit(x[:SPLIT])
+    assert detector.update(x[SPLIT : SPLIT + 5]).threshold_ == 0.3
+
+
+def test_empty_update_changes_nothing():
+    x = frame(1)
+    detector = VETimeDetector().fit(x)
+    before = pickle.dumps(detector.get_fitted_params())
+    assert pickle.dumps(detector.update(x[:0]).get_fitted_params()) == before
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        (pd.Series([1.0, 2.0], index=pd.date_range("2024-02-01", periods=2, tz="UTC")), "kind of time index"),
+        (
+            pd.Series([1.0, 2.0], index=pd.period_range("2024-02-01", periods=2, freq="h")),
+            "kind of time index",
+        ),
+        (pd.Series([1.0, 2.0]), "kind of time index"),
+        (np.ones(2), "no index to continue"),
+        (pd.Series([1.0, 2.0], index=pd.DatetimeIndex(["2024-02-01"] * 2)), "duplicates"),
+        (pd.DataFrame({"a": [1.0], "b": [2.0]}, index=pd.DatetimeIndex(["2024-02-01"])), "2"),
+        (pd.Series([1.0, np.inf], index=pd.date_range("2024-02-01", periods=2)), "infinite|inf"),
+        (pd.Series(["a", "b"], index=pd.date_range("2024-02-01", periods=2)), "number"),
+    ],
+    ids=["time zone", "periods", "integers", "array", "duplicates", "width", "infinite", "text"],
+)
+def test_refused_updates_change_nothing(new, message):
+    x = pd.Series(values()[:, 0], index=pd.date_range("2024-01-01", periods=N, freq="h"))
+    detector = VETimeDetector(context=32).fit(x)
+    untouched = VETimeDetector(context=32).fit(x)
+    with pytest.raises(InputError, match=message):
+        detector.update(new)
+    more = pd.Series(np.zeros(3), index=pd.date_range("2024-02-01", periods=3, freq="h"))
+    assert_frame_equal(detector.update(more).reference_, untouched.update(more).reference_)
+    assert detector.threshold_ == untouched.threshold_
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (pd.DataFrame({"a": ["x", "y", "z"]}), "number"),
+        (pd.Series([1.0, np.inf, 2.0]), "inf"),
+        (pd.DataFrame({"a": []}, dtype=float), "empty|at least one"),
+        (np.zeros((2, 3, 4)), "DetectorAsTransformer"),
+    ],
+    ids=["text", "infinite", "empty", "panel"],
+)
+def test_bad_series(x, message):
+    with pytest.raises(InputError, match=message):
+        VETimeDetector().fit(x)
+    with pytest.raises(InputError, match=message):
+        VETimeDetector().fit(values()).predict(x)
+
+
+@pytest.mark.parametrize(
+    "x",
+    ["a.csv", None, pd.Series([1.0, 2.0], index=[2, 1]), pd.DataFrame(np.ones((2, 2)), columns=["a", "a"])],
+    ids=["path", "none", "unsorted", "duplicate columns"],
+)
+def test_sktime_refuses(x):
+    with pytest.raises(TypeError, match="VETimeDetector"):
+        VETimeDetector().fit(x)
+
+
+def test_other_width():
+    detector = VETimeDetector().fit(frame(2))
+    with pytest.raises(InputError, match=r"2 variable.*got 3"):
+        detector.predict(frame(3))
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"contamination": 0},
+        {"contamination": 0.6},
+        {"contamination": "auto"},
+        {"threshold": "iqr"},
+        {"threshold": np.nan},
+        {"max_reference": 0},
+        {"context": 0},
+        {"context": 2.5},
+        {"stride": 0},
+        {"context": 8, "stride": 9},
+    ],
+)
+def test_bad_parameters(parameters):
+    with pytest.raises(InputError, match=next(reversed(parameters))):
+        VETimeDetector(**parameters)
+    with pytest.raises(ValueError, match=next(reversed(parameters))):
+        VETimeDetector().set_params(**parameters)
+
+
+# An sktime object
+
+
+def test_parameters_are_shared_with_the_other_adapters():
+    defaults = VETimeDetector.get_param_defaults()
+    assert {name: defaults[name] for name in DEFAULTS} == dict(DEFAULTS)
+    detector = VETimeDetector(contamination=0.2, threshold="std", device="cpu")
+    assert detector.clone().get_params() == detector.get_params()
+    assert detector.clone() is not detector
+    assert detector.set_params(contamination=0.01) is detector
+    assert detector.get_params()["contamination"] == 0.01
+
+
+def test_set_params_forgets_the_fit():
+    detector = VETimeDetector().fit(frame())
+    detector.set_params(contamination=0.3)
+    assert not detector.is_fitted
+    assert not hasattr(detector, "threshold_")
+
+
+def test_fitted_parameters():
+    fitted = VETimeDetector().fit(frame()).get_fitted_params()
+    assert set(fitted) == {"threshold", "scores", "reference"}
+
+
+def test_tags():
+    tags = VETimeDetector().get_tags()
+    expected = {
+        "object_type": "detector",
+        "task": "anomaly_detection",
+        "learning_type": "unsupervised",
+        "X_inner_mtype": "pd.DataFrame",
+        "fit_is_empty": False,
+        "capability:multivariate": True,
+        "capability:missing_values": True,
+        "capability:update": True,
+        "property:randomness": "deterministic",
+    }
+    assert {name: tags[name] for name in expected} == expected
+
+
+def test_the_network_is_not_part_of_the_detector():
+    x = frame()
+    detector = VETimeDetector().fit(x)
+    detector.update(x[:3] + 1)
+    assert len(pickle.dumps(detector)) < 100_000
+    kinds = {type(value).__module__.split(".")[0] for value in vars(detector).values()}
+    assert "torch" not in kinds
+    assert "vetime_plugins" not in kinds
+
+
+def test_construction_loads_nothing():
+    VETimeDetector(weights="no such folder").clone().set_params(contamination=0.2)
+
+
+def test_in_a_new_process(tmp_path):
+    x = frame()
+    detector = VETimeDetector(contamination=0.05).fit(x[:SPLIT])
+    detector.save(tmp_path / "detector")
+    x.to_pickle(tmp_path / "x.pkl")
+    script = (
+        "import sys, pandas as pd\n"
+        "from sktime.base import load\n"
+        "folder = sys.argv[1]\n"
+        "x = pd.read_pickle(folder + '/x.pkl')[200:]\n"
+        "detector = load(folder + '/detector')\n"
+        "detector.transform_scores(x).to_pickle(folder + '/scores.pkl')\n"
+    )
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=120)
+    found = pd.read_pickle(tmp_path / "scores.pkl")
+    assert_frame_equal(found, detector.transform_scores(x[SPLIT:]), atol=1e-6)
+    again = load(str(tmp_path / "detector"))
+    assert_frame_equal(again.transform(x[SPLIT:]), detector.transform(x[SPLIT:]))
+
+
+def test_import_is_light():
+    script = (
+        "import sys, vetime_plugins.adapters.sktime\n"
+        "loaded = {'torch', 'pyod', 'darts', 'merlion', 'matplotlib'} & set(sys.modules)\n"
+        "assert not loaded, loaded\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+def test_without_sktime():
+    script = (
+        "import sys\n"
+        "sys.modules['sktime'] = None\n"
+        "from vetime_plugins.errors import MissingDependencyError\n"
+        "try:\n"
+        "    import vetime_plugins.adapters.sktime\n"
+        "except MissingDependencyError as error:\n"
+        "    print(error)\n"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=120
+    )
+    wanted = 'VETimeDetector for sktime needs sktime>=1.0; run: pip install "vetime-plugins[sktime]"'
+    assert out.stdout.strip() == wanted
+
+
+@pytest.mark.filterwarnings("ignore")  # the look-up imports the other adapters and so their frameworks
+def test_look_up():
+    found = all_objects(
+        object_types=BaseDetector,
+        package_name="vetime_plugins.adapters",
+        filter_tags={"task": "anomaly_detection", "capability:multivariate": True},
+    )
+    assert found == [("VETimeDetector", VETimeDetector)]
+
+
+@pytest.mark.filterwarnings("ignore")  # craft imports all of sktime
+def test_craft():
+    made = craft(
+        "\nfrom vetime_plugins.adapters.sktime import VETimeDetector"
+        "\nreturn Differencer() * VETimeDetector(contamination=0.2)"
+    )
+    assert isinstance(made, DetectorPipeline)
+    assert made.get_params()["VETimeDetector__contamination"] == 0.2
+
+
+# Where detectors are used
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Differencer() * VETimeDetector(contamination=0.05),
+        lambda: StandardScaler() * VETimeDetector(contamination=0.05),
+        lambda: StandardScaler() * ExponentTransformer(3) * VETimeDetector(contamination=0.05),
+        lambda: ExponentTransformer(3) * (Differencer() * VETimeDetector(contamination=0.05)),
+        lambda: DetectorPipeline(
+            [("cube", ExponentTransformer(3)), ("vetime", VETimeDetector(contamination=0.05))]
+        ),
+    ],
+    ids=["sktime", "scikit-learn", "three steps", "nested", "named"],
+)
+def test_pipelines(make):
+    x = frame().set_axis(pd.date_range("2024-01-01", periods=N, freq="h"))
+    pipe = make().fit(x[:SPLIT])
+    events = pipe.predict(x[SPLIT:])
+    transformed_train, transformed = x[:SPLIT], x[SPLIT:]
+    for _, step in make().steps_[:-1]:
+        transformed_train = step.fit_transform(transformed_train)
+        transformed = step.transform(transformed)
+    expected = VETimeDetector(contamination=0.05).fit(transformed_train)
+    assert_frame_equal(events, expected.predict(transformed))
+    assert len(events)
+    assert pipe.transform(x[SPLIT:])["labels"].sum() == len(events)
+    assert len(pipe.predict_segments(x[SPLIT:])) >= len(events)
+    assert pipe.clone().get_params().keys() == pipe.get_params().keys()
+
+
+def test_pipeline_parameters_and_update():
+    x = frame().set_axis(pd.date_range("2024-01-01", periods=N, freq="h"))
+    pipe = Differencer() * VETimeDetector()
+    # sktime's pipeline fits the steps it copied when it was made: clone it after setting parameters of a step
+    pipe = pipe.set_params(VETimeDetector__contamination=0.01).clone()
+    assert pipe.fit(x[:SPLIT]).estimator_.contamination == 0.01
+    with pytest.raises(InputError, match="contamination"):
+        pipe.set_params(VETimeDetector__contamination=2)
+
+
+def test_pipeline_updates_with_frames():
+    x = frame().set_axis(pd.date_range("2024-01-01", periods=N, freq="h"))
+    pipe = (StandardScaler() * VETimeDetector()).fit(x[:SPLIT])
+    pipe.update(x[SPLIT:])  # sktime's pipeline fits again on all it has seen
+    assert_index_equal(pipe.estimator_.reference_.index, x.index, exact=True)
+
+
+def test_scores_of_a_pipeline():
+    # sktime's pipeline has no transform_scores; docs/sktime.md shows this instead
+    x = frame()
+    pipe = (Differencer() * VETimeDetector()).fit(x[:SPLIT])
+    z = x[SPLIT:]
+    for _, step in pipe.steps_[:-1]:
+        z = step.transform(z)
+    scores = pipe.estimator_.transform_scores(z)["scores"]
+    np.testing.assert_array_equal(
+        pipe.predict(x[SPLIT:])["ilocs"], np.flatnonzero(scores > pipe.estimator_.threshold_)
+    )
+
+
+@pytest.mark.parametrize("levels", [1, 2], ids=["panel", "hierarchy"])
+def test_panels(levels):
+    singles = {name: frame(1, seed=seed) for seed, name in enumerate(["north", "south"])}
+    keys = list(singles) if levels == 1 else [("a", "north"), ("b", "south")]
+    names = ["site"] if levels == 1 else ["region", "site"]
+    panel = pd.concat(list(singles.values()), keys=keys, names=[*names, "time"])
+    transformer = DetectorAsTransformer(VETimeDetector(contamination=0.05))
+    out = transformer.fit_transform(panel)
+    for key, single in zip(keys, singles.values(), strict=True):
+        expected = VETimeDetector(contamination=0.05).fit_transform(single)
+        np.testing.assert_array_equal(out.loc[key].to_numpy(), expected.to_numpy())
+        assert expected["labels"].sum() == round(0.05 * N)
+    assert out.index.get_level_values("time").nunique() == N
+
+
+def test_tuning():
+    x = frame()
+    wanted = {"contamination": 0.02, "readout": "window"}
+    truth = VETimeDetector(**wanted).fit_predict(x)
+    grid = list(ParameterGrid({"contamination": [0.4, 0.02], "readout": ["point", "window"]}))
+    metric, base = WindowedF1Score(margin=1), VETimeDetector()
+    found = [metric(truth, base.clone().set_params(**point).fit_predict(x), X=x) for point in grid]
+    assert grid[int(np.argmax(found))] == wanted
+    assert max(found) == 1 > sorted(found)[-2]
