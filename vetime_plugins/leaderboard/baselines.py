@@ -76,7 +76,7 @@ def moving_variance(series: Any, *, window: int = 25) -> np.ndarray:
     4
     """
     width = _check_window(window)
-    return _combine(_moving_variance(column, width) for column in _standardise(series).T)
+    return _combine(lambda column: _moving_variance(column, width), _standardise(series))
 
 
 def sub_pca(series: Any, *, window: int | None = None, max_fit: int = 5000) -> np.ndarray:
@@ -114,7 +114,7 @@ def sub_pca(series: Any, *, window: int | None = None, max_fit: int = 5000) -> n
     True
     """
     width = _window_for(series, window)
-    return _combine(_sub_pca(column, width, max_fit) for column in _standardise(series).T)
+    return _combine(lambda column: _sub_pca(column, width, max_fit), _standardise(series))
 
 
 def sub_knn(
@@ -206,16 +206,16 @@ def _standardise(series: Any) -> np.ndarray:
     return values[:, varies] / deviation[varies]
 
 
-def _combine(scores: Iterator[np.ndarray]) -> np.ndarray:
+def _combine(score: Callable[[np.ndarray], np.ndarray], values: np.ndarray) -> np.ndarray:
     """Average the scores of several variables after standardising each; one alone stays as it is."""
-    columns = list(scores)
+    columns = [score(column) for column in values.T]
     if len(columns) == 1:
         return columns[0]
-    total = np.zeros(len(columns[0]))
+    total = np.zeros(len(values))
     for column in columns:
         deviation = column.std()
         total += (column - column.mean()) / (deviation if deviation > 0 else 1)
-    return total / len(columns)
+    return total / max(len(columns), 1)
 
 
 def _moving_variance(column: np.ndarray, width: int) -> np.ndarray:

@@ -212,8 +212,8 @@ def _from_index(root: Path, index: Path) -> list[SeriesFile]:
 
 def _read_numbers(path: Path, stream: Iterable[str]) -> np.ndarray:
     """Read the rows after the header; an empty cell becomes NaN."""
-    lines = list(stream)
-    if not any(line.strip() for line in lines):
+    lines = [line for line in stream if line.strip()]
+    if not lines:
         raise InputError(f"{path} holds no row below its header")
     try:
         return np.loadtxt(lines, delimiter=",", ndmin=2, comments=None)
