@@ -13,12 +13,13 @@ from vetime_plugins.adapters._shared import (
     latest,
     load_pipeline,
     missing_dependency,
+    reference_for,
 )
 from vetime_plugins.errors import InputError
+from vetime_plugins.inputs import _as_float64 as as_float64
 from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
 
 try:
-    from pyod.models._ts_utils import validate_ts_input
     from pyod.models.base import BaseDetector
     from sklearn.utils.validation import check_is_fitted
 except ImportError as error:
@@ -76,15 +77,20 @@ class VETime(BaseDetector):
     feature_names_in_ : ndarray of shape (C,), object
         Column names; only if `fit` was given a DataFrame whose column names are all strings.
 
-    Warnings -------- Give the series itself to this class. Do not put it inside
-    `pyod.models.ts_od.TimeSeriesOD`, nor inside Darts' ``PyODScorer`` with ``window`` > 1: both cut the
-    series into windows and hand over a matrix with one row for each window and one column for each lag,
-    which this class would read as a series of as many variables. Shuffled or subsampled rows (bootstrap,
-    cross-validation with ``shuffle=True``) are no series either.
+    Warnings
+    --------
+    Give the series itself to this class. Do not put it inside `pyod.models.ts_od.TimeSeriesOD`, nor inside
+    Darts' ``PyODScorer`` with ``window`` > 1: both cut the series into windows and hand over a matrix with
+    one row for each window and one column for each lag, which this class would read as a series of as many
+    variables. Shuffled or subsampled rows (bootstrap, cross-validation with ``shuffle=True``) are no series
+    either.
 
-    Notes ----- The score of a row depends on the rows around it, so scoring a part of a series differs
-    from taking that part of the scores. A NaN is a gap: it is bridged, and its row still gets a finite
-    score.
+    Notes
+    -----
+    The score of a row depends on the rows around it, so scoring a part of a series differs from taking that
+    part of its scores. A part of what `fit` was given also finds itself in the reference and looks too
+    normal: for those rows take `decision_scores_`. A NaN is a gap: it is bridged, and its row still gets a
+    finite score.
 
     Examples
     --------
@@ -139,10 +145,11 @@ class VETime(BaseDetector):
         series = _as_series(X)
         self._set_n_classes(y)
         self._classes = 2  # the base counts the values of y, and fails later where y holds only one
+        reference = latest(series, self.max_reference).copy()  # not a view that keeps all of X alive
+        self.decision_scores_ = self._score(series, None)
+        self.reference_ = reference
         self.n_features_in_ = series.shape[1]
         self._keep_names(X)
-        self.reference_ = latest(series, self.max_reference).copy()  # not a view that keeps all of X alive
-        self.decision_scores_ = self._score(series)
         self._process_decision_scores()
         return self
 
@@ -170,7 +177,7 @@ class VETime(BaseDetector):
         series = _as_series(X)
         check_width("VETime", self.n_features_in_, series.shape[1])
         self._check_names(X)
-        return self._score(series)
+        return self._score(series, reference_for(series, self.reference_))
 
     def predict(self, X: ArrayLike, return_confidence: bool = False) -> Any:
         """Label each row of a series: 1 where its score is greater than `threshold_`, else 0.
@@ -264,6 +271,11 @@ class VETime(BaseDetector):
         """Return expected rejection rate, its upper bound, and that of the cost, see the base class."""
         return self._on_scores().compute_rejection_stats(*args, **kwargs)
 
+    def _predict_rank(self, X: ArrayLike, normalized: bool = False) -> NDArray[Any]:
+        ranks = super()._predict_rank(X)
+        # The base divides by the largest rank, which is 0 where no score exceeds those of `fit`.
+        return ranks / max(ranks.max(), 1) if normalized else ranks
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -300,9 +312,11 @@ class VETime(BaseDetector):
                 "in the same order"
             )
 
-    def _score(self, series: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _score(
+        self, series: NDArray[np.float64], reference: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
         pipeline = load_pipeline(self.weights, device=self.device, dtype=self.dtype)
-        return pipeline.score(series, reference=self.reference_, readout=self.readout)
+        return pipeline.score(series, reference=reference, readout=self.readout)
 
     def _process_decision_scores(self) -> Self:
         super()._process_decision_scores()
@@ -339,17 +353,14 @@ class _OnScores(BaseDetector):
 
 
 def _as_series(X: Any) -> NDArray[np.float64]:
-    """Return X as (n, C) float64, n >= 1 and C >= 1."""
-    try:
-        series = validate_ts_input(X)
-    except (TypeError, ValueError) as error:
+    """Return X as (n, C) float64, n >= 1 and C >= 1, NaN where it has gaps."""
+    series = as_float64(X, "X")
+    if series.ndim not in (1, 2) or series.size == 0:
         raise InputError(
-            "X must be one series of numbers of shape (n,) or (n, C), rows in time order "
-            f"(for several series use VETimePipeline.score or one detector each): {error}"
-        ) from None
-    if 0 in series.shape:
-        raise InputError(f"X must have at least one row and one column, got shape {series.shape}")
-    return series
+            f"X must be one series of shape (n,) or (n, C), rows in time order, got shape {series.shape}; "
+            "for several series use one detector each, or VETimePipeline.score with a list"
+        )
+    return series.astype(np.float64).reshape(len(series), -1)
 
 
 def _column_names(X: Any) -> NDArray[np.object_] | None:

@@ -1,0 +1,107 @@
+"""Every example in the documentation runs, as does every script in `examples/`."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from tests.docs_examples import code_blocks, run_page, runnable
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+FRAMEWORKS = ("pyod", "sktime", "darts", "merlion")
+PAGES = [page for page in sorted((CHECKOUT / "docs").rglob("*.md")) if runnable(page)]
+SCRIPTS = sorted((CHECKOUT / "examples").glob("*.py"))
+
+# Frameworks warn about themselves; what our code warns about is for the tests of our code.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+
+
+def need_framework_of(name: str) -> None:
+    for framework in FRAMEWORKS:
+        if name.startswith(framework):
+            pytest.importorskip(framework)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(CHECKOUT / "docs").as_posix())
+def test_examples_of_a_page(page):
+    need_framework_of(page.stem)
+    run_page(page)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_example_script(script, monkeypatch):
+    need_framework_of(script.stem)
+    monkeypatch.setattr("sys.argv", [str(script)])
+    runpy.run_path(str(script), run_name="__main__")
+
+
+PAGE = """
+# A page
+
+```python
+answer = 40
+```
+
+1. In a list:
+
+    ```python title="more.py"
+    def more():
+        return answer + 2
+    ```
+
+    ```pycon
+    >>> more()
+    42
+    >>> seen = True
+    ```
+
+```bash
+exit 1
+```
+
+<!-- not run: needs a GPU -->
+```python
+raise SystemError
+```
+
+~~~~python
+text = '''
+```
+'''
+assert seen
+~~~~
+"""
+
+
+def test_the_extractor_runs_what_a_reader_would_copy(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(PAGE, encoding="utf-8")
+    blocks = code_blocks(PAGE)
+    assert [block.language for block in blocks] == ["python", "python", "pycon", "bash", "python", "python"]
+    assert [block.not_run for block in blocks] == [None, None, None, None, "needs a GPU", None]
+    assert all(PAGE.splitlines()[b.line - 1].strip() == b.source.splitlines()[0].strip() for b in blocks)
+    namespace = run_page(page)
+    assert namespace["seen"] is True
+    assert namespace["text"] == "\n```\n"
+
+
+def test_the_extractor_reports_what_fails(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("```python\nx = 1\n```\n\n```python\ny = 2\nx / 0\n```\n", encoding="utf-8")
+    with pytest.raises(ZeroDivisionError) as caught:
+        run_page(page)
+    assert caught.traceback[-1].lineno == 6  # counted from 0
+    page.write_text("```pycon\n>>> 1 + 1\n3\n```\n", encoding="utf-8")
+    with pytest.raises(AssertionError, match="Expected:\n    3\nGot:\n    2"):
+        run_page(page)
+    page.write_text("```python\nx = 1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="line 1 is never closed"):
+        run_page(page)
