@@ -94,6 +94,19 @@ class TestEvaluateFolder:
         assert summary.datasets["A"]["AUC-PR"] == pytest.approx(rows[1].metrics["AUC-PR"] / 3)
         assert summary.datasets["B"]["AUC-PR"] == 0
 
+    def test_a_detector_of_the_leaderboard_is_told_the_train_length(self, folder):
+        class Fitted:
+            name, framework, params, sees_train, supports_multivariate = "f", "own", {}, True, True
+
+            def fit_score(self, values, train_length, period=None, seed=0):
+                asked.append((len(values), train_length, period))
+                return np.zeros(len(values))
+
+        asked = []
+        rows = evaluate_folder(folder, Fitted(), name="f", metrics="AUC-ROC")
+        assert asked == [(400, 100, 25), (400, 50, 25), (400, 100, 25), (400, 100, 25)]
+        assert [r.metrics["AUC-ROC"] for r in rows if not r.undefined] == [0.5] * 3
+
     def test_the_detector_cannot_change_what_is_measured(self, folder):
         def vandal(series):
             series[:] = 0
@@ -282,10 +295,11 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("more", "says"),
         [
-            (["--detector", "magic"], "no detector 'magic'; there are vetime, random"),
+            (["--detector", "magic"], "no detector 'magic'; there are"),
             (["--detector", "no_such_module:score"], "cannot import"),
             (["--detector", "math:magic"], "module math has no magic"),
-            (["--detector", "math:pi"], "no detector"),
+            (["--detector", "math:pi"], "not a function"),
+            (["--detector", ":score"], "cannot import"),
             (["--detector", "random", "--metric", "F2"], "F2"),
             (["--detector", "random", "--dataset", "C"], "no data set C"),
             (["--detector", "random", "--against", "sub-knn"], "no results of 'sub-knn'"),

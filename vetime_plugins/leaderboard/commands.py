@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from vetime_plugins.errors import InputError, MissingDependencyError
+from vetime_plugins.leaderboard import detectors
 from vetime_plugins.leaderboard.baselines import BASELINES
 from vetime_plugins.leaderboard.evaluation import (
     Detector,
@@ -42,8 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="NAME",
         help=(
-            f"vetime, {', '.join(BASELINES)}, or package.module:function, called with a series and returning "
-            "its scores; may be repeated (default: vetime)"
+            f"vetime, {', '.join(BASELINES)}, any other detector of the leaderboard, or "
+            "package.module:function, called with a series and returning its scores; may be repeated "
+            "(default: vetime)"
         ),
     )
     parser.add_argument(
@@ -114,13 +116,14 @@ def load_detector(
     weights: str = "small",
     device: str = "auto",
     readout: Literal["point", "window"] | None = None,
-) -> tuple[str, Detector]:
+) -> tuple[str, Detector | detectors.Detector]:
     """Return the name and the function of a detector.
 
     Parameters
     ----------
     choice : str
-        "vetime", the name of a baseline, or ``package.module:function``.
+        "vetime", the name of a baseline or of another detector of the leaderboard, or
+        ``package.module:function``.
     weights, device, readout : str
         For "vetime"; see `VETimePipeline`.
 
@@ -128,7 +131,7 @@ def load_detector(
     -------
     name : str
         What to call it in results; it tells weights and read-out apart.
-    detector : callable
+    detector : callable, or detector of the leaderboard
         From a series (T,) or (T, C) to its scores (T,).
 
     Raises
@@ -144,19 +147,20 @@ def load_detector(
         pipeline = cached_pipeline(weights, device=device)
         name = "-".join(part for part in ("vetime", weights, readout) if part)
         return name, lambda series: pipeline.score(series, readout=readout)
-    module, separator, function = choice.partition(":")
-    if separator and module and function:
-        try:
-            found = getattr(importlib.import_module(module), function)
-        except ImportError as error:
-            raise MissingDependencyError(f"cannot import the detector {choice}: {error}") from error
-        except AttributeError as error:
-            raise InputError(f"module {module} has no {function}") from error
-        if callable(found):
-            return choice, found
-    raise InputError(
-        f"no detector {choice!r}; there are vetime, {', '.join(BASELINES)}, or give package.module:function"
-    )
+    if ":" not in choice:
+        return choice, detectors.get(choice)
+    module, _, function = choice.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, ValueError) as error:  # ValueError: no module name at all
+        raise MissingDependencyError(f"cannot import the detector {choice}: {error}") from error
+    except AttributeError as error:
+        raise InputError(f"module {module} has no {function}") from error
+    if not callable(found):
+        raise InputError(
+            f"{choice} is not a function from a series to its scores, but {type(found).__name__}"
+        )
+    return choice, found
 
 
 def _show(finished: int, total: int, row: Row) -> None:
@@ -196,9 +200,10 @@ def _report(
         for metric in shown:
             if name in differences:
                 found = differences[name][metric]
+                low, high = 100 * found.low, 100 * found.high
                 print(
-                    f"{metric}: {100 * found.difference:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}] "
-                    f"(95 %, paired bootstrap over {found.n_series} series of {found.n_datasets} data sets)"
+                    f"{metric}: {100 * found.difference:+.1f} [{low:+.1f}, {high:+.1f}] (95 %, paired "
+                    f"bootstrap over {found.n_series} series of {found.n_datasets} data sets)"
                 )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.datasets import SeriesFile, find_series, read_series
+from vetime_plugins.leaderboard.detectors import Detector as RegisteredDetector
 from vetime_plugins.leaderboard.metrics import check_metric_names, evaluate, find_buffer
 from vetime_plugins.leaderboard.rows import Row, RowFile
 
@@ -24,7 +25,7 @@ Detector = Callable[[np.ndarray], Any]
 
 def evaluate_folder(
     folder: str | PathLike[str],
-    detector: Detector,
+    detector: Detector | RegisteredDetector,
     *,
     name: str,
     datasets: Iterable[str] | None = None,
@@ -41,9 +42,9 @@ def evaluate_folder(
     ----------
     folder : str or path
         Series in the layout of TSB-AD, see `find_series`.
-    detector : callable
+    detector : callable, or detector of the leaderboard
         Called with the values, float64 of shape (T,) for one variable and (T, C) for several; returns (T,)
-        scores, higher meaning more anomalous.
+        scores, higher meaning more anomalous. An object with `fit_score` is told the train length as well.
     name : str
         What to call the detector in the rows.
     datasets : iterable of str, optional
@@ -85,7 +86,7 @@ def evaluate_folder(
     return rows
 
 
-def _run(file: SeriesFile, detector: Detector, name: str, metrics: Sequence[str]) -> Row:
+def _run(file: SeriesFile, detector: Detector | RegisteredDetector, name: str, metrics: Sequence[str]) -> Row:
     series = read_series(file.path, dataset=file.dataset)
     n_points, n_variables = series.values.shape
     row = Row(
@@ -101,7 +102,7 @@ def _run(file: SeriesFile, detector: Detector, name: str, metrics: Sequence[str]
     values = series.values[:, 0].copy() if n_variables == 1 else series.values.copy()
     begin = time.perf_counter()
     try:
-        scores = np.asarray(detector(values), dtype=np.float64)
+        scores = np.asarray(_score(detector, values, series.train_length, row.buffer), dtype=np.float64)
         seconds = time.perf_counter() - begin
         if scores.shape != (n_points,):
             raise InputError(f"a detector must return the shape ({n_points},), got {scores.shape}")
@@ -110,6 +111,14 @@ def _run(file: SeriesFile, detector: Detector, name: str, metrics: Sequence[str]
         message = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         return row.replace(status="ERROR", seconds=time.perf_counter() - begin, note=message)
     return row.replace(metrics=dict(found), seconds=seconds, note=found.reason or "")
+
+
+def _score(
+    detector: Detector | RegisteredDetector, values: np.ndarray, train_length: int, period: int
+) -> Any:
+    if isinstance(detector, RegisteredDetector):
+        return detector.fit_score(values, train_length, period)
+    return detector(values)
 
 
 @dataclass(frozen=True)
