@@ -22,7 +22,7 @@ try:
     from darts.ad.detectors import ThresholdDetector
     from darts.ad.scorers.scorers import FittableAnomalyScorer
 except ImportError as error:
-    raise missing_dependency("VETimeScorer for Darts", "darts>=0.42", "darts") from error
+    raise missing_dependency("VETimeScorer for Darts", "darts>=0.44", "darts") from error
 
 if TYPE_CHECKING:
     from typing import Self
