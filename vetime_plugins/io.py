@@ -25,7 +25,7 @@ __all__ = ["Table", "read_table", "write_scores"]
 
 STDIN = "-"
 PARQUET_SUFFIXES = (".parquet", ".pq")
-_NO_PARQUET = 'parquet needs pandas>=2.1 and pyarrow>=15; run: pip install "vetime-plugins[cli]"'
+_NO_PARQUET = 'parquet needs pandas>=2.1 and pyarrow>=15,<26; run: pip install "vetime-plugins[cli]"'
 _SEPARATORS = (",", ";", "\t")
 _MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "none")
 
@@ -110,7 +110,11 @@ def _read_parquet(path: Path, source: str) -> dict[str, np.ndarray]:
     if not _has("pandas", "pyarrow"):
         raise MissingDependencyError(_NO_PARQUET)
     import pandas as pd
-    import pyarrow as pa
+
+    try:
+        import pyarrow as pa
+    except ImportError as error:  # installed, but for another numpy
+        raise MissingDependencyError(f"{_NO_PARQUET} ({_one_line(error)})") from error
 
     try:
         frame = pd.read_parquet(path)

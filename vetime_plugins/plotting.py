@@ -70,7 +70,7 @@ def plot_scores(
     MissingDependencyError
         If matplotlib is not installed.
     """
-    values, points, truth = _check(series, scores, labels)
+    values, points, truth = _check(series, scores, labels, names)
     x, is_time = _axis_values(time, len(points))
     rows = _drawing.series_heights(values)
     figure, axes = _new_figure([*rows, 1.5], title)
@@ -114,7 +114,7 @@ def plot_explanation(
     MissingDependencyError
         If matplotlib is not installed.
     """
-    values, points, truth = _check(explanation.series, explanation.scores, labels)
+    values, points, truth = _check(explanation.series, explanation.scores, labels, names)
     x, is_time = _axis_values(time, len(points))
     rows = _drawing.series_heights(values)
     figure, axes = _new_figure([*rows, 1.5, 1.3], title, image_height=3.2)
@@ -146,7 +146,7 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: int = 120) -> None:
 
 
 def _check(
-    series: ArrayLike, scores: ArrayLike, labels: ArrayLike | None
+    series: ArrayLike, scores: ArrayLike, labels: ArrayLike | None, names: Sequence[str] | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Return series (T, C), scores (T,) and labels (T,) or None."""
     values, points = _as_columns(series), np.asarray(scores, dtype=np.float64)
@@ -154,6 +154,8 @@ def _check(
         raise InputError(f"scores must have shape (T,) with T >= 1, got {points.shape}")
     if len(values) != len(points):
         raise InputError(f"needs one score for each step, got {len(points)} scores for {len(values)} steps")
+    if names is not None and len(names) != values.shape[1]:
+        raise InputError(f"names must name each of the {values.shape[1]} variables, got {len(names)} names")
     if labels is None:
         return values, points, None
     truth = np.asarray(labels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from vetime_plugins._commands import inputs
 from vetime_plugins.errors import InputError
@@ -35,6 +36,6 @@ def run(args: argparse.Namespace) -> int:
     series = inputs.load_series(args)
     scored = inputs.score_series(args, series)
     explanation = inputs.load_pipeline(args).explain(series.values) if args.explain else None
-    inputs.draw(args.out, series, scored, title=str(args.file), explanation=explanation)
+    inputs.draw(args.out, series, scored, title=Path(args.file).name, explanation=explanation)
     print(f"picture: {args.out}")
     return 0

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     scored = inputs.score_series(args, series)
     flagged = scored.scores > scored.threshold
     if args.plot:
-        inputs.draw(args.plot, series, scored, title=str(args.file))
+        inputs.draw(args.plot, series, scored, title=Path(args.file).name)
     if args.out:
         io.write_scores(
             args.out,
