@@ -13,6 +13,7 @@ from vetime_plugins.adapters._shared import (
     latest,
     load_pipeline,
     missing_dependency,
+    reference_for,
 )
 from vetime_plugins.errors import InputError
 from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
@@ -286,11 +287,8 @@ def _latest(values: list[Values], max_reference: int) -> list[Values]:
 
 
 def _without(reference: list[Values], values: Values) -> Values:
-    """Return the reference of `values` (T, C): what `fit` has kept of other series, or else `values` itself.
-
-    A fitted series that is scored again would find each of its parts in the reference, as near as can be.
-    """
-    others = [one for one in reference if not np.array_equal(one, values[-len(one) :], equal_nan=True)]
+    """Return the reference of `values` (T, C): what `fit` has kept of other series, or else `values` itself."""
+    others = [one for one in reference if reference_for(values, one) is not None]
     return np.concatenate(others) if others else values
 
 
