@@ -10,7 +10,6 @@ import textwrap
 import joblib
 import numpy as np
 import pandas as pd
-import polars as pl
 import pytest
 
 pytest.importorskip("pyod")
@@ -90,7 +89,7 @@ CONTAINERS = {
     "index": lambda x: pd.DataFrame(x, pd.date_range("2024-03-31", periods=len(x), freq="h", tz="CET")),
     "nullable": lambda x: pd.DataFrame(x, columns=list("ab")[: x.shape[1]]).convert_dtypes(),
     "Series": lambda x: pd.DataFrame(x) if x.shape[1] > 1 else pd.Series(x[:, 0]),
-    "polars": pl.DataFrame,
+    "polars": lambda x: pytest.importorskip("polars").DataFrame(x),
     "fortran": np.asfortranarray,
     "strided": lambda x: np.repeat(x, 2, axis=0)[::2],
     "object": lambda x: x.astype(object),
