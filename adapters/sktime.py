@@ -302,6 +302,8 @@ class VETimeDetector(BaseDetector):
         """Return `X` (T, C) with the fitted columns, by name where these are the same, else by position."""
         columns = self.reference_.columns
         check_width("VETimeDetector", len(columns), X.shape[1])
+        if X.columns.equals(columns):
+            return X
         if set(X.columns) == set(columns):
             return X[columns]
         return X.set_axis(columns, axis=1)

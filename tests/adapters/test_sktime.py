@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -686,6 +687,19 @@ def test_panels(levels):
         np.testing.assert_array_equal(out.loc[key].to_numpy(), expected.to_numpy())
         assert expected["labels"].sum() == round(0.05 * N)
     assert out.index.get_level_values("time").nunique() == N
+
+
+def test_panels_of_several_variables():
+    # the class attribute is how docs/sktime.md makes sktime hand over all variables at once
+    class FramesDetectorAsTransformer(DetectorAsTransformer):
+        _tags: ClassVar = {"X_inner_mtype": "pd.DataFrame"}
+
+    singles = {name: frame(seed=seed) for seed, name in enumerate(["north", "south"])}
+    panel = pd.concat(singles, names=["site", "time"])
+    out = FramesDetectorAsTransformer(VETimeDetector(contamination=0.05)).fit_transform(panel)
+    for name, single in singles.items():
+        expected = VETimeDetector(contamination=0.05).fit_transform(single)
+        np.testing.assert_array_equal(out.loc[name].to_numpy(), expected.to_numpy())
 
 
 def test_tuning():
