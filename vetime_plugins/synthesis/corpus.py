@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.synthesis._random import chance, log_uniform
+from vetime_plugins.synthesis._random import Array, chance, log_uniform
 from vetime_plugins.synthesis.anomalies import KINDS
 from vetime_plugins.synthesis.multivariate import draw_panel
 from vetime_plugins.synthesis.normal import draw_normal
 from vetime_plugins.synthesis.normal.families import FAMILIES
-from vetime_plugins.synthesis.scene import Scene, populate
-from vetime_plugins.synthesis.series import SyntheticSeries
+from vetime_plugins.synthesis.normal.sensor import Sensor
+from vetime_plugins.synthesis.placement import populate
+from vetime_plugins.synthesis.scene import Scene
+from vetime_plugins.synthesis.series import Anomaly, SyntheticSeries
 
 Range = tuple[int, int]
 
@@ -103,6 +106,7 @@ def generate(
     rng = rng or np.random.default_rng(0 if seed is None else seed)
     config = config or CorpusConfig()
     length, n_variables = int(length), int(n_variables)
+    wish = _draw_wish(rng, length, config)
     if n_variables == 1:
         draft = draw_normal(
             rng, length, families=config.families, gap_probability=config.gap_share, nan=config.nan_gaps
@@ -110,18 +114,57 @@ def generate(
         signal = draft.signal[:, None].copy()
         scene = Scene(signal + draft.noise[:, None], signal, [draft.sensor], draft.period)
         family = draft.family
+        targets: tuple[int, ...] = (0,)
     else:
-        panel = draw_panel(rng, length, n_variables, gap_probability=config.gap_share, nan=config.nan_gaps)
+        shared = int(rng.binomial(wish.count, 0.4))
+        panel = draw_panel(
+            rng, length, n_variables, disturb=partial(_disturb, rng, replace(wish, count=shared), config),
+            gap_probability=config.gap_share, nan=config.nan_gaps,
+        )  # fmt: skip
         scene = Scene(panel.signal + panel.noise, panel.signal.copy(), panel.sensors, panel.period)
-        family = panel.family
-    if not chance(rng, config.clean_share):
-        kinds = config.kinds or {kind.name: kind.weight for kind in KINDS.values()}
-        count, density = 1, config.density[1]
-        if not chance(rng, config.single_share):
-            density = log_uniform(rng, *config.density)
-            count = int(rng.integers(2, max(3, 2 + int(density * length / 8))))
-        populate(scene, rng, kinds, count, density=density, severity=config.severity, repeat=config.repeat_share)
+        placed = scene.adopt(panel.disturbance, panel.incidents)
+        wish = replace(wish, count=wish.count - placed)
+        family, targets = panel.style, panel.targets
+    populate(
+        scene, rng, wish.kinds, wish.count, density=wish.density, severity=config.severity,
+        repeat=config.repeat_share, variables=targets,
+    )  # fmt: skip
     return scene.finish(dtype=config.dtype, family=family)
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """How many anomalies of which kinds a series shall have."""
+
+    count: int
+    density: float
+    kinds: Mapping[str, float]
+
+
+def _draw_wish(rng: np.random.Generator, length: int, config: CorpusConfig) -> _Wish:
+    """Draw the number of anomalies and their share of the steps."""
+    kinds = config.kinds or {kind.name: kind.weight for kind in KINDS.values()}
+    if chance(rng, config.clean_share):
+        return _Wish(0, 0.0, kinds)
+    if chance(rng, config.single_share):
+        return _Wish(1, config.density[1], kinds)
+    density = log_uniform(rng, *config.density)
+    return _Wish(int(rng.integers(2, max(3, 2 + int(density * length / 8)))), density, kinds)
+
+
+def _disturb(
+    rng: np.random.Generator, wish: _Wish, config: CorpusConfig, factors: Array, period: float | None
+) -> tuple[Array, list[Anomaly]]:
+    """Put anomalies into latent factors (K, T), one factor each."""
+    # What lasts would have to be carried through the mixing; relations are between variables, not factors.
+    kinds = {name: w for name, w in wish.kinds.items() if not (KINDS[name].relational or KINDS[name].lasting)}
+    series = np.ascontiguousarray(factors.T)
+    scene = Scene(series, series.copy(), [Sensor()] * len(factors), period)
+    populate(
+        scene, rng, kinds, wish.count, density=wish.density, severity=config.severity,
+        repeat=config.repeat_share, variables=tuple(range(len(factors))), targets={"one": 1.0},
+    )  # fmt: skip
+    return scene.values.T, scene.anomalies
 
 
 class Corpus:

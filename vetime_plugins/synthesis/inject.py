@@ -13,7 +13,8 @@ from vetime_plugins.synthesis._random import Array
 from vetime_plugins.synthesis.anomalies import KINDS
 from vetime_plugins.synthesis.measure import fill_gaps
 from vetime_plugins.synthesis.normal.sensor import Sensor
-from vetime_plugins.synthesis.scene import Scene, populate
+from vetime_plugins.synthesis.placement import populate
+from vetime_plugins.synthesis.scene import Scene
 from vetime_plugins.synthesis.series import SyntheticSeries
 
 
@@ -44,7 +45,7 @@ def inject(
     Parameters
     ----------
     series : array-like of shape (T,) or (T, C)
-        Normal data; T >= 8. NaN marks missing readings and stays where it is. Integers stay integers in value.
+        Normal data; T >= 8. NaN marks missing readings and stays where it is; whole numbers stay whole.
     kinds : str or sequence of str, optional
         Names from `list_kinds`; by default all that fit the series.
     n : int, optional
@@ -83,7 +84,9 @@ def inject(
     if density is not None and not 0 < density <= 0.5:
         raise InputError(f"density must be above 0 and at most 0.5, got {density}")
     if length is not None and not 1 <= length <= len(values) // 2:
-        raise InputError(f"length must be between 1 and half the series ({len(values) // 2} steps), got {length}")
+        raise InputError(
+            f"length must be between 1 and half the series ({len(values) // 2} steps), got {length}"
+        )
     filled = np.stack([fill_gaps(column) for column in values.T], axis=1)
     sensors = [_sensor_of(column) for column in values.T]
     period = period if period is not None else find_period(filled)
@@ -92,13 +95,22 @@ def inject(
     if not fitting:
         raise InputError(
             f"none of the kinds {names} fits this series: they need "
-            + " or ".join(sorted({"a period" if KINDS[k].periodic else "correlated variables" for k in names}))
+            + " or ".join(
+                sorted({"a period" if KINDS[k].periodic else "correlated variables" for k in names})
+            )
             + "; give period=, other kinds, or more variables"
         )
     count = n or (1 if density is None else max(1, int(density * len(values))))
     rng = np.random.default_rng(seed)
     placed = populate(
-        scene, rng, fitting, count, density=density or 0.5, severity=(float(low), float(high)), repeat=0.0, length=length
+        scene,
+        rng,
+        fitting,
+        count,
+        density=density or 0.5,
+        severity=(float(low), float(high)),
+        repeat=0.0,
+        length=length,
     )
     if not placed:
         raise InputError(
@@ -113,7 +125,9 @@ def _as_series(series: Any) -> Array:
     try:
         values = np.array(series, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"series must be numbers of shape (T,) or (T, C); could not read it: {error}") from error
+        raise InputError(
+            f"series must be numbers of shape (T,) or (T, C); could not read it: {error}"
+        ) from error
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2 or values.shape[1] < 1 or len(values) < 8:

@@ -34,8 +34,8 @@ def noise_level(values: Array) -> float:
 def local_scale(values: Array, window: int) -> Array:
     """Return the local standard deviation (T,) of `values` (T,) in a centred window of `window` steps.
 
-    Where the series is locally quieter than a fifth of its overall standard deviation, that fifth is returned;
-    a constant series has the scale of its magnitude, or 1 if it is zero.
+    Where the series is locally quieter than a fifth of its overall standard deviation, that fifth is
+    returned; a constant series has the scale of its magnitude, or 1 if it is zero.
     """
     overall = float(values.std())
     if overall <= 1e-12 * max(1.0, float(np.abs(values).max(initial=0.0))):
@@ -54,11 +54,15 @@ def jumpiness(values: Array) -> float:
     return float(np.quantile(np.abs(0.5 * np.diff(values, 2)), 0.998))
 
 
-def novelty(values: Array, segment: Array, start: int, *, margin: int, reach: int = 4096) -> tuple[float, float]:
-    """Compare a changed window with everything else in the clean series.
+def novelty(
+    rng: np.random.Generator, values: Array, segment: Array, start: int, *, margin: int, reach: int = 4096
+) -> float:
+    """Return how much farther from its nearest neighbour a changed window is than normal windows are.
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+        Chooses the windows to compare with.
     values : ndarray of shape (T,)
         The clean series, without NaN.
     segment : ndarray of shape (n,)
@@ -67,15 +71,16 @@ def novelty(values: Array, segment: Array, start: int, *, margin: int, reach: in
     margin : int
         Unchanged steps on both sides that belong to the window.
     reach : int, default 4096
-        Only windows in a part of about this many steps around the segment are compared, which keeps the cost
-        independent of the series' length.
+        Neighbours are sought in about this many steps around the window, so that the cost does not grow with
+        the series.
 
     Returns
     -------
-    changed, unchanged : float
-        Root mean square distance from the changed, and from the clean window, to its nearest neighbour that
-        does not overlap it; the smaller of the plain and the mean-removed distance cannot be known in advance,
-        so the pair with the larger ratio is returned. Infinite and 0 where the series has no other window.
+    float
+        The distance from the changed window to its nearest neighbour elsewhere, over the larger of
+        1.2 times that of the unchanged window and the largest of those of eight other windows. Of two
+        distances, Euclidean and Euclidean with the means removed, the one with the larger ratio counts. Above
+        1 the change stands out; infinite where the series is too short to hold another window.
     """
     stop = start + len(segment)
     low, high = max(0, start - margin), min(len(values), stop + margin)
@@ -84,33 +89,27 @@ def novelty(values: Array, segment: Array, start: int, *, margin: int, reach: in
     left = int(np.clip(low - (span - width) // 2, 0, len(values) - span))
     part = values[left : left + span]
     part = part - part.mean()
-    n_windows = len(part) - width + 1
+    n_windows = span - width + 1
     begin = low - left
     index = np.arange(n_windows)
-    free = np.abs(index - begin) >= max(1, width // 2)
-    if not free.any():
-        return np.inf, 0.0
-    clean = part[begin : begin + width]
-    changed = clean.copy()
-    changed[start - low : stop - low] = segment - values[start:stop] + clean[start - low : stop - low]
-    size = next_fast_len(len(part), real=True)
-    spectrum = rfft(part, size)
-    queries = rfft(np.stack([changed[::-1], clean[::-1]]), size)
-    product = irfft(spectrum * queries, size)[:, width - 1 : width - 1 + n_windows]
+    near = max(1, width // 2)
+    if begin < near and begin + near >= n_windows:
+        return np.inf
+    begins = np.concatenate([[begin, begin], rng.integers(n_windows, size=8)])
+    queries = part[begins[:, None] + np.arange(width)]
+    queries[0, start - low : stop - low] += segment - values[start:stop]
+    size = next_fast_len(span, real=True)
+    product = irfft(rfft(part, size) * rfft(queries[:, ::-1], size), size)[:, width - 1 : span]
     total = np.concatenate([[0.0], np.cumsum(part)])
     power = np.concatenate([[0.0], np.cumsum(part * part)])
-    sums = (total[width:] - total[:-width])[free]
-    squares = (power[width:] - power[:-width])[free]
-    best = (1.0, 1.0)
-    ratio = -1.0
-    floor = 1e-9 * max(float(power[-1]) / len(part), 1e-300)
-    result = []
-    for window, cross in zip((changed, clean), product[:, free], strict=True):
-        plain = squares - 2 * cross + window @ window
-        centred = plain - (sums - window.sum()) ** 2 / width
-        result.append((max(float(plain.min()), 0.0) / width, max(float(centred.min()), 0.0) / width))
-    for new, old in zip(result[0], result[1], strict=True):
-        quotient = new / (old + floor)
-        if quotient > ratio:
-            ratio, best = quotient, (float(np.sqrt(new)), float(np.sqrt(old)))
+    plain = (power[width:] - power[:-width]) - 2 * product + (queries**2).sum(axis=1)[:, None]
+    offset = (total[width:] - total[:-width]) - queries.sum(axis=1)[:, None]
+    own = np.abs(index - begins[:, None]) < near
+    floor = 1e-12 * float(power[-1]) + 1e-300
+    best = 0.0
+    for square in (plain, plain - offset**2 / width):
+        nearest = np.sqrt(np.maximum(np.where(own, np.inf, square).min(axis=1), 0.0))
+        usual = nearest[2:][np.isfinite(nearest[2:])]
+        limit = max(1.2 * float(nearest[1]), float(usual.max(initial=0.0)))
+        best = max(best, float(nearest[0]) / (limit + np.sqrt(floor)))
     return best

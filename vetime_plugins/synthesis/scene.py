@@ -1,34 +1,19 @@
-"""Putting anomalies into a series: where, how large, and whether they can be seen at all."""
+"""A series and the anomalies in it: changing it, and labelling what was changed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from vetime_plugins.synthesis._random import Array, chance, pick
-from vetime_plugins.synthesis.anomalies import KINDS, Context, Kind
-from vetime_plugins.synthesis.anomalies.context import Change
-from vetime_plugins.synthesis.measure import jumpiness, local_scale, noise_level, novelty
+from vetime_plugins.synthesis._random import Array, chance
+from vetime_plugins.synthesis.anomalies import Change, Context, Kind
 from vetime_plugins.synthesis.normal.sensor import Sensor
 from vetime_plugins.synthesis.series import Anomaly, SyntheticSeries
+from vetime_plugins.synthesis.visibility import Facts, unrelated, visible
 
-_NOVEL = 1.2  # a changed stretch must be this much farther from its nearest normal neighbour than it was
 _RELATED = 0.5  # smallest correlation of variables that go together
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """What a normal variable does, as its sensor shows it."""
-
-    seen: Array
-    noise: float
-    spike: float
-    low: float
-    high: float
-    scale: Array
-    tolerance: float
 
 
 @dataclass
@@ -56,7 +41,7 @@ class Scene:
     values: Array = field(init=False)
     anomalies: list[Anomaly] = field(default_factory=list, init=False)
     taken: np.ndarray = field(init=False)
-    _facts: dict[int, _Facts] = field(default_factory=dict, init=False)
+    _facts: dict[int, Facts] = field(default_factory=dict, init=False)
     _partners: np.ndarray | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -68,15 +53,11 @@ class Scene:
         """Steps in which the local scale is taken."""
         return max(8, round(self.period) if self.period else len(self.clean) // 32)
 
-    def facts(self, variable: int) -> _Facts:
+    def facts(self, variable: int) -> Facts:
         """Return the statistics of one clean variable."""
         if variable not in self._facts:
-            seen = self.sensors[variable].read(self.clean[:, variable])
-            scale = local_scale(seen, self.window)
-            noise = noise_level(seen)
-            tolerance = max(0.25 * noise, 1e-3 * float(scale.min()))
-            self._facts[variable] = _Facts(
-                seen, noise, jumpiness(seen), float(seen.min()), float(seen.max()), scale, tolerance
+            self._facts[variable] = Facts.of(
+                self.sensors[variable].read(self.clean[:, variable]), self.window
             )
         return self._facts[variable]
 
@@ -106,9 +87,10 @@ class Scene:
         severity: float,
         variables: Sequence[int],
         *,
-        length: int | None = None,
-        most: int,
         typical: float,
+        most: int,
+        length: int | None = None,
+        twin: int | None = None,
     ) -> bool:
         """Try once to put one anomaly somewhere; return whether it is there and can be seen.
 
@@ -120,88 +102,137 @@ class Scene:
             0 barely visible to 1 gross.
         variables : sequence of int
             The variables to change.
-        length : int, optional
-            Steps; by default as usual for the kind.
-        most : int
-            Most steps that it may take.
         typical : float
             Stands in for the period where there is none.
+        most : int
+            Most steps that it may take where `length` is not given.
+        length : int, optional
+            Steps; by default as usual for the kind.
+        twin : int, optional
+            Seed of the draws that shape the anomaly: the same for anomalies that shall resemble each other.
         """
         total = len(self.clean)
         period = self.period or typical
         n = min(length or min(kind.draw_length(rng, period, total), most), total)
-        start = self._free_place(rng, n)
+        start = self._free_place(rng, n, variables[0])
         if start is None:
             return False
-        stop = start + n
-        touched: list[int] = []
-        for variable in variables:
-            facts = self.facts(variable)
-            context = Context(
-                rng, severity, period, facts.noise, float(facts.scale[start:stop].mean()), facts.spike,
-                facts.low, facts.high, self.signal[:, variable], self.clean,
-            )  # fmt: skip
-            outcome = kind.function(self.clean[:, variable], start, stop, context)
-            if outcome is None:
-                continue
-            segment, normal = outcome, self.clean[start:stop, variable]
-            if isinstance(outcome, Change):
-                if self.taken[stop:].any():
-                    continue
-                segment, normal = outcome.segment, outcome.normal
-            if not np.isfinite(segment).all() or not self._visible(kind, segment, normal, start, variable):
-                continue
-            if isinstance(outcome, Change):
-                noise = self.clean[stop:, variable] - self.signal[stop:, variable]
-                self.clean[start:stop, variable] = normal
-                self.clean[stop:, variable] = self.values[stop:, variable] = outcome.tail
-                self.signal[stop:, variable] = outcome.tail - noise
-            self.values[start:stop, variable] = segment
-            touched.append(variable)
-        if not touched:
+        touched = [
+            variable
+            for variable in variables
+            if self._change(
+                rng if twin is None else np.random.default_rng(twin),
+                kind,
+                severity,
+                start,
+                n,
+                variable,
+                period,
+            )
+        ]
+        if touched:
+            gap = max(3, n // 4)
+            self.taken[max(0, start - gap) : start + n + gap] = True
+            self.anomalies.append(Anomaly(kind.name, start, start + n, tuple(touched)))
+        return bool(touched)
+
+    def _change(
+        self,
+        rng: np.random.Generator,
+        kind: Kind,
+        severity: float,
+        start: int,
+        n: int,
+        variable: int,
+        period: float,
+    ) -> bool:
+        """Change `n` steps of one variable; leave it alone, and return False, where nobody would see it."""
+        facts, stop, clean = self.facts(variable), start + n, self.clean[:, variable]
+        context = Context(
+            rng=rng,
+            severity=severity,
+            period=period,
+            noise=facts.noise,
+            scale=float(facts.scale[start:stop].mean()),
+            spike=facts.spike,
+            low=facts.low,
+            high=facts.high,
+            signal=self.signal[:, variable],
+        )
+        outcome = kind.function(clean, start, stop, context)
+        if outcome is None:
             return False
-        gap = max(3, n // 4)
-        self.taken[max(0, start - gap) : stop + gap] = True
-        self.anomalies.append(Anomaly(kind.name, start, stop, tuple(touched)))
+        if not isinstance(outcome, Change):
+            outcome = Change(outcome, clean[start:stop], clean[stop:])
+        elif self.taken[stop:].any() or self._saturates(outcome.tail, variable):
+            return False
+        if not np.isfinite(outcome.segment).all() or not self._visible(rng, kind, outcome, start, variable):
+            return False
+        self.values[start:stop, variable] = outcome.segment
+        if kind.lasting:
+            noise = clean[stop:] - self.signal[stop:, variable]
+            self.signal[stop:, variable] = outcome.tail - noise
+            self.clean[start:stop, variable] = outcome.normal
+            self.clean[stop:, variable] = self.values[stop:, variable] = outcome.tail
         return True
 
-    def _free_place(self, rng: np.random.Generator, n: int) -> int | None:
-        """Return the start of `n` steps that no anomaly has taken, None after eight misses."""
-        for start in rng.integers(0, len(self.clean) - n + 1, size=8):
-            if not self.taken[start : start + n].any():
-                return int(start)
-        return None
+    def adopt(self, disturbance: Array, incidents: Sequence[Anomaly]) -> int:
+        """Take over anomalies that were made elsewhere, where the sensors show them; return how many.
 
-    def _visible(self, kind: Kind, segment: Array, normal: Array, start: int, variable: int) -> bool:
-        """Return whether a careful eye could tell the changed stretch from normal behaviour."""
-        facts, sensor = self.facts(variable), self.sensors[variable]
-        new, old = sensor.read(segment), sensor.read(normal)
-        gap = np.abs(new - old)
-        largest = float(gap.max())
-        if largest <= max(2 * facts.tolerance, 1e-6 * facts.high, -1e-6 * facts.low):
-            return False
-        n = len(new)
-        if n <= 3:
-            return largest > max(1.1 * facts.spike, 3.5 * facts.noise)
+        Parameters
+        ----------
+        disturbance : ndarray of shape (T, C)
+            What they add to the clean series.
+        incidents : sequence of Anomaly
+        """
+        adopted = 0
+        for incident in incidents:
+            span = slice(incident.start, incident.stop)
+            touched = []
+            for variable in incident.variables:
+                facts, read = self.facts(variable), self.sensors[variable].read
+                old = self.clean[span, variable]
+                new = old + disturbance[span, variable]
+                # One of many readings of an event need not stand out by itself, but must show something.
+                if np.abs(read(new) - read(old)).max() > max(2 * facts.noise, 0.1 * facts.scale[span].mean()):
+                    self.values[span, variable] = new
+                    touched.append(variable)
+            if touched:
+                self.taken[max(0, incident.start - 8) : incident.stop + 8] = True
+                self.anomalies.append(incident._replace(variables=tuple(touched)))
+                adopted += 1
+        return adopted
+
+    def _saturates(self, tail: Array, variable: int) -> bool:
+        """Return whether more than a twentieth of `tail` is beyond the limits of the sensor."""
+        sensor = self.sensors[variable]
+        return float(np.mean((tail < sensor.low) | (tail > sensor.high))) > 0.05
+
+    def _free_place(self, rng: np.random.Generator, n: int, variable: int) -> int | None:
+        """Return the start of `n` steps that no anomaly has taken, None after eight misses.
+
+        Every other time the busiest of three places is taken: where nothing happens, there is little to
+        change.
+        """
+        starts = rng.integers(0, len(self.clean) - n + 1, size=8)
+        free = [int(start) for start in starts if not self.taken[start : start + n].any()]
+        if not free:
+            return None
+        if chance(rng, 0.5):
+            return free[0]
+        scale = self.facts(variable).scale
+        return max(free[:3], key=lambda start: scale[start + n // 2])
+
+    def _visible(
+        self, rng: np.random.Generator, kind: Kind, change: Change, start: int, variable: int
+    ) -> bool:
+        """Return whether the sensor shows a change that stands out."""
+        sensor, facts = self.sensors[variable], self.facts(variable)
+        new, old = sensor.read(change.segment), sensor.read(change.normal)
         if kind.relational:
-            return self._unrelated(new, old, start, variable)
-        margin = int(max(3, n // 4))
-        changed, unchanged = novelty(facts.seen, facts.seen[start : start + n] + new - old, start, margin=margin)
-        return changed > _NOVEL * unchanged + 0.02 * facts.noise or _texture(facts.seen, new, old)
-
-    def _unrelated(self, new: Array, old: Array, start: int, variable: int) -> bool:
-        """Return whether the stretch no longer follows the variable's partner."""
-        partner = self.partners()[variable]
-        if partner < 0:
-            return False
-        x, y = self.clean[:, partner], self.facts(variable).seen
-        slope, level = np.polyfit(x, y, 1)
-        rest = y - slope * x - level
-        shifted = rest[start : start + len(new)] + new - old
-        usual = float(np.sqrt(np.mean(rest**2)))
-        return float(np.sqrt(np.mean(shifted**2))) > max(
-            1.3 * usual, 1.5 * float(np.sqrt(np.mean(rest[start : start + len(new)] ** 2)))
-        )
+            partner = int(self.partners()[variable])
+            return partner >= 0 and unrelated(facts, self.clean[:, partner], new, old, start)
+        return visible(rng, facts, new, old, start)
 
     def finish(self, *, dtype: str, family: str) -> SyntheticSeries:
         """Read both series through the sensors and label what really differs."""
@@ -254,95 +285,3 @@ def _spans(differs: np.ndarray) -> list[tuple[int, int]]:
     begins = np.concatenate([[index[0]], index[cuts + 1]])
     ends = np.concatenate([index[cuts], [index[-1]]]) + 1
     return list(zip(begins.tolist(), ends.tolist(), strict=True))
-
-
-def _texture(seen: Array, new: Array, old: Array) -> bool:
-    """Return whether the stretch is smoother or rougher than (almost) any other one as long."""
-    n = len(new)
-    if n < 8 or len(seen) < 4 * n:
-        return False
-    rough = np.abs(np.diff(seen))
-    total = np.concatenate([[0.0], np.cumsum(rough)])
-    usual = (total[n - 1 :] - total[: -(n - 1)])[:: max(1, n // 4)]
-    now = float(np.abs(np.diff(new)).sum())
-    before = float(np.abs(np.diff(old)).sum())
-    low, high = np.quantile(usual, [0.02, 0.98])
-    return now < min(0.7 * before, 0.85 * float(low)) or now > max(1.4 * before, 1.15 * float(high))
-
-
-def populate(
-    scene: Scene,
-    rng: np.random.Generator,
-    kinds: Mapping[str, float],
-    count: int,
-    *,
-    density: float,
-    severity: tuple[float, float],
-    repeat: float = 0.25,
-    length: int | None = None,
-    targets: Mapping[str, float] | None = None,
-) -> int:
-    """Put up to `count` anomalies into a scene.
-
-    Parameters
-    ----------
-    scene : Scene
-    rng : numpy.random.Generator
-    kinds : mapping of str to float
-        Names and weights of the kinds to choose from.
-    count : int
-        Wished number.
-    density : float
-        Largest share of anomalous steps.
-    severity : tuple of float
-        Range in [0, 1].
-    repeat : float, default 0.25
-        Probability that all anomalies of the series are of one kind.
-    length : int, optional
-        Steps of every anomaly; by default as usual for its kind.
-    targets : mapping, optional
-        Weights of "one", "some" and "all" variables; by default 5, 3 and 2.
-
-    Returns
-    -------
-    int
-        Anomalies placed.
-    """
-    total, n_variables = scene.clean.shape
-    usable = {name: weight for name, weight in kinds.items() if scene.usable(KINDS[name])}
-    if not usable or count < 1:
-        return 0
-    typical = float(np.clip(total / 40, 8, 400) * np.exp(rng.uniform(-0.7, 0.7)))
-    only = pick(rng, usable) if chance(rng, repeat) else None
-    alive = [v for v in range(n_variables) if np.ptp(scene.clean[:, v]) > 0] or list(range(n_variables))
-    names = [only or pick(rng, usable) for _ in range(count)]
-    names.sort(key=lambda name: name not in ("change_point", "pause"))  # what lasts must come first
-    placed = 0
-    budget = max(1, int(density * total))
-    for name in names:
-        for attempt in range(6):
-            if attempt == 3:  # this kind does nothing here
-                name = pick(rng, usable)
-            kind = KINDS[name]
-            low = severity[0] if attempt < 2 else 0.3 * severity[0] + 0.7 * severity[1]
-            level = float(rng.uniform(low, severity[1]))
-            chosen = _targets(scene, rng, kind, alive, targets)
-            if scene.add(rng, kind, level, chosen, length=length, most=max(3, budget), typical=typical):
-                placed += 1
-                budget -= scene.anomalies[-1].stop - scene.anomalies[-1].start
-                break
-        if budget <= 0:
-            break
-    return placed
-
-
-def _targets(
-    scene: Scene, rng: np.random.Generator, kind: Kind, alive: Sequence[int], weights: Mapping[str, float] | None
-) -> list[int]:
-    """Return the variables for one anomaly."""
-    pool = [v for v in alive if scene.partners()[v] >= 0] if kind.relational else list(alive)
-    mode = pick(rng, weights or {"one": 5, "some": 3, "all": 2})
-    if kind.relational or mode == "one" or len(pool) < 2:
-        return [pool[int(rng.integers(len(pool)))]]
-    size = len(pool) if mode == "all" else int(rng.integers(2, len(pool) + 1))
-    return sorted(rng.choice(pool, size=size, replace=False).tolist())

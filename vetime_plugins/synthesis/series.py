@@ -36,9 +36,9 @@ class SyntheticSeries:
     kinds : tuple of Anomaly
         In order of time; spans are those of the labels.
     severity : ndarray of float32, shape (T,)
-        ``abs(values - clean)`` over the clean variable's local standard deviation (in a window of one period, or
-        of a 32nd of the series; never below a fifth of the overall one), the largest of all variables; 0
-        outside the labels.
+        ``abs(values - clean)`` over the clean variable's local standard deviation (in a window of one period,
+        or of a 32nd of the series; never below a fifth of the overall one), the largest of all
+        variables; 0 outside the labels.
     period : float or None
         Length of the shortest cycle that carries a shape, in steps; None where there is none.
     family : str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from vetime_plugins.synthesis.anomalies.registry import KINDS, Context, Kind
+from vetime_plugins.synthesis.anomalies.context import Change, Context
+from vetime_plugins.synthesis.anomalies.registry import KINDS, Kind
 
-__all__ = ["KINDS", "Context", "Kind"]
+__all__ = ["KINDS", "Change", "Context", "Kind"]

@@ -30,8 +30,6 @@ class Context:
         Smallest and largest normal value.
     signal : ndarray of shape (T,)
         The variable without its noise where that is known, else the variable itself.
-    others : ndarray of shape (T, C)
-        The clean variables.
     """
 
     rng: np.random.Generator
@@ -43,7 +41,6 @@ class Context:
     low: float
     high: float
     signal: Array
-    others: Array
 
     def size(self, least: float, most: float) -> float:
         """Return a magnitude between `least` and `most`, log-linear in the severity, with 20 % of play."""
@@ -87,9 +84,9 @@ def blend(old: Array, new: Array, rng: np.random.Generator, probability: float =
 
 
 def window_shape(n: int, rng: np.random.Generator) -> Array:
-    """Return a pulse (n,) of height 1: rectangle, half sine, triangle, decay or swell."""
+    """Return a pulse (n,) of height 1: rectangle, half sine, triangle, decay, swell, or with a swing back."""
     u = (np.arange(n) + 0.5) / n
-    mode = int(rng.integers(5))
+    mode = int(rng.integers(6))
     if mode == 0:
         return np.ones(n)
     if mode == 1:
@@ -98,4 +95,6 @@ def window_shape(n: int, rng: np.random.Generator) -> Array:
         return 1 - np.abs(2 * u - 1)
     if mode == 3:
         return np.exp(-u * rng.uniform(2, 6))
-    return u ** rng.uniform(1, 3)
+    if mode == 4:
+        return u ** rng.uniform(1, 3)
+    return np.where(u < rng.uniform(0.3, 0.7), 1.0, -rng.uniform(0.2, 0.9))

@@ -15,13 +15,13 @@ def _step(ctx: Context, least: float, most: float) -> float:
 
 
 def level_shift(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """The level is another one for a while; from a small offset to a gross one."""
+    """Move the level for a while, by a small offset or a gross one."""
     old = values[start:stop]
     return blend(old, old + _step(ctx, 0.4, 4.0), ctx.rng, 0.3)
 
 
 def drift(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """The level creeps away and comes back at once, or turns and creeps back."""
+    """Let the level creep away and come back at once, or creep back."""
     u = np.arange(1, stop - start + 1) / (stop - start)
     path = u ** log_uniform(ctx.rng, 0.6, 2.5)
     if chance(ctx.rng, 0.35):
@@ -30,7 +30,7 @@ def drift(values: Array, start: int, stop: int, ctx: Context) -> Array:
 
 
 def recovery(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """A jump that decays slowly back to normal: a reset, a restart, a thermal shock."""
+    """Let the level jump and decay slowly back to normal: a reset, a restart, a thermal shock."""
     u = np.arange(stop - start) / (stop - start)
     path = np.exp(-u * ctx.rng.uniform(2.5, 6.0))
     if chance(ctx.rng, 0.3):  # with undershoot
@@ -39,7 +39,7 @@ def recovery(values: Array, start: int, stop: int, ctx: Context) -> Array:
 
 
 def change_point(values: Array, start: int, stop: int, ctx: Context) -> Change:
-    """The level changes for good; the transition is the anomaly, the new level is normal."""
+    """Change the level for good: the transition is the anomaly, the new level is normal."""
     n = stop - start
     step = _step(ctx, 1.0, 5.0)
     ramp = step * np.arange(1, n + 1) / (n + 1)
@@ -50,7 +50,7 @@ def change_point(values: Array, start: int, stop: int, ctx: Context) -> Change:
 
 
 def stuck(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """The reading stays at its last value, or at another one of the series."""
+    """Hold the reading at its last value, or at another one of the series."""
     level = values[start]
     if chance(ctx.rng, 0.25):
         level = values[int(ctx.rng.integers(len(values)))]
@@ -60,7 +60,7 @@ def stuck(values: Array, start: int, stop: int, ctx: Context) -> Array:
 
 
 def clipping(values: Array, start: int, stop: int, ctx: Context) -> Array | None:
-    """Peaks or troughs are cut off at a limit."""
+    """Cut peaks or troughs off at a limit."""
     old = values[start:stop]
     cut = 0.12 + 0.7 * ctx.severity
     low, high = float(old.min()), float(old.max())
@@ -73,7 +73,7 @@ def clipping(values: Array, start: int, stop: int, ctx: Context) -> Array | None
 
 
 def variance(values: Array, start: int, stop: int, ctx: Context) -> Array | None:
-    """The noise around the signal grows or shrinks."""
+    """Let the noise around the signal grow or shrink."""
     window = max(3, min(int(ctx.period / 8), 31))
     span = slice(max(0, start - window), min(len(values), stop + window))
     known = not np.array_equal(ctx.signal, values)
@@ -83,3 +83,13 @@ def variance(values: Array, start: int, stop: int, ctx: Context) -> Array | None
         return None
     factor = ctx.size(2.5, 8.0) if chance(ctx.rng, 0.65) else 0.6 * (1 - ctx.severity)
     return values[start:stop] + (factor - 1) * rest
+
+
+def coarse(values: Array, start: int, stop: int, ctx: Context) -> Array | None:
+    """Make the readings coarse: renewed only now and then, or rounded to wide steps."""
+    old = values[start:stop]
+    if chance(ctx.rng, 0.5):
+        hold = max(2, round(min(ctx.size(0.06, 0.5) * ctx.period, len(old) / 2)))
+        return old[np.arange(len(old)) // hold * hold]
+    step = ctx.size(0.5, 2.5) * ctx.scale
+    return ctx.low + step * np.round((old - ctx.low) / step)

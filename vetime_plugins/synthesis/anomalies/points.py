@@ -9,7 +9,7 @@ from vetime_plugins.synthesis.anomalies.context import Context, window_shape
 
 
 def spike(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """One or few points far outside everything the series has shown."""
+    """Put one or few points far outside everything the series has shown."""
     span = max(ctx.high - ctx.low, 3 * ctx.noise, ctx.scale)
     reach = ctx.size(0.08, 1.6) * span
     edge = ctx.high + reach if chance(ctx.rng, 0.65) else ctx.low - reach
@@ -19,7 +19,7 @@ def spike(values: Array, start: int, stop: int, ctx: Context) -> Array:
 
 
 def local_spike(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """One or few points off their neighbours, though not outside the range of the series."""
+    """Put one or few points off their neighbours, mostly within the range of the series."""
     unit = max(1.3 * ctx.spike, 4 * ctx.noise, 0.05 * ctx.scale)
     sign = ctx.sign()
     if values[start] + sign * unit > ctx.high or values[start] + sign * unit < ctx.low:
@@ -28,19 +28,19 @@ def local_spike(values: Array, start: int, stop: int, ctx: Context) -> Array:
 
 
 def dip(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """A short drop."""
+    """Let the values drop for a short time."""
     depth = ctx.size(0.8, 5.0) * max(ctx.scale, 2 * ctx.noise)
     return values[start:stop] - depth * window_shape(stop - start, ctx.rng)
 
 
 def burst(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """A short rise."""
+    """Let the values rise for a short time."""
     height = ctx.size(0.8, 5.0) * max(ctx.scale, 2 * ctx.noise)
     return values[start:stop] + height * window_shape(stop - start, ctx.rng)
 
 
 def spike_group(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """Several spikes close together, with normal points between them."""
+    """Put several spikes close together, with normal points between them."""
     n = stop - start
     hits = ctx.rng.random(n) < ctx.rng.uniform(0.15, 0.5)
     hits[[0, -1]] = True
@@ -50,7 +50,7 @@ def spike_group(values: Array, start: int, stop: int, ctx: Context) -> Array:
 
 
 def zero(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """The reading falls to zero, or to the least value that was ever seen."""
+    """Let the reading fall to zero, or to the least value that was ever seen."""
     span = ctx.high - ctx.low
     target = 0.0 if -0.5 * span < ctx.low and ctx.low - span < 0.0 else ctx.low
     if chance(ctx.rng, 0.2):
@@ -59,7 +59,7 @@ def zero(values: Array, start: int, stop: int, ctx: Context) -> Array:
 
 
 def contextual(values: Array, start: int, stop: int, ctx: Context) -> Array | None:
-    """Normal values at the wrong phase: a copy of what the series does half a cycle away or so."""
+    """Show normal values at the wrong phase: what the series does half a cycle away or so."""
     n = stop - start
     shift = ctx.sign() * ctx.period * ctx.rng.uniform(0.2, 0.8)
     if ctx.period <= 0.1 * len(values):
@@ -73,7 +73,7 @@ def contextual(values: Array, start: int, stop: int, ctx: Context) -> Array | No
 
 
 def noise(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """Additional noise."""
+    """Add noise."""
     level = max(ctx.size(2.0, 8.0) * ctx.noise, ctx.size(0.15, 1.2) * ctx.scale)
     n = stop - start
     grain = ctx.rng.standard_normal(n) if chance(ctx.rng, 0.7) else ctx.rng.uniform(-1.7, 1.7, n)

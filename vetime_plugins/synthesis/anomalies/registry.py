@@ -19,6 +19,7 @@ _LENGTHS: dict[str, tuple[str, float, float]] = {
     "short": ("mixed", 3, 0.4),
     "cycle": ("periods", 0.5, 2.0),
     "long": ("periods", 0.6, 6.0),
+    "beat": ("periods", 1.0, 2.2),
 }
 
 
@@ -30,15 +31,18 @@ class Kind:
     ----------
     name : str
     function : callable
-        ``function(values, start, stop, context)``: the clean variable (T,) and a span -> the new values of the span
-        (stop - start,), a `Change` that lasts, or None where the kind makes no sense there.
-    length : {"point", "short", "cycle", "long"}
+        ``function(values, start, stop, context)``: the clean variable (T,) and a span -> the new values of
+        the span (stop - start,), a `Change` that lasts, or None where the kind makes no sense there.
+    length : {"point", "short", "cycle", "long", "beat"}
+        Class of its usual length.
     weight : float
         Share in the training corpus.
     periodic : bool
         Needs a series with a period.
     relational : bool
         Needs another variable that goes with this one.
+    lasting : bool
+        What comes after the anomaly is changed as well, and normal (see `Change`).
     """
 
     name: str
@@ -47,6 +51,7 @@ class Kind:
     weight: float = 1.0
     periodic: bool = False
     relational: bool = False
+    lasting: bool = False
 
     @property
     def summary(self) -> str:
@@ -57,12 +62,12 @@ class Kind:
         """Return a number of steps for a series of `length` steps; never above a fifth of it."""
         unit, least, most = _LENGTHS[self.length]
         if unit == "steps":
-            steps = rng.integers(least, most + 1)
+            steps = float(rng.integers(int(least), int(most) + 1))
         elif unit == "mixed":
             steps = log_uniform(rng, least, max(least + 2, most * period))
         else:
             steps = log_uniform(rng, max(4.0, least * period), max(8.0, most * period))
-        return int(np.clip(round(float(steps)), 1, max(1, length // 5)))
+        return int(np.clip(round(steps), 1, max(1, length // 5)))
 
 
 KINDS: dict[str, Kind] = {
@@ -79,10 +84,11 @@ KINDS: dict[str, Kind] = {
         Kind("level_shift", levels.level_shift, "long", 1.2),
         Kind("drift", levels.drift, "long", 0.8),
         Kind("recovery", levels.recovery, "long", 0.6),
-        Kind("change_point", levels.change_point, "short", 0.7),
+        Kind("change_point", levels.change_point, "short", 0.7, lasting=True),
         Kind("stuck", levels.stuck, "cycle", 1.0),
         Kind("clipping", levels.clipping, "long", 0.6),
         Kind("variance", levels.variance, "long", 0.7),
+        Kind("coarse", levels.coarse, "cycle", 0.5),
         Kind("amplitude", shapes.amplitude, "cycle", 1.2),
         Kind("flip", shapes.flip, "cycle", 0.8),
         Kind("reversal", shapes.reversal, "cycle", 0.8),
@@ -98,7 +104,8 @@ KINDS: dict[str, Kind] = {
         Kind("missing_cycle", timing.missing_cycle, "cycle", 1.0, periodic=True),
         Kind("swapped_cycle", timing.swapped_cycle, "cycle", 0.7),
         Kind("foreign_cycle", timing.foreign_cycle, "cycle", 0.8),
-        Kind("pause", timing.pause, "cycle", 0.4, periodic=True),
+        Kind("ectopic", timing.ectopic, "beat", 1.2, periodic=True),
+        Kind("pause", timing.pause, "cycle", 0.4, periodic=True, lasting=True),
         Kind("broken_correlation", relations.broken_correlation, "long", 2.5, relational=True),
         Kind("lag_change", relations.lag_change, "long", 1.5, relational=True),
         Kind("one_variable", relations.one_variable, "cycle", 1.5, relational=True),

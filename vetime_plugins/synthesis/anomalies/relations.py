@@ -9,7 +9,7 @@ from vetime_plugins.synthesis.anomalies.context import Context, blend
 
 
 def broken_correlation(values: Array, start: int, stop: int, ctx: Context) -> Array | None:
-    """The variable replays another time of its own, while the others go on."""
+    """Let the variable replay another time of its own, while the others go on."""
     n = stop - start
     source = int(ctx.rng.integers(0, max(1, len(values) - n)))
     if abs(source - start) < n:
@@ -21,7 +21,7 @@ def broken_correlation(values: Array, start: int, stop: int, ctx: Context) -> Ar
 
 
 def lag_change(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """The variable follows the others earlier or later than usual."""
+    """Let the variable follow the others earlier or later than usual."""
     n = stop - start
     lag = max(1, round(min(ctx.size(0.1, 0.6) * ctx.period, 0.6 * n)))
     index = np.clip(np.arange(start, stop) + round(ctx.sign() * lag), 0, len(values) - 1)
@@ -29,7 +29,7 @@ def lag_change(values: Array, start: int, stop: int, ctx: Context) -> Array:
 
 
 def one_variable(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """The variable moves within its own range while those that usually move with it do not."""
+    """Move the variable within its own range while those that usually go with it stay."""
     n = stop - start
     room_up, room_down = ctx.high - values[start:stop].max(), values[start:stop].min() - ctx.low
     sign = 1.0 if room_up > room_down else -1.0

@@ -17,7 +17,7 @@ def _signal(values: Array, start: int, stop: int, ctx: Context) -> tuple[Array, 
 
 
 def amplitude(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """The swing is larger or smaller around the local level."""
+    """Make the swing around the local level larger or smaller."""
     signal, noise = _signal(values, start, stop, ctx)
     factor = 1 + ctx.size(0.25, 2.0) if chance(ctx.rng, 0.5) else 1 - min(ctx.size(0.25, 0.95), 1.0)
     mode = int(ctx.rng.integers(3))
@@ -26,19 +26,19 @@ def amplitude(values: Array, start: int, stop: int, ctx: Context) -> Array:
 
 
 def flip(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """Upside down around the local level."""
+    """Turn the series upside down around its local level."""
     signal, noise = _signal(values, start, stop, ctx)
     pivot = signal.mean() if chance(ctx.rng, 0.5) else 0.5 * (signal[0] + signal[-1])
     return blend(values[start:stop], 2 * pivot - signal + noise, ctx.rng, 0.3)
 
 
 def reversal(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """Backwards in time."""
+    """Run the series backwards in time."""
     return blend(values[start:stop], values[start:stop][::-1].copy(), ctx.rng, 0.3)
 
 
 def smoothing(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """Details and noise are averaged away."""
+    """Average details and noise away."""
     width = max(1.0, ctx.period * (0.02 + 0.2 * ctx.severity))
     margin = int(4 * width) + 1
     left, right = max(0, start - margin), min(len(values), stop + margin)
@@ -46,7 +46,7 @@ def smoothing(values: Array, start: int, stop: int, ctx: Context) -> Array:
 
 
 def wrong_shape(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """A cycle of another shape, of the same height and level."""
+    """Put cycles of another shape, of the same height and level."""
     signal, noise = _signal(values, start, stop, ctx)
     cycles = max(1.0, round((stop - start) / ctx.period))
     phase = np.linspace(0.0, cycles, stop - start, endpoint=False) + ctx.rng.random()
@@ -58,7 +58,7 @@ def wrong_shape(values: Array, start: int, stop: int, ctx: Context) -> Array:
 
 
 def distortion(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """A smooth random bend is added to the cycle: a beat of another origin."""
+    """Add a smooth random bend to the cycle: a beat of another origin."""
     n = stop - start
     knots = max(4, int(n / ctx.period * ctx.rng.uniform(4, 14)) + 3)
     bend = standardise(smooth_curve(ctx.rng, n, knots)) * np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 0.5
@@ -66,14 +66,14 @@ def distortion(values: Array, start: int, stop: int, ctx: Context) -> Array:
 
 
 def partial_loss(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """A part of the cycle is missing: a straight line with the usual noise where a wave should be."""
+    """Leave a part of the cycle out: a line with the usual noise where a wave should be."""
     signal, noise = _signal(values, start, stop, ctx)
     line = np.linspace(signal[0], signal[-1], stop - start)
     return signal + (0.5 + 0.5 * ctx.severity) * (line - signal) + noise
 
 
 def ripple(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """A foreign oscillation on top: hum, hunting, resonance."""
+    """Add a foreign oscillation: hum, hunting, resonance."""
     n = stop - start
     wave = max(2.5, min(ctx.period * log_uniform(ctx.rng, 0.05, 0.6), n / 2))
     tone = np.sin(2 * np.pi * (np.arange(n) / wave + ctx.rng.random()))

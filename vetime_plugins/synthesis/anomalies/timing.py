@@ -22,7 +22,7 @@ def _warp(values: Array, start: int, stop: int, positions: Array, ctx: Context) 
 
 
 def frequency(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """The cycles run faster or slower for a while."""
+    """Let the cycles run faster or slower for a while."""
     faster = 1 + ctx.size(0.25, 2.0)
     speed = faster if chance(ctx.rng, 0.6) else 1 / faster
     positions = start + speed * np.arange(stop - start)
@@ -30,30 +30,32 @@ def frequency(values: Array, start: int, stop: int, ctx: Context) -> Array:
 
 
 def phase(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """The cycles come too early or too late for a while."""
+    """Let the cycles come too early or too late for a while."""
     shift = ctx.sign() * ctx.period * min(ctx.size(0.12, 0.5), 0.5)
     positions = np.arange(start, stop) + shift
     return blend(values[start:stop], _warp(values, start, stop, positions, ctx), ctx.rng, 0.3)
 
 
 def time_warp(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """One part of the span is stretched and the other squeezed; the ends stay where they are."""
+    """Stretch one part of the span and squeeze the other; the ends stay where they are."""
     n = stop - start
     u = np.arange(n) / n
-    bend = ctx.sign() * min(ctx.size(0.2, 0.95), 0.95)
-    positions = start + n * (u + bend * np.sin(np.pi * u) ** 2 * 0.5 * np.cos(np.pi * u * chance(ctx.rng, 0.5)))
+    bend = ctx.sign() * min(ctx.size(0.25, 1.0), 1.0)
+    # The slope of the bend is at most pi, so time would run backwards at a factor of 1 / pi.
+    waves = 1 if chance(ctx.rng, 0.6) else 2
+    positions = start + n * (u + bend * np.sin(waves * np.pi * u) / (waves * np.pi))
     return _warp(values, start, stop, positions, ctx)
 
 
 def extra_cycle(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """One more cycle than usual is squeezed into the span (a premature beat); the ends stay in phase."""
+    """Squeeze one more cycle than usual into the span; the ends stay in phase."""
     n = stop - start
     positions = start + np.arange(n) * (n + ctx.period) / n
     return _warp(values, start, stop, positions, ctx)
 
 
 def missing_cycle(values: Array, start: int, stop: int, ctx: Context) -> Array:
-    """A cycle does not happen: the series rests, at its own level of rest, until the next one."""
+    """Leave a cycle out: the series rests, at its own level of rest, until the next one."""
     signal = ctx.signal[start:stop]
     noise = values[start:stop] - signal
     rest = float(np.median(signal)) if chance(ctx.rng, 0.5) else float(signal[0])
@@ -61,7 +63,7 @@ def missing_cycle(values: Array, start: int, stop: int, ctx: Context) -> Array:
 
 
 def swapped_cycle(values: Array, start: int, stop: int, ctx: Context) -> Array | None:
-    """The two halves of the span change places."""
+    """Swap the two halves of the span."""
     n = stop - start
     if n < 4:
         return None
@@ -70,7 +72,7 @@ def swapped_cycle(values: Array, start: int, stop: int, ctx: Context) -> Array |
 
 
 def foreign_cycle(values: Array, start: int, stop: int, ctx: Context) -> Array | None:
-    """A stretch of the same series from another time, level adjusted: right pieces in the wrong order."""
+    """Put a stretch of the same series from another time: right pieces in the wrong order."""
     n = stop - start
     source = int(ctx.rng.integers(0, max(1, len(values) - n)))
     if abs(source - start) < n:
@@ -80,7 +82,7 @@ def foreign_cycle(values: Array, start: int, stop: int, ctx: Context) -> Array |
 
 
 def pause(values: Array, start: int, stop: int, ctx: Context) -> Change | None:
-    """The process halts and then goes on where it stood: everything after it is late, and that is normal."""
+    """Halt the process: it goes on where it stood, late from then on, and that is normal."""
     n = stop - start
     if len(values) - stop < 2 * n:
         return None
@@ -90,3 +92,20 @@ def pause(values: Array, start: int, stop: int, ctx: Context) -> Change | None:
     running = start + np.arange(n) * cycles * ctx.period / n
     tail = ctx.signal[start : len(values) - n] + noise[stop:]
     return Change(ctx.signal[start] + noise[start:stop], _warp(values, start, stop, running, ctx), tail)
+
+
+def ectopic(values: Array, start: int, stop: int, ctx: Context) -> Array:
+    """Put a broad cycle of another origin too early, and a rest after it."""
+    rng, n = ctx.rng, stop - start
+    signal = ctx.signal[start:stop]
+    around = ctx.signal[max(0, start - int(2 * ctx.period)) : stop + int(2 * ctx.period)]
+    rest, height = float(np.median(around)), float(np.quantile(around, 0.99) - np.quantile(around, 0.01))
+    early = rng.uniform(0.1, 0.45) * n
+    width = min(rng.uniform(0.12, 0.3) * ctx.period, 0.25 * n)
+    steps = np.arange(n)
+    beat = np.exp(-0.5 * ((steps - early - 1.5 * width) / (0.5 * width)) ** 2)
+    back = np.exp(-0.5 * ((steps - early - 3.2 * width) / (0.8 * width)) ** 2)
+    beat = ctx.sign() * height * ctx.size(0.5, 1.3) * (beat - rng.uniform(0.1, 0.9) * back)
+    turn = np.clip((steps - early) / max(2.0, 0.5 * width), 0.0, 1.0)
+    turn *= np.clip((n - steps) / max(2.0, 0.15 * n), 0.0, 1.0)
+    return signal + turn * (rest - signal) + beat * turn + values[start:stop] - signal

@@ -1,8 +1,8 @@
 """Deterministic chaos: aperiodic, yet with rules that a detector can learn from the series itself.
 
 The delay equation of Mackey and Glass is linear in its present value once the past delay is known, so it is
-integrated in blocks of one delay with a linear filter. The three-dimensional flows have no such form; one long
-orbit of each is integrated once in a process, with a fixed start, and windows are cut from it.
+integrated in blocks of one delay with a linear filter. The three-dimensional flows have no such form; one
+long orbit of each is integrated once in a process, with a fixed start, and windows are cut from it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,11 @@ def mackey_glass(rng: np.random.Generator, length: int) -> Array:
 def _orbit(name: str) -> Array:
     """Return one long orbit (3, _ORBIT) of a flow, integrated with the midpoint rule in plain floats."""
     fields: dict[str, tuple[Field, float, tuple[float, float, float]]] = {
-        "lorenz": (lambda x, y, z: (10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z), 0.01, (1.0, 1.2, 20.0)),
+        "lorenz": (
+            lambda x, y, z: (10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z),
+            0.01,
+            (1.0, 1.2, 20.0),
+        ),
         "roessler": (lambda x, y, z: (-y - z, x + 0.2 * y, 0.2 + z * (x - 5.7)), 0.04, (1.0, 1.0, 0.5)),
         "chua": (
             lambda x, y, z: (
@@ -95,14 +99,16 @@ def _maps() -> Array:
 
 
 def chaotic_map(rng: np.random.Generator, length: int) -> Array:
-    """Return a logistic or Henon orbit (length,), held or smoothed over a few steps so that it has a shape."""
+    """Return a logistic or Henon orbit (length,), held or smoothed over a few steps to give it a shape."""
     table = _maps()
     row = table[int(rng.integers(len(table)))]
     stride = int(rng.integers(2, 12))
     count = min(length // stride + 4, len(row))
     start = int(rng.integers(len(row) - count + 1))
     part = row[start : start + count]
-    position = np.linspace(0, count - 1, length) if count < length // stride + 4 else np.arange(length) / stride
+    position = (
+        np.linspace(0, count - 1, length) if count < length // stride + 4 else np.arange(length) / stride
+    )
     return resample(part, position) if rng.random() < 0.7 else part[position.astype(np.int64)].copy()
 
 

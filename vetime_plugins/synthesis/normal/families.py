@@ -16,11 +16,14 @@ from vetime_plugins.synthesis.normal.noise import (
     coloured,
     random_walk,
     sensor_noise,
+    tame,
     trend,
     volatility,
 )
 from vetime_plugins.synthesis.normal.periodic import draw_cycles
 from vetime_plugins.synthesis.normal.sensor import Sensor, draw_gaps, draw_resolution
+
+IDEAL = Sensor()  # reads everything as it is
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Draft:
     signal: Array
     noise: Array
     period: float | None
-    sensor: Sensor = Sensor()
+    sensor: Sensor = IDEAL
     family: str = ""
 
     @property
@@ -56,7 +59,7 @@ Family = Callable[[np.random.Generator, int, float | None], Draft]
 
 
 def draw_period(rng: np.random.Generator, length: int, *, low: float = 4.0, cycles: float = 6.0) -> float:
-    """Return a period in steps, log-uniform from `low` to what leaves about `cycles` cycles, at most 1,500."""
+    """Return a period in steps, log-uniform from `low` up to what leaves `cycles` cycles, at most 1,500."""
     high = max(low * 1.5, min(1500.0, length / cycles))
     return log_uniform(rng, max(low, 12.0) if chance(rng, 0.85) else low, high)
 
@@ -69,7 +72,7 @@ def _noise(rng: np.random.Generator, signal: Array, period: float | None, low: f
 
 
 def periodic(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
-    """A template of any shape, repeated with jitter of length, height and base line."""
+    """Repeat a template of any shape with jitter of length, height and base line."""
     period = period or draw_period(rng, length)
     signal, line = draw_cycles(rng, length, period)
     if chance(rng, 0.3):
@@ -78,7 +81,7 @@ def periodic(rng: np.random.Generator, length: int, period: float | None = None)
 
 
 def tone(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
-    """One to three pure sinusoids with little noise, as textbooks and test benches have them."""
+    """Draw pure sinusoids with little noise, as textbooks and test benches have them."""
     period = period or draw_period(rng, length)
     steps = np.arange(length)
     signal = np.sin(2 * np.pi * (steps / period + rng.random()))
@@ -91,20 +94,27 @@ def tone(rng: np.random.Generator, length: int, period: float | None = None) -> 
 
 
 def heart(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
-    """An electrocardiogram: variable rate, breathing, wandering base line, muscle noise."""
+    """Draw an electrocardiogram: variable rate, breathing, wandering base line, muscle noise."""
     period = period or log_uniform(rng, 40, max(60.0, min(500.0, length / 6)))
-    signal, line = draw_cycles(rng, length, period, shape="heartbeat", jitter=log_uniform(rng, 0.01, 0.1))
+    jitter = log_uniform(rng, 0.005, 0.1)
+    signal, line = draw_cycles(rng, length, period, shape="heartbeat", jitter=jitter, variety=0.35)
     breath = rng.uniform(3, 6) * period
-    wander = np.sin(2 * np.pi * (np.arange(length) / breath + 0.3 * smooth_curve(rng, length, int(length / breath) + 3)))
+    wander = np.sin(
+        2 * np.pi * (np.arange(length) / breath + 0.3 * smooth_curve(rng, length, int(length / breath) + 3))
+    )
     signal = signal + log_uniform(rng, 0.01, 0.3) * wander
-    signal = signal + log_uniform(rng, 0.01, 0.4) * smooth_curve(rng, length, int(length / period / rng.uniform(1, 8)) + 3)
+    signal = signal + log_uniform(rng, 0.01, 0.4) * smooth_curve(
+        rng, length, int(length / period / rng.uniform(1, 8)) + 3
+    )
     return Draft(signal, _noise(rng, signal, period, 0.01, 0.2), line.period)
 
 
 def demand(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
-    """Demand of people: a day within a week within a season; busy hours are noisy hours; never below zero."""
+    """Draw the demand of people: a day in a week in a season, noisy when busy, never below zero."""
     period = period or log_uniform(rng, 24, max(36.0, min(1500.0, length / 4)))
-    day, line = draw_cycles(rng, length, period, shape=rng.choice(["office_hours", "fourier", "smooth"]), clock=True)
+    day, line = draw_cycles(
+        rng, length, period, shape=rng.choice(["office_hours", "fourier", "smooth"]), clock=True
+    )
     day = (day - day.min()) / max(float(np.ptp(day)), 1e-9)
     weekday = (line.cycle + rng.integers(7)) % 7
     week = np.where(weekday < 5, 1.0, rng.uniform(0.4, 1.1)) if chance(rng, 0.5) else np.ones(length)
@@ -117,7 +127,7 @@ def demand(rng: np.random.Generator, length: int, period: float | None = None) -
     level = log_uniform(rng, 0.008, 0.15)
     grain = sensor_noise(rng, length, calm=True)
     if chance(rng, 0.5):
-        grain = 0.6 * grain + 0.8 * autoregressive(rng, length)
+        grain = 0.6 * grain + 0.8 * autoregressive(rng, length, smooth=True)
     noise = level * grain * (rate if chance(rng, 0.7) else np.sqrt(rate * rate.mean()))
     if chance(rng, 0.3):
         scale = log_uniform(rng, 3, 3000) / rate.mean()
@@ -128,18 +138,20 @@ def demand(rng: np.random.Generator, length: int, period: float | None = None) -
 
 
 def bursts(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
-    """Server metrics without a calendar: shot noise, heavy tails, idle floor, now and then a job."""
+    """Draw a server metric without a calendar: shot noise, heavy tails, idle floor, now and then a job."""
     signal = np.zeros(length)
     if chance(rng, 0.4):
         period = period or draw_period(rng, length)
-        signal = states.pulse_train(rng, length, period, max(1.0, period * rng.uniform(0.02, 0.3)), rng.choice([0.0, 0.1, 0.5]))
+        signal = states.pulse_train(
+            rng, length, period, max(1.0, period * rng.uniform(0.02, 0.3)), rng.choice([0.0, 0.1, 0.5])
+        )
         signal = signal * log_uniform(rng, 0.5, 6.0)
     else:
         period = None
     noise = states.shot_noise(rng, length)
     noise = noise / max(float(noise.std()), 1e-9)
     if chance(rng, 0.3):
-        noise = np.exp(log_uniform(rng, 0.2, 1.0) * autoregressive(rng, length))
+        noise = np.exp(log_uniform(rng, 0.2, 1.0) * tame(autoregressive(rng, length, smooth=True), 1.1))
     noise = noise + log_uniform(rng, 0.01, 0.3) * np.abs(rng.standard_normal(length))
     high = np.inf
     if chance(rng, 0.2):
@@ -148,7 +160,7 @@ def bursts(rng: np.random.Generator, length: int, period: float | None = None) -
 
 
 def aperiodic(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
-    """Noise with memory: AR, 1/f, random walk, mean-reverting level."""
+    """Draw noise with memory: AR, 1/f, random walk, mean-reverting level."""
     mode = pick(rng, {"ar": 3, "pink": 2, "walk": 2, "level": 3})
     if mode == "ar":
         signal = autoregressive(rng, length)
@@ -166,14 +178,16 @@ def aperiodic(rng: np.random.Generator, length: int, period: float | None = None
 
 
 def machine(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
-    """On/off and multi-level states with the lag of a real plant."""
+    """Draw on/off and multi-level states with the lag of a real plant."""
     mean = period or log_uniform(rng, 12, max(20.0, min(1000.0, length / 12)))
     irregularity = rng.choice([0.0, 0.03, 0.15, 0.5, 1.0])
     n_levels = 2 if chance(rng, 0.5) else int(rng.integers(3, 7))
-    signal = states.levels(rng, length, mean, n_levels, irregularity)
-    on = signal > np.median(signal)
+    warm_up = round(3 * mean)  # the start of a machine is no part of its usual work
+    signal = states.levels(rng, length + warm_up, mean, n_levels, irregularity)
+    on = signal[warm_up:] > np.median(signal)
     if chance(rng, 0.6):
         signal = states.respond(rng, signal, mean * log_uniform(rng, 0.01, 0.6))
+    signal = signal[warm_up:]
     noise = log_uniform(rng, 0.002, 0.25) * sensor_noise(rng, length, calm=True)
     if chance(rng, 0.4):  # the machine is only noisy while it runs
         noise = noise * np.where(on, 1.0, rng.uniform(0.0, 0.3))
@@ -183,7 +197,7 @@ def machine(rng: np.random.Generator, length: int, period: float | None = None) 
 
 
 def telemetry(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
-    """Spacecraft channels: flat stretches, command pulses, staircases, coarse steps."""
+    """Draw a spacecraft channel: flat stretches, command pulses, staircases, coarse steps."""
     signal, mean = states.telemetry(rng, length)
     noise = np.zeros(length)
     if chance(rng, 0.5):
@@ -193,7 +207,7 @@ def telemetry(rng: np.random.Generator, length: int, period: float | None = None
 
 
 def number(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
-    """Counts: Poisson or negative binomial, with a rate that is steady, seasonal or wandering."""
+    """Draw counts: Poisson or negative binomial, with a rate that is steady, seasonal or wandering."""
     rate = np.exp(log_uniform(rng, 0.05, 0.5) * smooth_curve(rng, length, int(rng.integers(2, 15))))
     if chance(rng, 0.6):
         period = period or draw_period(rng, length)
@@ -207,26 +221,28 @@ def number(rng: np.random.Generator, length: int, period: float | None = None) -
 
 
 def chaotic(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
-    """Deterministic chaos with little noise."""
+    """Draw deterministic chaos with little noise."""
     signal = draw_chaos(rng, length)
     return Draft(signal, log_uniform(rng, 1e-3, 0.15) * rng.standard_normal(length), None)
 
 
 def events(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
-    """One motif at sparse times on a quiet base line: a rare event that recurs is normal."""
+    """Repeat a motif at sparse times on a quiet base line: a rare event that recurs is normal."""
     mean = period or log_uniform(rng, 20, max(30.0, min(1200.0, length / 8)))
     irregularity = rng.choice([0.0, 0.05, 0.2, 0.6, 1.0])
     signal = states.event_train(rng, length, mean, max(4.0, mean * rng.uniform(0.08, 0.7)), irregularity)
     if chance(rng, 0.3):
         other = mean * rng.uniform(1.5, 5)
         if other < length / 4:
-            signal = signal + states.event_train(rng, length, other, max(4.0, mean * rng.uniform(0.1, 0.5)), irregularity)
+            signal = signal + states.event_train(
+                rng, length, other, max(4.0, mean * rng.uniform(0.1, 0.5)), irregularity
+            )
     base = log_uniform(rng, 0.01, 0.5) * smooth_curve(rng, length, int(length / mean) + 3) * chance(rng, 0.5)
     return Draft(signal + base, _noise(rng, signal, mean, 0.01, 0.3), mean if irregularity < 0.3 else None)
 
 
 def modulated(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
-    """Two cycles of different lengths, added or multiplied: beats, tides, ripples on a slow swing."""
+    """Add or multiply two cycles of different lengths: beats, tides, ripples on a slow swing."""
     period = period or draw_period(rng, length, cycles=20.0)
     fast, _ = draw_cycles(rng, length, period)
     slow, _ = draw_cycles(rng, length, min(period * log_uniform(rng, 2.5, 30), length / 2.5))
@@ -239,7 +255,7 @@ def modulated(rng: np.random.Generator, length: int, period: float | None = None
 
 
 def process(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
-    """A controlled plant: set points, a lagged answer, load disturbances, valve hunting."""
+    """Draw a controlled plant: set points, a lagged answer, load disturbances, valve hunting."""
     mean = log_uniform(rng, 40, max(60.0, length / 6))
     target = states.levels(rng, length, mean, int(rng.integers(2, 5)), rng.choice([0.1, 0.5, 1.0]))
     signal = states.respond(rng, target, mean * log_uniform(rng, 0.01, 0.3))
@@ -253,7 +269,7 @@ def process(rng: np.random.Generator, length: int, period: float | None = None) 
 
 
 def regimes(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
-    """Two or three ways of running that take turns, each of which recurs."""
+    """Draw two or three ways of running that take turns, each of which recurs."""
     names = ["periodic", "aperiodic", "machine", "tone", "events", "telemetry"]
     count = int(rng.integers(2, 4))
     period = period or draw_period(rng, length, cycles=20.0)
@@ -263,7 +279,9 @@ def regimes(rng: np.random.Generator, length: int, period: float | None = None) 
     turn = np.searchsorted(ends, np.arange(length), side="right") % count
     height = rng.uniform(0.3, 1.0, count)
     level = rng.uniform(-1.5, 1.5, count)
-    signal = np.choose(turn, [h * standardise(p.signal) + b for p, h, b in zip(parts, height, level, strict=True)])
+    signal = np.choose(
+        turn, [h * standardise(p.signal) + b for p, h, b in zip(parts, height, level, strict=True)]
+    )
     spread = [max(float(p.signal.std()), 0.05) for p in parts]
     noise = np.choose(turn, [h * p.noise / s for p, h, s in zip(parts, height, spread, strict=True)])
     return Draft(signal, noise, parts[0].period)
@@ -272,15 +290,39 @@ def regimes(rng: np.random.Generator, length: int, period: float | None = None) 
 FAMILIES: dict[str, Family] = {
     function.__name__: function
     for function in (
-        periodic, tone, heart, demand, bursts, aperiodic, machine, telemetry, number, chaotic, events, modulated,
-        process, regimes,
+        periodic, tone, heart, demand, bursts, aperiodic, machine, telemetry, number, chaotic, events,
+        modulated, process, regimes,
     )
 }  # fmt: skip
 
 FAMILY_WEIGHTS: dict[str, float] = {
-    "periodic": 5, "tone": 1, "heart": 2.5, "demand": 3, "bursts": 1.5, "aperiodic": 2, "machine": 1.5, "telemetry": 2,
-    "number": 1, "chaotic": 1, "events": 1.5, "modulated": 1.5, "process": 1, "regimes": 1,
+    "periodic": 5, "tone": 1, "heart": 2.5, "demand": 3, "bursts": 1.5, "aperiodic": 2, "machine": 1.5,
+    "telemetry": 2, "number": 1, "chaotic": 1, "events": 1.5, "modulated": 1.5, "process": 1, "regimes": 1,
 }  # fmt: skip
+
+
+def unrest(rng: np.random.Generator, draft: Draft) -> Draft:
+    """Add a few mild irregularities of level, height and noise: what nobody would call an anomaly."""
+    signal, noise, length = draft.signal.copy(), draft.noise.copy(), len(draft.signal)
+    spread, level = float(signal.std()), float(signal.mean())
+    base = draft.period or length / 30
+    depth = log_uniform(rng, 0.03, 0.25)
+    for _ in range(int(rng.integers(2, 8))):
+        n = int(np.clip(base * log_uniform(rng, 0.5, 5), 8, length // 5))
+        start = int(rng.integers(0, length - n + 1))
+        ramp = np.minimum(1.0, np.minimum(np.arange(n), np.arange(n)[::-1]) / (rng.uniform(0.05, 0.5) * n))
+        part = slice(start, start + n)
+        mode, size = int(rng.integers(3)), depth * rng.uniform(0.5, 1.0) * rng.choice([-1.0, 1.0])
+        if mode == 0:
+            signal[part] += size * spread * ramp
+        elif mode == 1:
+            signal[part] += size * ramp * (signal[part] - level)
+        else:
+            noise[part] *= 1 + (2 if size > 0 else 0.8) * size * ramp
+    return replace(draft, signal=signal, noise=noise)
+
+
+_RESTLESS = frozenset({"periodic", "heart", "demand", "modulated", "process", "machine", "events"})
 
 
 def draw_normal(
@@ -314,6 +356,8 @@ def draw_normal(
     """
     family = pick(rng, families or FAMILY_WEIGHTS)
     draft = FAMILIES[family](rng, length, period)
+    if family in _RESTLESS and draft.sensor.step == 0 and chance(rng, 0.3):
+        draft = unrest(rng, draft)
     sensor = draw_resolution(rng, draft.sensor, draft.values)
     signal, noise = draft.signal, draft.noise
     if sensor.step != 1.0:  # counts keep their unit

@@ -9,8 +9,22 @@ from scipy.signal import lfilter
 from vetime_plugins.synthesis._random import Array, chance, log_uniform, pick, smooth_curve, standardise
 
 
+def tame(values: Array, room: float = 1.3) -> Array:
+    """Limit the extremes of a heavy-tailed sample (length,), so that even the largest are no loners.
+
+    Heavy tails are normal behaviour where large values recur. A value of which there is but one would be an
+     anomaly without a label; it is pulled back to `room` times the third largest magnitude of every two
+    thousand steps.
+    """
+    rank = max(3, round(0.0015 * len(values)))
+    if rank >= len(values):
+        return values
+    limit = room * float(np.partition(np.abs(values), -rank)[-rank])
+    return np.clip(values, -limit, limit)
+
+
 def coloured(rng: np.random.Generator, length: int, exponent: float) -> Array:
-    """Return noise (length,) with power spectrum 1/f**exponent and unit variance (0 white, 1 pink, 2 brown)."""
+    """Return unit noise (length,) with a power spectrum of 1/f**exponent (0 white, 1 pink, 2 brown)."""
     size = next_fast_len(length + 8, real=True)
     spectrum = rfft(rng.standard_normal(size))
     frequency = np.arange(len(spectrum), dtype=float)
@@ -20,9 +34,12 @@ def coloured(rng: np.random.Generator, length: int, exponent: float) -> Array:
     return standardise(irfft(spectrum, size)[:length])
 
 
-def autoregressive(rng: np.random.Generator, length: int) -> Array:
-    """Return a stationary AR(1), AR(2) or AR(4) process (length,) of unit variance, by random stable poles."""
-    if chance(rng, 0.4):
+def autoregressive(rng: np.random.Generator, length: int, *, smooth: bool = False) -> Array:
+    """Return a stationary AR process (length,) of unit variance, by one to four random stable poles.
+
+    With `smooth` it has a single positive pole, hence no resonance that comes and goes.
+    """
+    if smooth or chance(rng, 0.4):
         poles = np.array([rng.uniform(0.3, 0.995)])
     else:
         radius = 1 - np.exp(rng.uniform(np.log(0.004), np.log(0.5), size=1 if chance(rng, 0.6) else 2))
@@ -38,7 +55,7 @@ def random_walk(rng: np.random.Generator, length: int) -> Array:
     if mode == "gaussian":
         steps = rng.standard_normal(length)
     elif mode == "heavy":
-        steps = np.clip(rng.standard_t(2.5, length), -30, 30)
+        steps = tame(rng.standard_t(2.5, length))
     else:
         steps = rng.standard_normal(length) * (rng.random(length) < log_uniform(rng, 0.02, 0.3))
     return standardise(np.cumsum(steps))
@@ -52,7 +69,9 @@ def trend(rng: np.random.Generator, length: int) -> Array:
     if mode == "line":
         return sign * t
     if mode == "broken":
-        corners = np.concatenate([[0.0], np.sort(rng.random(int(rng.integers(1, 5)))), [1.0]])
+        n_parts = int(rng.integers(2, 6))  # of a fifth of their mean length at least: a slope, not a jump
+        corners = np.concatenate([[0.0], np.cumsum(rng.uniform(0.2, 1.0, n_parts))])
+        corners /= corners[-1]
         return np.interp(t, corners, np.cumsum(rng.standard_normal(len(corners)))) / 1.5
     if mode == "curve":
         return sign * t ** rng.uniform(1.5, 3.0)
@@ -62,7 +81,7 @@ def trend(rng: np.random.Generator, length: int) -> Array:
 
 
 def volatility(rng: np.random.Generator, length: int, signal: Array, period: float | None) -> Array:
-    """Return a positive factor (length,) for the noise: constant, with the level, with the phase, or in spells."""
+    """Return a positive factor (length,) for the noise: constant, with the level, slow, or in spells."""
     mode = pick(rng, {"constant": 5, "level": 2, "slow": 2, "spells": 1, "clustered": 1})
     if mode == "level":  # busy hours are noisy hours
         level = (signal - signal.min()) / max(float(np.ptp(signal)), 1e-9)
@@ -88,7 +107,7 @@ def sensor_noise(rng: np.random.Generator, length: int, *, calm: bool = False) -
         weights |= {"student": 1.5, "impulsive": 0.7}
     mode = pick(rng, weights)
     if mode == "student":
-        return np.clip(rng.standard_t(rng.uniform(2.2, 6.0), length), -40, 40) * 0.7
+        return tame(rng.standard_t(rng.uniform(2.2, 6.0), length)) * 0.7
     if mode == "laplace":
         return rng.laplace(0.0, 0.7, length)
     if mode == "uniform":
@@ -101,5 +120,5 @@ def sensor_noise(rng: np.random.Generator, length: int, *, calm: bool = False) -
     if mode == "impulsive":  # frequent enough to be part of normal behaviour
         hits = rng.random(length) < max(log_uniform(rng, 0.003, 0.03), 8 / length)
         heavy = rng.uniform(3, 12) * (rng.exponential(1.0, length) + 0.3) * rng.choice([-1.0, 1.0], length)
-        noise = noise + hits * (np.abs(heavy) if chance(rng, 0.5) else heavy)
+        noise = tame(noise + hits * (np.abs(heavy) if chance(rng, 0.5) else heavy))
     return noise

@@ -55,8 +55,9 @@ def draw_timeline(
     jitter : float
         Relative standard deviation of the cycles' lengths; 0 for a clock.
     elastic : float, default 1.0
-        The last part of the phase that takes up the change of length. With 1 the cycle is stretched evenly; with
-        0.3 its first 70 % keep their speed and only the rest at the end is lengthened (a heart at another rate).
+        The last part of the phase, which takes up the change of length. With 1 the cycle is stretched
+        evenly; with 0.3 its first 70 % keep their speed and only the rest is lengthened (a heart at another
+        rate).
 
     Returns
     -------
@@ -99,7 +100,9 @@ def draw_schedule(rng: np.random.Generator, n_cycles: int, n_variants: int) -> n
     if mode == "rare":  # a rare variant that recurs is normal
         gap = int(rng.integers(4, max(5, min(40, n_cycles // 3))))
         shift = rng.integers(-1, 2, n_cycles) * (gap > 6)
-        return np.where((index + rng.integers(gap) + shift) % gap == 0, 1 + index // gap % (n_variants - 1), 0)
+        return np.where(
+            (index + rng.integers(gap) + shift) % gap == 0, 1 + index // gap % (n_variants - 1), 0
+        )
     if mode == "blocks":
         size = int(rng.integers(2, max(3, n_cycles // 4)))
         return (index + rng.integers(size)) // size % n_variants
@@ -114,6 +117,8 @@ def draw_cycles(
     shape: str | None = None,
     jitter: float | None = None,
     clock: bool = False,
+    variety: float = 0.4,
+    line: Timeline | None = None,
 ) -> tuple[Array, Timeline]:
     """Draw one jittered periodic series with unit variance.
 
@@ -130,6 +135,10 @@ def draw_cycles(
         Relative standard deviation of the cycles' lengths.
     clock : bool, default False
         No jitter of length (a calendar drives the series).
+    variety : float, default 0.4
+        Probability that cycles come in two or three variants.
+    line : Timeline, optional
+        Follow these cycles, as another sensor on the same body does.
 
     Returns
     -------
@@ -138,10 +147,11 @@ def draw_cycles(
     """
     if jitter is None:
         jitter = 0.0 if clock or chance(rng, 0.35) else log_uniform(rng, 0.003, 0.08)
-    elastic = rng.uniform(0.2, 0.6) if chance(rng, 0.4) else 1.0
-    line = draw_timeline(rng, length, period, jitter, elastic=elastic)
+    if line is None:
+        elastic = rng.uniform(0.2, 0.6) if chance(rng, 0.4) else 1.0
+        line = draw_timeline(rng, length, period, jitter, elastic=elastic)
     base = draw_shape(rng, shape)
-    n_variants = 1 if chance(rng, 0.6) else int(rng.integers(2, 4))
+    n_variants = int(rng.integers(2, 4)) if chance(rng, variety) else 1
     tables = [base]
     for _ in range(n_variants - 1):
         fresh = chance(rng, 0.3)

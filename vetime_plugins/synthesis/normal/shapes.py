@@ -34,12 +34,12 @@ def _circular_smooth(table: Array, width: float) -> Array:
 
 
 def sine(rng: np.random.Generator) -> Array:
-    """One plain sinusoid."""
+    """Draw one plain sinusoid."""
     return np.sin(2 * np.pi * (PHASE + rng.random()))
 
 
 def fourier(rng: np.random.Generator) -> Array:
-    """A few harmonics with random phases and a power-law fall of their amplitudes."""
+    """Draw a few harmonics with random phases and a power-law fall of their amplitudes."""
     order = np.arange(1, rng.integers(2, 13))
     amplitude = rng.standard_normal(len(order)) * order ** -rng.uniform(0.3, 2.0)
     phase = rng.random(len(order))
@@ -47,7 +47,7 @@ def fourier(rng: np.random.Generator) -> Array:
 
 
 def heartbeat(rng: np.random.Generator) -> Array:
-    """An electrocardiogram beat: P wave, QRS complex and T wave, in one of many leads."""
+    """Draw an electrocardiogram beat: P wave, QRS complex and T wave, in one of many leads."""
     centre = 0.35
     width = rng.uniform(0.008, 0.022)
     qrs = pick(rng, {"R": 5, "rS": 2, "QR": 2, "RSR": 1})
@@ -68,9 +68,11 @@ def heartbeat(rng: np.random.Generator) -> Array:
 
 
 def pulse_wave(rng: np.random.Generator) -> Array:
-    """A blood-pressure wave: steep upstroke, decay, dicrotic notch."""
+    """Draw a blood-pressure wave: steep upstroke, decay, dicrotic notch."""
     rise = rng.uniform(0.08, 0.2)
-    wave = np.where(PHASE < rise, np.sin(0.5 * np.pi * PHASE / rise) ** 2, np.exp(-(PHASE - rise) * rng.uniform(2, 5)))
+    wave = np.where(
+        rise > PHASE, np.sin(0.5 * np.pi * PHASE / rise) ** 2, np.exp(-(PHASE - rise) * rng.uniform(2, 5))
+    )
     notch = rise + rng.uniform(0.15, 0.3)
     wave = wave - rng.uniform(0.05, 0.25) * _bump(notch, 0.025)
     wave = wave + rng.uniform(0.05, 0.3) * _bump(notch + 0.08, 0.05)
@@ -78,14 +80,14 @@ def pulse_wave(rng: np.random.Generator) -> Array:
 
 
 def breath(rng: np.random.Generator) -> Array:
-    """Respiration: an asymmetric swing, with or without a pause at its end."""
+    """Draw a breath: an asymmetric swing, with or without a pause at its end."""
     warp = PHASE ** rng.uniform(0.6, 1.7)
     wave = 0.5 - 0.5 * np.cos(2 * np.pi * np.minimum(warp / rng.uniform(0.6, 1.0), 1.0))
     return _circular_smooth(wave ** rng.uniform(0.6, 2.0), 0.01)
 
 
 def gait(rng: np.random.Generator) -> Array:
-    """A step: two or three humps of unequal height and one sharp impact."""
+    """Draw a step: two or three humps of unequal height and one sharp impact."""
     wave = np.zeros(TABLE)
     for centre in np.linspace(0.15, 0.75, int(rng.integers(2, 4))):
         wave += rng.uniform(0.4, 1.2) * _bump(centre + rng.uniform(-0.05, 0.05), rng.uniform(0.04, 0.1))
@@ -93,50 +95,50 @@ def gait(rng: np.random.Generator) -> Array:
 
 
 def square(rng: np.random.Generator) -> Array:
-    """Two levels with a random duty cycle."""
-    return (PHASE < rng.uniform(0.08, 0.92)).astype(float)
+    """Draw two levels with a random duty cycle."""
+    return (rng.uniform(0.08, 0.92) > PHASE).astype(float)
 
 
 def trapezoid(rng: np.random.Generator) -> Array:
-    """A ramp up, a plateau, a ramp down and a rest."""
+    """Draw a ramp up, a plateau, a ramp down and a rest."""
     corners = np.sort(rng.uniform(0.0, 1.0, 4))
     return np.interp(PHASE, corners, [0.0, 1.0, rng.uniform(0.7, 1.1), 0.0])
 
 
 def staircase(rng: np.random.Generator) -> Array:
-    """Several constant levels one after another."""
+    """Draw several constant levels one after another."""
     n_levels = int(rng.integers(3, 9))
     edges = np.sort(rng.uniform(0, 1, n_levels - 1))
     return rng.uniform(-1, 1, n_levels)[np.searchsorted(edges, PHASE, side="right")]
 
 
 def saw(rng: np.random.Generator) -> Array:
-    """A slow ramp and a fast return, either way round."""
+    """Draw a slow ramp and a fast return, either way round."""
     top = rng.uniform(0.02, 0.98) if chance(rng, 0.5) else rng.choice([0.02, 0.98])
     return np.interp(PHASE, [0.0, top, 1.0], [0.0, 1.0, 0.0])
 
 
 def charge(rng: np.random.Generator) -> Array:
-    """First-order charging towards one level, then discharging: boilers, batteries, thermostats."""
+    """Draw a first-order charge and discharge: boilers, batteries, thermostats."""
     duty, speed_up, speed_down = rng.uniform(0.2, 0.8), rng.uniform(2, 25), rng.uniform(2, 25)
     up = 1 - np.exp(-speed_up * PHASE)
     top = 1 - np.exp(-speed_up * duty)
-    return np.where(PHASE < duty, up, top * np.exp(-speed_down * (PHASE - duty)))
+    return np.where(duty > PHASE, up, top * np.exp(-speed_down * (PHASE - duty)))
 
 
 def ringing(rng: np.random.Generator) -> Array:
-    """A damped oscillation after a shock at the start of the cycle."""
+    """Draw a damped oscillation after a shock at the start of the cycle."""
     wave = np.exp(-PHASE * rng.uniform(3, 14)) * np.sin(2 * np.pi * PHASE * rng.uniform(3, 16))
     return wave + rng.uniform(0, 0.6) * np.exp(-PHASE * 8)
 
 
 def smooth(rng: np.random.Generator) -> Array:
-    """A random smooth curve: periodic noise, low-passed."""
+    """Draw a random smooth curve: periodic noise, low-passed."""
     return _circular_smooth(rng.standard_normal(TABLE), np.exp(rng.uniform(np.log(0.008), np.log(0.1))))
 
 
 def polygon(rng: np.random.Generator) -> Array:
-    """Straight lines between random corners."""
+    """Draw straight lines between random corners."""
     corners = np.concatenate([[0.0], np.sort(rng.uniform(0, 1, int(rng.integers(3, 10)))), [1.0]])
     heights = rng.standard_normal(len(corners))
     heights[-1] = heights[0]
@@ -144,16 +146,16 @@ def polygon(rng: np.random.Generator) -> Array:
 
 
 def motif(rng: np.random.Generator) -> Array:
-    """A random burst of activity, then rest."""
+    """Draw a random burst of activity, then rest."""
     active = rng.uniform(0.12, 0.7)
-    inside = np.minimum(PHASE / active, 1.0)
+    inside: Array = np.minimum(PHASE / active, 1.0)
     n_knots = int(rng.integers(5, 18))
-    curve = resample(rng.standard_normal(n_knots), inside * (n_knots - 1))
+    curve = resample(rng.standard_normal(n_knots), inside * float(n_knots - 1))
     return curve * np.sin(np.pi * inside) ** rng.uniform(0.3, 1.0)
 
 
 def spikes(rng: np.random.Generator) -> Array:
-    """A few narrow pulses of both signs on a flat line."""
+    """Draw a few narrow pulses of both signs on a flat line."""
     wave = np.zeros(TABLE)
     sign = rng.choice([1.0, -1.0])
     for _ in range(int(rng.integers(1, 5))):
@@ -163,7 +165,7 @@ def spikes(rng: np.random.Generator) -> Array:
 
 
 def office_hours(rng: np.random.Generator) -> Array:
-    """A day of human demand: low night, steep morning, a plateau with one or two humps, slow evening."""
+    """Draw a day of human demand: low night, steep morning, a plateau with one or two humps, slow evening."""
     morning, evening = rng.uniform(0.2, 0.42), rng.uniform(0.7, 0.95)
     steep_up, steep_down = rng.uniform(15, 60), rng.uniform(8, 40)
     day = 1 / (1 + np.exp(-steep_up * (PHASE - morning))) - 1 / (1 + np.exp(-steep_down * (PHASE - evening)))
@@ -173,22 +175,22 @@ def office_hours(rng: np.random.Generator) -> Array:
 
 
 def plateau(rng: np.random.Generator) -> Array:
-    """An on/off cycle whose on-part overshoots, settles, ripples or sags."""
+    """Draw an on/off cycle whose on-part overshoots, settles, ripples or sags."""
     duty = rng.uniform(0.2, 0.7)
     inside = np.minimum(PHASE / duty, 1.0)
     top = 1 + rng.uniform(-0.3, 0.4) * np.exp(-inside * rng.uniform(4, 20)) + rng.uniform(-0.3, 0.3) * inside
     top += rng.uniform(0, 0.08) * np.sin(2 * np.pi * inside * rng.integers(5, 30))
-    return np.where(PHASE < duty, top, rng.uniform(-0.1, 0.1) * np.exp(-(PHASE - duty) * rng.uniform(5, 30)))
+    return np.where(duty > PHASE, top, rng.uniform(-0.1, 0.1) * np.exp(-(PHASE - duty) * rng.uniform(5, 30)))
 
 
 def arch(rng: np.random.Generator) -> Array:
-    """Rectified sine or parabola arcs, sometimes with one half missing."""
+    """Draw rectified sine arcs, sometimes with one half missing."""
     wave = np.abs(np.sin(np.pi * PHASE)) ** rng.uniform(0.4, 2.5)
     return wave if chance(rng, 0.6) else np.where(PHASE < 0.5, np.sin(2 * np.pi * PHASE), 0.0)
 
 
 def chirp(rng: np.random.Generator) -> Array:
-    """A tone whose frequency rises or falls within the cycle."""
+    """Draw a tone whose frequency rises or falls within the cycle."""
     first, last = rng.integers(1, 5), rng.integers(5, 14)
     wave = np.sin(2 * np.pi * (first * PHASE + 0.5 * (last - first) * PHASE**2))
     wave = wave * np.sin(np.pi * PHASE) ** rng.uniform(0.0, 1.0)
@@ -196,7 +198,7 @@ def chirp(rng: np.random.Generator) -> Array:
 
 
 def rough(rng: np.random.Generator) -> Array:
-    """A rough but exactly recurring curve (a machine tool, a repeated programme)."""
+    """Draw a rough but exactly recurring curve (a machine tool, a repeated programme)."""
     steps = rng.standard_normal(TABLE // 16)
     walk = lfilter([1.0], [1.0, -rng.uniform(0.5, 0.98)], steps)
     walk = walk - np.linspace(walk[0], walk[-1], len(walk))
@@ -206,12 +208,18 @@ def rough(rng: np.random.Generator) -> Array:
 SHAPES: dict[str, Shape] = {
     function.__name__: function
     for function in (
-        sine, fourier, heartbeat, pulse_wave, breath, gait, square, trapezoid, staircase, saw, charge, ringing,
-        smooth, polygon, motif, spikes, office_hours, plateau, arch, chirp, rough,
+        sine, fourier, heartbeat, pulse_wave, breath, gait, square, trapezoid, staircase, saw, charge,
+        ringing, smooth, polygon, motif, spikes, office_hours, plateau, arch, chirp, rough,
     )
 }  # fmt: skip
 
-_WEIGHTS = dict.fromkeys(SHAPES, 1.0) | {"fourier": 2.0, "heartbeat": 2.0, "smooth": 2.0, "motif": 2.0, "sine": 1.5}
+_WEIGHTS = dict.fromkeys(SHAPES, 1.0) | {
+    "fourier": 2.0,
+    "heartbeat": 2.0,
+    "smooth": 2.0,
+    "motif": 2.0,
+    "sine": 1.5,
+}
 
 
 def draw_shape(rng: np.random.Generator, name: str | None = None) -> Array:
@@ -221,7 +229,7 @@ def draw_shape(rng: np.random.Generator, name: str | None = None) -> Array:
 
 
 def vary_shape(rng: np.random.Generator, table: Array, amount: float) -> Array:
-    """Return a relative of `table`: warped in time, tilted, and with a smooth random part of size `amount`."""
+    """Return a relative of `table`: warped, scaled, and with a smooth random part of size `amount`."""
     warp = amount * 0.1 * np.sin(2 * np.pi * (PHASE + rng.random()))
     moved = read_table(table, PHASE + warp)
     return moved * (1 + 0.5 * amount * rng.standard_normal()) + amount * standardise(smooth(rng)) * 0.5

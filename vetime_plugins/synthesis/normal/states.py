@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 from scipy.signal import lfilter
 
-from vetime_plugins.synthesis._random import Array, chance, log_uniform, pick, resample, smooth_curve, standardise
+from vetime_plugins.synthesis._random import (
+    Array,
+    chance,
+    log_uniform,
+    pick,
+    resample,
+    smooth_curve,
+    standardise,
+)
+from vetime_plugins.synthesis.normal.noise import tame
 
 
 def dwell_ends(rng: np.random.Generator, length: int, mean: float, irregularity: float) -> np.ndarray:
@@ -30,7 +39,9 @@ def levels(rng: np.random.Generator, length: int, mean: float, n_levels: int, ir
     ends = dwell_ends(rng, length, mean, irregularity)
     heights = rng.uniform(-1, 1, n_levels) if chance(rng, 0.5) else np.linspace(-1, 1, n_levels)
     if chance(rng, 0.5):  # a fixed programme
-        programme = np.concatenate([np.arange(n_levels), rng.integers(n_levels, size=int(rng.integers(0, 5)))])
+        programme = np.concatenate(
+            [np.arange(n_levels), rng.integers(n_levels, size=int(rng.integers(0, 5)))]
+        )
         state = programme[np.arange(len(ends)) % len(programme)]
     else:  # a random one, never twice the same level in a row
         state = np.cumsum(rng.integers(1, max(2, n_levels), len(ends))) % n_levels
@@ -38,20 +49,32 @@ def levels(rng: np.random.Generator, length: int, mean: float, n_levels: int, ir
 
 
 def respond(rng: np.random.Generator, target: Array, tau: float) -> Array:
-    """Return `target` after a first- or second-order lag of `tau` steps (a valve, a boiler, a motor)."""
+    """Return `target` (..., T) after a first- or second-order lag of `tau` steps: a valve, a motor."""
     pole = np.exp(-1 / max(tau, 0.3))
+    first = target[..., :1]  # the plant was at rest before
     if chance(rng, 0.6):
-        return lfilter([1 - pole], [1.0, -pole], target, zi=[pole * target[0]])[0]
+        return lfilter([1 - pole], [1.0, -pole], target, zi=pole * first)[0]
     angle = rng.uniform(0.2, 1.2) / max(tau, 1.0)  # underdamped: it overshoots
     a = np.array([1.0, -2 * pole * np.cos(angle), pole**2])
     b = a.sum()
-    zi = np.array([target[0] * (1 - b), target[0] * a[2] * -1.0])
-    return lfilter([b], a, target, zi=zi)[0]
+    return lfilter([b], a, target, zi=first * np.array([1 - b, -a[2]]))[0]
 
 
-def pulse_train(rng: np.random.Generator, length: int, mean: float, width: float, irregularity: float) -> Array:
-    """Return short rectangular pulses (length,) of height 1, sometimes of two or three heights."""
+def grouped(rng: np.random.Generator, starts: np.ndarray, mean: float, length: int) -> np.ndarray:
+    """Return every start followed by a few more close behind it, the same few each time."""
+    offsets = np.cumsum(rng.integers(1, max(2, round(mean / 8)), size=int(rng.integers(2, 6))))
+    every = np.concatenate([[0], offsets])
+    starts = (starts[:, None] + every).ravel()
+    return np.sort(starts[starts < length])
+
+
+def pulse_train(
+    rng: np.random.Generator, length: int, mean: float, width: float, irregularity: float
+) -> Array:
+    """Return short rectangular pulses (length,) of height 1, sometimes in groups or of several heights."""
     starts = dwell_ends(rng, length, mean, irregularity)[:-1]
+    if mean > 30 and chance(rng, 0.25):
+        starts, width = grouped(rng, starts, mean, length), min(width, max(1.0, mean / 40))
     wave = np.zeros(length + 1)
     if len(starts):
         sizes = np.ones(len(starts)) if chance(rng, 0.6) else rng.choice([1.0, 0.6, 1.6], len(starts))
@@ -62,7 +85,9 @@ def pulse_train(rng: np.random.Generator, length: int, mean: float, width: float
     return np.cumsum(wave)[:length].round(9)
 
 
-def event_train(rng: np.random.Generator, length: int, mean: float, width: float, irregularity: float) -> Array:
+def event_train(
+    rng: np.random.Generator, length: int, mean: float, width: float, irregularity: float
+) -> Array:
     """Return one motif (length,) repeated at sparse, more or less regular times, flat between."""
     starts = dwell_ends(rng, length, mean, irregularity)[:-1]
     width = max(2, round(width))
@@ -79,7 +104,9 @@ def event_train(rng: np.random.Generator, length: int, mean: float, width: float
 def shot_noise(rng: np.random.Generator, length: int) -> Array:
     """Return bursts that jump up and decay (length,): requests, garbage collections, page faults."""
     rate = log_uniform(rng, 0.005, 0.2)
-    shots = (rng.random(length) < rate) * rng.gamma(rng.uniform(0.4, 2.0), 1.0, length)
+    shots = tame(
+        (rng.random(length) < max(rate, 12 / length)) * rng.gamma(rng.uniform(0.4, 2.0), 1.0, length)
+    )
     pole = np.exp(-1 / log_uniform(rng, 0.5, 20.0))
     return lfilter([1.0], [1.0, -pole], shots)
 
@@ -119,11 +146,15 @@ def telemetry(rng: np.random.Generator, length: int) -> tuple[Array, float | Non
     """
     mean = log_uniform(rng, 30, max(40.0, length / 8))
     irregularity = rng.choice([0.0, 0.1, 0.4, 1.0])
-    mode = pick(rng, {"pulses": 4, "events": 2, "ramps": 2, "stairs": 1, "flat": 1, "thermal": 2, "levels": 2})
+    mode = pick(
+        rng, {"pulses": 4, "events": 2, "ramps": 2, "stairs": 1, "flat": 1, "thermal": 2, "levels": 2}
+    )
     if mode == "pulses":
         wave = pulse_train(rng, length, mean, max(1.0, mean * rng.uniform(0.01, 0.3)), irregularity)
         if chance(rng, 0.3):  # a second, faster command
-            wave = wave + 0.3 * pulse_train(rng, length, max(8.0, mean / rng.uniform(2, 8)), 1 + mean / 60, irregularity)
+            wave = wave + 0.3 * pulse_train(
+                rng, length, max(8.0, mean / rng.uniform(2, 8)), 1 + mean / 60, irregularity
+            )
         return (wave if chance(rng, 0.6) else -wave), mean
     if mode == "events":
         return event_train(rng, length, mean, max(4.0, mean * rng.uniform(0.05, 0.6)), irregularity), mean
