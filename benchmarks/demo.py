@@ -15,9 +15,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from vetime_plugins.adapters.pyod import VETime
 
 from vetime_plugins import VETimePipeline
+from vetime_plugins.adapters.pyod import VETime
 from vetime_plugins.plotting import plot_explanation, save_figure
 
 OUT = Path("demo-output")
