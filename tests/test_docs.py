@@ -1,7 +1,9 @@
-"""Every example in the documentation runs, as does every script in `examples/`."""
+"""Every example in the documentation and in docstrings runs, as does every script in `examples/`."""
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import runpy
 from pathlib import Path
 
@@ -10,9 +12,16 @@ import pytest
 from tests.docs_examples import code_blocks, run_page, runnable
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-FRAMEWORKS = ("pyod", "sktime", "darts", "merlion")
+FRAMEWORKS = {"pyod": "pyod", "adengine": "pyod", "sktime": "sktime", "darts": "darts", "merlion": "merlion"}
 PAGES = [page for page in sorted((CHECKOUT / "docs").rglob("*.md")) if runnable(page)]
 SCRIPTS = sorted((CHECKOUT / "examples").glob("*.py"))
+SOURCES = {"vetime_plugins": CHECKOUT / "vetime_plugins", "vetime_plugins.adapters": CHECKOUT / "adapters"}
+MODULES = sorted(
+    ".".join((package, *file.relative_to(folder).with_suffix("").parts))
+    for package, folder in SOURCES.items()
+    for file in folder.rglob("*.py")
+    if ">>> " in file.read_text(encoding="utf-8")
+)
 
 # Frameworks warn about themselves; what our code warns about is for the tests of our code.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -25,8 +34,8 @@ def in_an_empty_folder(tmp_path, monkeypatch):
 
 
 def need_framework_of(name: str) -> None:
-    for framework in FRAMEWORKS:
-        if name.startswith(framework):
+    for start, framework in FRAMEWORKS.items():
+        if name.startswith(start):
             pytest.importorskip(framework)
 
 
@@ -41,6 +50,14 @@ def test_example_script(script, monkeypatch):
     need_framework_of(script.stem)
     monkeypatch.setattr("sys.argv", [str(script)])
     runpy.run_path(str(script), run_name="__main__")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings(name):
+    need_framework_of(name.removeprefix("vetime_plugins.adapters.").lstrip("_"))
+    result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 PAGE = """
