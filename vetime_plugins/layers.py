@@ -60,7 +60,24 @@ def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor |
         True where a key may be attended to.
     """
     q, k, v = (split_heads(x, heads) for x in (query, key, value))
-    return merge_heads(F.scaled_dot_product_attention(q, k, v, attn_mask=None if mask is None else mask[:, None, None]))
+    return merge_heads(scaled_attention(q, k, v, mask))
+
+
+def scaled_attention(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None, scale: float | None = None
+) -> Tensor:
+    """Attention of (B, heads, N, d) queries; `mask` (B, M) is True where a key may be attended to.
+
+    On a CPU the fused kernel's backward pass is slower than two plain products at our short lengths (bfloat16: half the
+    speed), so training takes those; scoring keeps the fused kernel, which needs no (N, M) matrix.
+    """
+    allowed = None if mask is None else mask[:, None, None]
+    if query.device.type != "cpu" or not (torch.is_grad_enabled() and query.requires_grad):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=allowed, scale=scale)
+    logits = (query * (query.shape[-1] ** -0.5 if scale is None else scale)) @ key.transpose(-1, -2)
+    if allowed is not None:
+        logits = logits.masked_fill(~allowed, float("-inf"))
+    return logits.softmax(dim=-1, dtype=torch.float32).to(value.dtype) @ value
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

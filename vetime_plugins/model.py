@@ -17,6 +17,7 @@ from vetime_plugins.config import VETimeConfig
 from vetime_plugins.fusion import DETECTION, RECONSTRUCTION, DualCrossAttention, TaskAdaptiveFusion
 from vetime_plugins.imaging import fold_images
 from vetime_plugins.layers import mlp
+from vetime_plugins.retrieval import RetrievalConfig
 from vetime_plugins.temporal import TemporalEncoder
 from vetime_plugins.vision import VisionEncoder
 
@@ -185,6 +186,15 @@ class VETime(nn.Module):
         return images, tokens, unfolded.reshape(len(batch.values), n_variables * length, -1)
 
 
+_UNTRUSTED, _HALF = 0.01, 0.5
+
+
+def novelty_channels(config: VETimeConfig) -> tuple[int, int]:
+    """Places of the variable's own and the joint parameter-free novelty among the retrieval channels."""
+    assert config.retrieval is not None
+    return 0, RetrievalConfig(**config.retrieval).n_features
+
+
 class RetrievalExpert(nn.Module):
     """The router's fourth expert: distances to the nearest neighbours elsewhere in the series.
 
@@ -207,8 +217,11 @@ class RetrievalExpert(nn.Module):
         nn.init.zeros_(self.patch_bias.weight)
         nn.init.zeros_(self.patch_bias.bias)
         nn.init.zeros_(self.trust.weight)
-        # softplus(x) = 1 / channels: together the channels start with weight one.
-        nn.init.constant_(self.trust.bias, math.log(math.expm1(1.0 / channels)))
+        # The parameter-free combination (its own and the joint one, one half each) starts with weight one in all; the
+        # single distances start near zero.
+        start = torch.full((channels,), _UNTRUSTED)
+        start[list(novelty_channels(config))] = _HALF
+        self.trust.bias.data.copy_(start.expm1().log())
 
     def forward(self, distances: Tensor) -> tuple[Tensor, Tensor]:
         """Map distances (B, C, T, K) to tokens and a bias for the patch embedding, both (B, C*N, D)."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vetime_plugins.layers import RMSNorm, merge_heads, split_heads
+from vetime_plugins.layers import RMSNorm, merge_heads, scaled_attention, split_heads
 
 _ROPE_BASE = 10_000.0
 
@@ -55,8 +55,7 @@ class VariateAttention(nn.Module):
             query, key, value, scale, width = self._with_bias(query, key, value, variables)
         else:
             scale, width = None, value.shape[-1]
-        bias = None if mask is None else mask[:, None, None]
-        out = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=scale)
+        out = scaled_attention(query, key, value, mask, scale)
         return self.output(merge_heads(out[..., :width]))
 
     def _with_bias(

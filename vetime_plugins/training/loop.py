@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import logging
 import math
@@ -16,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from vetime_plugins.checkpoint import save_checkpoint
+from vetime_plugins.config import VETimeConfig
 from vetime_plugins.errors import CheckpointError, InputError
 from vetime_plugins.model import VETime
 from vetime_plugins.training.config import STAGES, TrainingConfig
@@ -105,7 +107,8 @@ def _run_stage(
 ) -> int:
     total = config.steps[name]
     end = total if budget is None else min(total, start + budget)
-    batches = SyntheticBatches(config.model, config.data, config.seed * 16 + stage_index, TRAINING_STREAM, end)
+    read = _read_by(name, config.model)
+    batches = SyntheticBatches(read, config.data, config.seed * 16 + stage_index, TRAINING_STREAM, end)
     curve = _Curve(run / CURVE_FILE, stage_index, start)
     stage.train()
     sums: dict[str, float] = {}
@@ -155,7 +158,8 @@ def validate(
     """Return the mean losses on the validation stream, and for the full stage the average precision per series."""
     held = average.swap_in()
     stage.eval()
-    batches = SyntheticBatches(config.model, config.data, config.seed, VALIDATION_STREAM, config.validation_batches)
+    read = config.model if isinstance(stage, FullStage) else _read_by("", config.model)
+    batches = SyntheticBatches(read, config.data, config.seed, VALIDATION_STREAM, config.validation_batches)
     sums: dict[str, float] = {}
     precisions: list[float] = []
     with torch.no_grad():
@@ -187,6 +191,11 @@ def average_precisions(margin: Tensor, batch: TrainingBatch) -> list[float]:
             precision = hit.cumsum(0) / torch.arange(1, len(hit) + 1, device=hit.device)
             results.append(float((precision * hit).sum() / hit.sum()))
     return results
+
+
+def _read_by(stage_name: str, model: VETimeConfig) -> VETimeConfig:
+    """Spare the pretraining stages the retrieval distances, which they do not read."""
+    return model if stage_name == "full" else dataclasses.replace(model, retrieval=None, retrieval_channels=0)
 
 
 def _forward(
