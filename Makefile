@@ -41,7 +41,7 @@ format: $(STAMP)  ## Apply the style that lint checks
 	$(RUN) -m ruff format
 
 docs: $(STAMP)  ## Build the documentation into site/
-	$(RUN) -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 clean:  ## Remove what the targets made, .venv included
 	rm -rf $(VENV) build dist site demo-output *.egg-info .pytest_cache .mypy_cache .ruff_cache
