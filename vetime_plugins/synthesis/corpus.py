@@ -64,6 +64,13 @@ class CorpusConfig:
             unknown = sorted(set(given or ()) - set(known))
             if unknown or (given is not None and not given):
                 raise InputError(f"{name} must name some of {', '.join(known)}; got {unknown or 'none'}")
+        for name in ("clean_share", "single_share", "repeat_share", "gap_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"{name} must be within 0 and 1, got {getattr(self, name)}")
+        if not 0 < self.density[0] <= self.density[1] <= 0.5:
+            raise InputError(f"density must be a range within 0 (not included) and 0.5, got {self.density}")
+        if not 0 <= self.severity[0] <= self.severity[1] <= 1:
+            raise InputError(f"severity must be a range within 0 and 1, got {self.severity}")
         if self.dtype not in ("float32", "float64"):
             raise InputError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
 from vetime_plugins.errors import InputError
+from vetime_plugins.inputs import _as_float64, as_series
 from vetime_plugins.synthesis._random import Array
 from vetime_plugins.synthesis.anomalies import KINDS
-from vetime_plugins.synthesis.measure import fill_gaps
 from vetime_plugins.synthesis.normal.sensor import Sensor
 from vetime_plugins.synthesis.placement import populate
 from vetime_plugins.synthesis.scene import Scene
 from vetime_plugins.synthesis.series import SyntheticSeries
+
+_SHORTEST = 8
 
 
 def list_kinds() -> dict[str, str]:
@@ -71,7 +74,8 @@ def inject(
         For a series that is not numeric, 1-D or 2-D, finite and long enough; for unknown kinds, and where no
         anomaly of these kinds could be placed.
     """
-    values = _as_series(series)
+    user = _read(series)
+    total = len(user.raw)
     names = list(KINDS) if kinds is None else [kinds] if isinstance(kinds, str) else list(kinds)
     unknown = [name for name in names if name not in KINDS]
     if unknown or not names:
@@ -83,14 +87,12 @@ def inject(
         raise InputError(f"n must be at least 1, got {n}")
     if density is not None and not 0 < density <= 0.5:
         raise InputError(f"density must be above 0 and at most 0.5, got {density}")
-    if length is not None and not 1 <= length <= len(values) // 2:
-        raise InputError(
-            f"length must be between 1 and half the series ({len(values) // 2} steps), got {length}"
-        )
-    filled = np.stack([fill_gaps(column) for column in values.T], axis=1)
-    sensors = [_sensor_of(column) for column in values.T]
-    period = period if period is not None else find_period(filled)
-    scene = Scene(filled, filled.copy(), sensors, period)
+    if length is not None and not 1 <= length <= total // 2:
+        raise InputError(f"length must be between 1 and half the series ({total // 2} steps), got {length}")
+    if period is not None and not 2 <= period <= total:
+        raise InputError(f"period must be between 2 and the length of the series ({total}), got {period}")
+    period = float(period) if period is not None else find_period(user.filled)
+    scene = Scene(user.filled.copy(), user.filled.copy(), user.sensors, period)
     fitting = {name: KINDS[name].weight for name in names if scene.usable(KINDS[name])}
     if not fitting:
         raise InputError(
@@ -100,7 +102,7 @@ def inject(
             )
             + "; give period=, other kinds, or more variables"
         )
-    count = n or (1 if density is None else max(1, int(density * len(values))))
+    count = n or (1 if density is None else max(1, int(density * total)))
     rng = np.random.default_rng(seed)
     placed = populate(
         scene,
@@ -114,37 +116,51 @@ def inject(
     )
     if not placed:
         raise InputError(
-            f"no anomaly of the kinds {sorted(fitting)} could be seen in this series of {len(values)} steps; "
+            f"no anomaly of the kinds {sorted(fitting)} could be seen in this series of {total} steps; "
             "try a higher severity, another length or other kinds"
         )
-    return scene.finish(dtype="float64", family="user")
+    return user.restore(scene.finish(dtype="float64", family="user"))
 
 
-def _as_series(series: Any) -> Array:
-    """Return a float64 array (T, C)."""
-    try:
-        values = np.array(series, dtype=np.float64)
-    except (TypeError, ValueError) as error:
+@dataclass(frozen=True)
+class _User:
+    """The user's series (T, C): as it came, and in a unit in which squares neither overflow nor vanish."""
+
+    raw: Array
+    filled: Array
+    sensors: tuple[Sensor, ...]
+
+    def restore(self, result: SyntheticSeries) -> SyntheticSeries:
+        """Return `result` in the user's unit; what was not changed is the user's own value, bit by bit."""
+        power = (
+            np.frexp(np.nanmax(np.abs(self.raw), axis=0))[1] - np.frexp(np.abs(self.filled).max(axis=0))[1]
+        )
+        limit = np.finfo(np.float64).max
+        with np.errstate(over="ignore"):  # an anomaly may leave the range of floating point
+            values = np.clip(np.ldexp(result.values, power), -limit, limit)
+            clean = np.clip(np.ldexp(result.clean, power), -limit, limit)
+        clean = np.where((result.clean == self.filled) | np.isnan(self.raw), self.raw, clean)
+        return replace(result, clean=clean, values=np.where(result.variable_labels == 1, values, clean))
+
+
+def _read(series: Any) -> _User:
+    """Check the user's series and guess its sensors: whole numbers stay whole, gaps stay gaps."""
+    checked = as_series(series)
+    if len(checked) < _SHORTEST:
         raise InputError(
-            f"series must be numbers of shape (T,) or (T, C); could not read it: {error}"
-        ) from error
-    if values.ndim == 1:
-        values = values[:, None]
-    if values.ndim != 2 or values.shape[1] < 1 or len(values) < 8:
-        raise InputError(f"series must have shape (T,) or (T, C) with T >= 8, got {np.shape(series)}")
-    if np.isinf(values).any():
-        raise InputError("series holds infinite values; mark missing readings with NaN")
-    if np.isnan(values).all(axis=0).any():
-        raise InputError("a variable of the series is NaN throughout; drop it")
-    return values
-
-
-def _sensor_of(values: Array) -> Sensor:
-    """Return the sensor that these readings (T,) suggest: whole numbers stay whole, gaps stay gaps."""
-    missing = np.isnan(values)
-    known = values[~missing]
-    step = 1.0 if np.array_equal(known, np.round(known)) and np.ptp(known) > 2 else 0.0
-    return Sensor(step=step, missing=missing if missing.any() else None)
+            f"series needs at least {_SHORTEST} steps to put an anomaly into, got {len(checked)}"
+        )
+    given = _as_float64(series, "series")
+    raw = given.reshape(len(given), -1).astype(np.float64)
+    sensors = []
+    for column, known, varies in zip(raw.T, checked.observed.T, checked.varies, strict=True):
+        whole = given.dtype.kind in "iub" or (
+            varies and np.array_equal(column[known], np.round(column[known]))
+        )
+        # Beyond 2**53 every number is whole; a changed unit has no step of 1 any more.
+        small = np.abs(column[known]).max() < 2.0**53
+        sensors.append(Sensor(step=float(whole and small), missing=None if known.all() else ~known))
+    return _User(raw, checked.values, tuple(sensors))
 
 
 def find_period(values: Array) -> float | None:

@@ -9,17 +9,6 @@ from scipy.ndimage import uniform_filter1d
 from vetime_plugins.synthesis._random import Array
 
 
-def fill_gaps(values: Array) -> Array:
-    """Return `values` (T,) with NaN interpolated linearly (held at the ends); all-NaN becomes zeros."""
-    gone = np.isnan(values)
-    if not gone.any():
-        return values
-    if gone.all():
-        return np.zeros_like(values)
-    steps = np.arange(len(values))
-    return np.interp(steps, steps[~gone], values[~gone])
-
-
 def noise_level(values: Array) -> float:
     """Return a robust standard deviation of the roughness of `values` (T,).
 

@@ -69,7 +69,9 @@ def populate(
     twin = int(rng.integers(2**31)) if only and chance(rng, 0.4) else None
     placed = 0
     budget = max(1, int(density * total))
-    for name in names:
+    for number, name in enumerate(names):
+        # Something must be left for those to come.
+        most = max(3, budget if number == count - 1 else int(0.6 * budget))
         for attempt in range(_ATTEMPTS):
             if attempt == _ATTEMPTS // 2:  # this kind does nothing here
                 name = pick(rng, usable)
@@ -79,10 +81,8 @@ def populate(
             chosen = _targets(scene, rng, kind, alive, targets)
             steps = length
             if twin is not None:  # nearly the same thing again, so that it has a neighbour
-                level, steps = 0.5 * (severity[0] + severity[1]), length or _last_length(scene, budget)
-            if scene.add(
-                rng, kind, level, chosen, length=steps, most=max(3, budget), typical=typical, twin=twin
-            ):
+                level, steps = 0.5 * (severity[0] + severity[1]), length or _last_length(scene, most)
+            if scene.add(rng, kind, level, chosen, length=steps, most=most, typical=typical, twin=twin):
                 placed += 1
                 budget -= scene.anomalies[-1].stop - scene.anomalies[-1].start
                 break

@@ -174,6 +174,8 @@ class Scene:
             self.signal[stop:, variable] = outcome.tail - noise
             self.clean[start:stop, variable] = outcome.normal
             self.clean[stop:, variable] = self.values[stop:, variable] = outcome.tail
+            del self._facts[variable]
+            self._partners = None
         return True
 
     def adopt(self, disturbance: Array, incidents: Sequence[Anomaly]) -> int:
@@ -240,7 +242,7 @@ class Scene:
         clean = np.empty(shape, dtype=dtype)
         values = np.empty(shape, dtype=dtype)
         labels = np.zeros(shape, dtype=np.uint8)
-        severity = np.zeros(shape[0], dtype=np.float32)
+        severity = np.zeros(shape, dtype=np.float32)
         kinds: list[Anomaly] = []
         touched = sorted({variable for anomaly in self.anomalies for variable in anomaly.variables})
         for variable in range(shape[1]):
@@ -261,15 +263,14 @@ class Scene:
                 kinds.append(Anomaly(anomaly.kind, first, last, tuple(sorted({s[2] for s in spans}))))
         values = np.where(labels == 1, values, clean)
         for variable in touched:
-            ratio = gaps[variable] * labels[:, variable] / self.facts(variable).scale
-            severity = np.maximum(severity, ratio.astype(np.float32))
+            severity[:, variable] = gaps[variable] * labels[:, variable] / self.facts(variable).scale
         return SyntheticSeries(
             values=values,
             clean=clean,
             labels=labels.max(axis=1),
             variable_labels=labels,
             kinds=tuple(sorted(kinds, key=lambda a: (a.start, a.stop))),
-            severity=severity,
+            variable_severity=severity,
             period=self.period,
             family=family,
         )

@@ -27,18 +27,17 @@ class SyntheticSeries:
     values : ndarray of shape (T, C)
         The series with its anomalies; NaN where a reading is missing.
     clean : ndarray of shape (T, C)
-        The same series, with the same noise, had nothing happened. Equal to `values` wherever
-        `variable_labels` is 0, bit by bit.
+        The same series, with the same noise, had nothing happened; what a lasting change leaves behind (a
+        new level, a delay) belongs to it. Equal to `values` wherever `variable_labels` is 0, bit by bit.
     labels : ndarray of uint8, shape (T,)
         1 where any variable is anomalous.
     variable_labels : ndarray of uint8, shape (T, C)
         1 where this variable is anomalous.
     kinds : tuple of Anomaly
         In order of time; spans are those of the labels.
-    severity : ndarray of float32, shape (T,)
+    variable_severity : ndarray of float32, shape (T, C)
         ``abs(values - clean)`` over the clean variable's local standard deviation (in a window of one period,
-        or of a 32nd of the series; never below a fifth of the overall one), the largest of all
-        variables; 0 outside the labels.
+        or of a 32nd of the series; never below a fifth of the overall one); 0 outside `variable_labels`.
     period : float or None
         Length of the shortest cycle that carries a shape, in steps; None where there is none.
     family : str
@@ -50,9 +49,14 @@ class SyntheticSeries:
     labels: NDArray[np.uint8]
     variable_labels: NDArray[np.uint8]
     kinds: tuple[Anomaly, ...]
-    severity: NDArray[np.float32]
+    variable_severity: NDArray[np.float32]
     period: float | None = None
     family: str = ""
+
+    @property
+    def severity(self) -> NDArray[np.float32]:
+        """The largest `variable_severity` of each step, (T,)."""
+        return self.variable_severity.max(axis=1)
 
     @property
     def n_variables(self) -> int:

@@ -59,16 +59,13 @@ def stuck(values: Array, start: int, stop: int, ctx: Context) -> Array:
     return np.full(stop - start, level)
 
 
-def clipping(values: Array, start: int, stop: int, ctx: Context) -> Array | None:
+def clipping(values: Array, start: int, stop: int, ctx: Context) -> Array:
     """Cut peaks or troughs off at a limit."""
     old = values[start:stop]
-    cut = 0.12 + 0.7 * ctx.severity
-    low, high = float(old.min()), float(old.max())
-    if high <= low:
-        return None
+    cut = 0.08 + 0.6 * ctx.severity  # share of the points that reach the limit
     side = int(ctx.rng.integers(3))
-    floor = low + cut * (high - low) * (0.6 if side == 2 else 1.0) if side != 0 else -np.inf
-    ceiling = high - cut * (high - low) * (0.6 if side == 2 else 1.0) if side != 1 else np.inf
+    floor = float(np.quantile(old, 0.6 * cut if side == 2 else cut)) if side != 0 else -np.inf
+    ceiling = float(np.quantile(old, 1 - (0.6 * cut if side == 2 else cut))) if side != 1 else np.inf
     return np.clip(old, floor, max(floor, ceiling))
 
 

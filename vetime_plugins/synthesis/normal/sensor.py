@@ -77,10 +77,11 @@ def draw_resolution(rng: np.random.Generator, sensor: Sensor, values: Array) -> 
         quantile = np.quantile(values, [rng.uniform(0.0, 0.15), rng.uniform(0.85, 1.0)])
         if quantile[1] - quantile[0] > 0.3 * (high - low):
             side = rng.integers(3)
+            bottom, top = sensor.read(quantile)  # a limit is a reading, too
             sensor = replace(
                 sensor,
-                low=max(sensor.low, float(quantile[0])) if side != 1 else sensor.low,
-                high=min(sensor.high, float(quantile[1])) if side != 0 else sensor.high,
+                low=max(sensor.low, float(bottom)) if side != 1 else sensor.low,
+                high=min(sensor.high, float(top)) if side != 0 else sensor.high,
             )
     return sensor
 
