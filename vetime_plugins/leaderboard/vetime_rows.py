@@ -5,34 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from vetime_plugins.leaderboard.detectors import Job, row
 
-_FLAGS: dict[str, Any] = {
-    "multivariate": True,
-    "framework": "vetime_plugins",
-    "uses_gpu": True,
-    "takes_nan": True,
-}
+_FLAGS: dict[str, Any] = {"multivariate": True, "uses_gpu": True, "takes_nan": True}
 
 
 def _parameters(job: Job, weights: str, readout: str | None) -> dict[str, Any]:
     return {"weights": weights, "readout": readout, "device": job.device}
 
 
-@row("vetime-pyod", sees_train=False, requires=("torch", "pyod"), **_FLAGS)
-@row("vetime-pyod-train", sees_train=True, requires=("torch", "pyod"), **_FLAGS)
+@row("vetime-pyod", sees_train=False, requires=("pyod", "torch"), **_FLAGS)
+@row("vetime-pyod-train", sees_train=True, requires=("pyod", "torch"), **_FLAGS)
 def _pyod(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
     from vetime_plugins.adapters.pyod import VETime
 
     detector = VETime(**_parameters(job, weights, readout)).fit(job.fitted_on)
+    if job.n_fit == len(job.values):
+        return lambda: detector.decision_scores_
     return lambda: detector.decision_function(job.values)
 
 
-@row("vetime-sktime", sees_train=False, requires=("torch", "sktime"), **_FLAGS)
-@row("vetime-sktime-train", sees_train=True, requires=("torch", "sktime"), **_FLAGS)
+@row("vetime-sktime", sees_train=False, requires=("sktime", "torch"), **_FLAGS)
+@row("vetime-sktime-train", sees_train=True, requires=("sktime", "torch"), **_FLAGS)
 def _sktime(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
     import pandas as pd
 
@@ -40,11 +36,11 @@ def _sktime(job: Job, *, weights: str = "small", readout: str | None = None) -> 
 
     frame = pd.DataFrame(job.values)
     detector = VETimeDetector(**_parameters(job, weights, readout)).fit(frame[: job.n_fit])
-    return lambda: detector.transform_scores(frame).to_numpy()
+    return lambda: detector.transform_scores(frame)["scores"].to_numpy()
 
 
-@row("vetime-darts", sees_train=False, requires=("torch", "darts"), **_FLAGS)
-@row("vetime-darts-train", sees_train=True, requires=("torch", "darts"), **_FLAGS)
+@row("vetime-darts", sees_train=False, requires=("darts", "torch"), **_FLAGS)
+@row("vetime-darts-train", sees_train=True, requires=("darts", "torch"), **_FLAGS)
 def _darts(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
     from darts import TimeSeries
 
@@ -57,20 +53,21 @@ def _darts(job: Job, *, weights: str = "small", readout: str | None = None) -> C
     return lambda: scorer.score(series).values()
 
 
-@row("vetime-merlion", sees_train=False, requires=("torch", "merlion"), **_FLAGS)
-@row("vetime-merlion-train", sees_train=True, requires=("torch", "merlion"), **_FLAGS)
+@row("vetime-merlion", sees_train=False, requires=("merlion", "torch"), **_FLAGS)
+@row("vetime-merlion-train", sees_train=True, requires=("merlion", "torch"), **_FLAGS)
 def _merlion(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
-    from vetime_plugins.adapters.merlion import VETimeDetector, VETimeDetectorConfig
-    from vetime_plugins.leaderboard.merlion_rows import as_series
+    from merlion.utils import TimeSeries
 
-    series = as_series(job)
+    from vetime_plugins.adapters.merlion import VETimeDetector, VETimeDetectorConfig
+    from vetime_plugins.leaderboard.merlion_rows import as_frame
+
+    frame = as_frame(job)
     detector = VETimeDetector(VETimeDetectorConfig(**_parameters(job, weights, readout)))
-    if job.n_fit < len(job.values):
-        detector.train(series[: job.n_fit])
+    if job.n_fit < len(frame):
+        detector.train(TimeSeries.from_pd(frame[: job.n_fit]))
 
     def score() -> ArrayLike:
-        scores = detector.get_anomaly_score(series).to_pd()["anom_score"].to_numpy()
-        known = ~np.isnan(job.values).all(axis=1)  # Merlion's series have no room for a row without any value
-        return np.where(known, np.put_mask_like(scores, known), np.nan) if not known.all() else scores
+        scores = detector.get_anomaly_score(TimeSeries.from_pd(frame)).to_pd()["anom_score"]
+        return scores.reindex(frame.index).to_numpy()  # Merlion leaves out rows without any value
 
     return score

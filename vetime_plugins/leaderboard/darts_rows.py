@@ -1,0 +1,91 @@
+"""Rows of the leaderboard: scorers and anomaly models of Darts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from vetime_plugins.leaderboard.detectors import Job, row
+
+_REQUIRES = ("darts",)
+
+
+def _series(job: Job) -> Any:
+    from darts import TimeSeries
+
+    return TimeSeries.from_values(job.values)
+
+
+def _on_points(job: Job, scores: Any, shift: int = 0) -> ArrayLike:
+    """Return Darts' scores on the points of the series, NaN where Darts gives none.
+
+    Parameters
+    ----------
+    job : Job
+    scores : darts.TimeSeries
+        On the integer index of the series.
+    shift : int
+        How much earlier than its time stamp a score belongs.
+    """
+    values = np.full(len(job.values), np.nan)
+    values[scores.time_index.to_numpy() - shift] = scores.values()[:, 0]
+    return values
+
+
+def _fitted(job: Job, scorer: Any, shift: int = 0) -> Callable[[], ArrayLike]:
+    series = _series(job)
+    scorer.fit(series[: job.n_fit])
+    return lambda: _on_points(job, scorer.score(series), shift)
+
+
+@row("darts-kmeans", sees_train=True, multivariate=True, requires=_REQUIRES, random=True)
+def _kmeans(job: Job, *, k: int = 50, window: int | None = None) -> Callable[[], ArrayLike]:
+    from darts.ad.scorers import KMeansScorer
+
+    width = job.window(window)
+    k = min(k, job.n_fit - width + 1)
+    return _fitted(job, KMeansScorer(window=width, k=k, random_state=job.seed))
+
+
+@row("darts-knn", sees_train=True, multivariate=True, requires=("darts", "pyod"))
+def _knn(job: Job, *, n_neighbors: int = 5, window: int | None = None) -> Callable[[], ArrayLike]:
+    from darts.ad.scorers import PyODScorer
+    from pyod.models.knn import KNN
+
+    return _fitted(job, PyODScorer(KNN(n_neighbors=n_neighbors, n_jobs=1), window=job.window(window)))
+
+
+@row("darts-wasserstein", sees_train=True, multivariate=True, requires=_REQUIRES)
+def _wasserstein(job: Job, *, window: int | None = None) -> Callable[[], ArrayLike]:
+    from darts.ad.scorers import WassersteinScorer
+
+    width = job.window(window)
+    # A score is that of the window that ends at its time stamp; it belongs to the middle.
+    return _fitted(job, WassersteinScorer(window=width, window_agg=False), shift=width // 2)
+
+
+@row("darts-linear-regression", sees_train=True, multivariate=True, requires=_REQUIRES)
+def _linear_regression(job: Job, *, lags: int | None = None) -> Callable[[], ArrayLike]:
+    from darts.ad import ForecastingAnomalyModel
+    from darts.ad.scorers import NormScorer
+    from darts.models import LinearRegressionModel
+
+    lags = job.window(lags)
+    series = _series(job)
+    model = ForecastingAnomalyModel(LinearRegressionModel(lags=lags), NormScorer())
+    model.fit(series[: job.n_fit], allow_model_training=True)
+    return lambda: _on_points(job, model.score(series, start=lags, start_format="position"))
+
+
+@row("darts-moving-average", sees_train=False, multivariate=True, requires=_REQUIRES)
+def _moving_average(job: Job, *, window: int = 25) -> Callable[[], ArrayLike]:
+    from darts.ad import FilteringAnomalyModel
+    from darts.ad.scorers import NormScorer
+    from darts.models import MovingAverageFilter
+
+    series = _series(job)
+    model = FilteringAnomalyModel(MovingAverageFilter(window), NormScorer())
+    return lambda: _on_points(job, model.score(series))
