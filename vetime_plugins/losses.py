@@ -119,7 +119,8 @@ def inter_window_loss(anchor: Tensor, other: Tensor, labels: Tensor, normal: Ten
     first = labels & (segments.start == position) & (length >= 2)  # one True per window
     order = first.to(torch.int8).argsort(dim=1, descending=True, stable=True)[:, :MAX_WINDOWS]
     counted = first.gather(1, order)  # (B, S)
-    start, length = segments.start.gather(1, order), length.gather(1, order).clamp(min=1)
+    # Places beyond the last window are not counted, but must be valid indices.
+    start, length = segments.start.gather(1, order).clamp(max=n - 1), length.gather(1, order).clamp(min=1)
 
     # Means of all windows of each anomaly's length, by differences of one cumulative sum.
     begin = position.expand(len(labels), order.shape[1], n)
