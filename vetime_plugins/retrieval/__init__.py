@@ -1,0 +1,11 @@
+"""Retrieval expert: how far is each part of a series from its nearest neighbours elsewhere in it.
+
+A non-parametric view of novelty that the network reads beside its learned branches, and a detector in its own right.
+"""
+
+from __future__ import annotations
+
+from vetime_plugins.retrieval.config import RetrievalConfig
+from vetime_plugins.retrieval.features import RetrievalFeatures, retrieval_distances, retrieval_score
+
+__all__ = ["RetrievalConfig", "RetrievalFeatures", "retrieval_distances", "retrieval_score"]

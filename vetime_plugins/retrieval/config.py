@@ -1,0 +1,92 @@
+"""What the retrieval expert compares, and the names of its channels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vetime_plugins.errors import InputError
+
+_VARIABLE_KINDS = ("level", "form", "point", "joint_point")
+_JOINT_KINDS = ("level", "form")
+
+
+@dataclass(frozen=True)
+class RetrievalConfig:
+    """What the retrieval expert compares.
+
+    Parameters
+    ----------
+    windows : tuple of int
+        Fixed window lengths in time steps; the period of the series is always added as one more scale.
+    neighbours : int
+        Nearest neighbours averaged, each from another place of the bank.
+    bank_size : int
+        Largest number of bank windows that a source (the series, the reference) contributes at one scale.
+    query_overlap : int
+        Query windows that cover a time step: the stride of the queries is ``max(1, w // query_overlap)``.
+    exclusion : float
+        Half-width of the zone around a query that holds its trivial matches, in window lengths.
+    softness : float
+        Share of the typical window power added to each window's own before it is scaled to unit power, so that
+        near-constant windows are not compared by their noise.
+    dimensions : int
+        Longer windows are averaged down to between this and twice this many values before they are compared.
+    block_elements : int
+        Largest number of distances held at once.
+
+    Raises
+    ------
+    InputError
+        If a value is out of its range.
+    """
+
+    windows: tuple[int, ...] = (16, 64, 256)
+    neighbours: int = 5
+    bank_size: int = 4000
+    query_overlap: int = 4
+    exclusion: float = 0.5
+    softness: float = 1.0
+    dimensions: int = 48
+    block_elements: int = 1 << 20
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "windows", tuple(int(w) for w in self.windows))  # JSON gives a list
+        if any(w < 4 for w in self.windows):
+            raise InputError(f"windows needs lengths of at least 4 time steps, got {self.windows}.")
+        for name in ("neighbours", "bank_size", "query_overlap", "dimensions", "block_elements"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} needs to be at least 1, got {getattr(self, name)}.")
+        if not 0 < self.exclusion <= 1 or not self.softness > 0:
+            raise InputError(
+                f"exclusion needs to be in (0, 1] and softness positive, got {self.exclusion} and {self.softness}."
+            )
+
+    @property
+    def scale_names(self) -> tuple[str, ...]:
+        """Names of the scales: the fixed windows and the period."""
+        return (*(str(w) for w in self.windows), "period")
+
+    @property
+    def n_scales(self) -> int:
+        """Number of scales, S."""
+        return len(self.scale_names)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Channels of a variable: its novelty, then four kinds for each scale."""
+        return ("novelty", *(f"{kind}@{scale}" for scale in self.scale_names for kind in _VARIABLE_KINDS))
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """Channels of the whole series: its novelty, then two kinds for each scale."""
+        return ("novelty", *(f"{kind}@{scale}" for scale in self.scale_names for kind in _JOINT_KINDS))
+
+    @property
+    def n_features(self) -> int:
+        """Number of channels of a variable, K = 1 + 4 S."""
+        return len(self.feature_names)
+
+    @property
+    def n_joint(self) -> int:
+        """Number of channels of the whole series, K_j = 1 + 2 S."""
+        return len(self.joint_names)

@@ -1,0 +1,193 @@
+"""Retrieval features of a series: scale-free channels for the network and a score without parameters."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vetime_plugins.errors import InputError
+from vetime_plugins.retrieval.config import RetrievalConfig
+from vetime_plugins.retrieval.neighbours import ScaleDistances, scale_distances
+
+_SHORTEST = 16
+_FLOOR = 0.005
+_ACF_POINTS = 20_000
+_LONGEST_PERIOD = 400
+_SHORTEST_PERIOD = 10
+_DEFAULT_PERIOD = 125
+
+
+class RetrievalFeatures(NamedTuple):
+    """How novel each point is, in deviations of the series' own nearest-neighbour distances: ``asinh(z)``.
+
+    0 is typical of the series, 1 to 6 is novel. Where a variable is constant or the series is too short to have
+    neighbours, every channel is 0.
+
+    Attributes
+    ----------
+    variables : Tensor of shape (T, C, K), float32
+        Channels `RetrievalConfig.feature_names`. The first, "novelty", joins the "level" and "form" channels of all
+        scales.
+    joint : Tensor of shape (T, K_j), float32
+        Channels `RetrievalConfig.joint_names`, from the windows of all variables joined. With one variable these are
+        its own.
+    """
+
+    variables: Tensor
+    joint: Tensor
+
+
+def retrieval_distances(
+    x: Tensor,
+    *,
+    period: int | None = None,
+    config: RetrievalConfig | None = None,
+    reference: Tensor | None = None,
+    valid: Tensor | None = None,
+) -> RetrievalFeatures:
+    """Compare every part of a series with its nearest neighbours elsewhere.
+
+    For each window length and variable, every window of the series on a stride is compared with a bounded bank of
+    its windows; windows that overlap the query by more than half are its trivial matches and do not count. Two
+    comparisons are made: of the windows as they are ("level": mean, shape and amplitude matter) and of centred
+    windows over their deviation ("form"). Distances are averaged over the windows that cover a point. "point" is the
+    distance of the point itself to the same places of the neighbours, "joint_point" the same with the neighbours
+    that all variables together choose: it shows the variable that breaks a relation between variables.
+
+    Parameters
+    ----------
+    x : Tensor of shape (T, C) or (T,)
+        Finite.
+    period : int, optional
+        Length of the "period" scale in time steps. By default the highest peak of the autocorrelation below 400
+        lags, 125 where there is none.
+    config : RetrievalConfig, optional
+    reference : Tensor of shape (T_ref, C), optional
+        Earlier or clean data of the same variables: its windows join the bank, and it takes part in what is typical.
+        The same content as `x` changes nothing.
+    valid : Tensor of shape (T, C), bool, optional
+        False where a value was missing and has been filled in.
+
+    Returns
+    -------
+    RetrievalFeatures
+
+    Raises
+    ------
+    InputError
+        If shapes do not fit or a value is not finite.
+    """
+    config = config or RetrievalConfig()
+    x = _as_columns(x, "The series")
+    length, n_variables = x.shape
+    sources = [x]
+    if reference is not None:
+        reference = _as_columns(reference, "The reference").to(x.device)
+        if reference.shape[1] != n_variables:
+            raise InputError(
+                f"The reference needs the variables of the series: {n_variables}, got {reference.shape[1]}."
+            )
+        if reference.shape != x.shape or not torch.equal(reference, x):
+            sources.append(reference)
+    if valid is not None:
+        valid = _as_columns(valid, "valid").to(x.device)
+        if valid.shape != x.shape:
+            raise InputError(f"valid needs the shape of the series {tuple(x.shape)}, got {tuple(valid.shape)}.")
+
+    variables = torch.zeros(length, n_variables, config.n_features, device=x.device)
+    joint = torch.zeros(length, config.n_joint, device=x.device)
+    standard, moving = _standardise(sources)
+    if moving.numel() == 0 or max(map(len, sources)) < _SHORTEST or length < 2:
+        return RetrievalFeatures(variables, joint)
+    weights = None if valid is None else valid[:, moving].T.float().contiguous()
+    period = period if period is not None else _period(standard)
+    known: dict[int, tuple[Tensor, Tensor]] = {}
+    for scale, window in enumerate(_window_lengths((*config.windows, period), standard)):
+        if window not in known:
+            known[window] = _channels(scale_distances(standard, weights, window, config))
+        own, whole = known[window]  # (T, C', 4), (T, 2)
+        variables[:, moving, 1 + 4 * scale : 5 + 4 * scale] = own
+        joint[:, 1 + 2 * scale : 3 + 2 * scale] = whole
+    kinds = variables[..., 1:].unflatten(-1, (-1, 4))[..., :2].flatten(-2)  # "level" and "form" of all scales
+    variables[..., 0] = _novelty(kinds)
+    joint[..., 0] = _novelty(joint[..., 1:])
+    return RetrievalFeatures(variables, joint)
+
+
+def retrieval_score(features: RetrievalFeatures) -> Tensor:
+    """Rank the points of a series by novelty, without a trained parameter.
+
+    Parameters
+    ----------
+    features : RetrievalFeatures
+
+    Returns
+    -------
+    Tensor of shape (T,), float32
+        Higher is more novel.
+    """
+    return features.joint[:, 0]
+
+
+def _novelty(channels: Tensor) -> Tensor:
+    """Log-mean-exp of the z-scores, as ``asinh``: a mean that the strongest channel leads."""
+    z = torch.sinh(channels)
+    return torch.asinh(z.logsumexp(-1) - math.log(channels.shape[-1]))
+
+
+def _channels(distances: ScaleDistances) -> tuple[Tensor, Tensor]:
+    """Put the distances of one scale on the scale of the network: (T, C, 4) and (T, 2)."""
+    mean, deviation = distances.mean, distances.deviation
+    z = torch.asinh((distances.windows - mean) / (deviation + _FLOOR))  # (2, C + 1, T)
+    # Residuals of points are heavier-tailed than those of windows: relative to the level of the windows' distances.
+    level = mean[:1, :-1]
+    points = torch.asinh((distances.points - level) / (level + _FLOOR))  # (2, C, T)
+    return torch.cat([z[:, :-1], points]).permute(2, 1, 0), z[:, -1].T
+
+
+def _window_lengths(wanted: tuple[int, ...], sources: list[Tensor]) -> list[int]:
+    """Shorten the windows that are too long to have neighbours: four must fit somewhere, one into the series."""
+    length = sources[0].shape[1]
+    longest = max(length // 4, min(length, max(source.shape[1] for source in sources) // 4))
+    return [max(2, min(window, longest)) for window in wanted]
+
+
+def _as_columns(x: Tensor, name: str) -> Tensor:
+    x = torch.as_tensor(x)
+    x = x[:, None] if x.ndim == 1 else x
+    if x.ndim != 2 or 0 in x.shape:
+        raise InputError(f"{name} needs the shape (T,) or (T, C), got {tuple(x.shape)}.")
+    if x.is_floating_point() and not x.isfinite().all():
+        raise InputError(f"{name} needs finite values: fill NaN and inf first, and say where in `valid`.")
+    return x
+
+
+def _standardise(sources: list[Tensor]) -> tuple[list[Tensor], Tensor]:
+    """Give all sources zero mean and unit deviation, as (C', T_i) float32, and the indices of the variables that move.
+
+    Halving and scaling by the largest value first keeps values near the end of the float range from overflowing.
+    """
+    doubles = [source.double() for source in sources]
+    largest = torch.stack([d.abs().amax(0) for d in doubles]).amax(0).clamp_min(1e-300)
+    doubles = [d / largest for d in doubles]
+    everything = torch.cat(doubles)
+    mean, deviation = everything.mean(0), everything.std(0, correction=0)
+    moving = torch.nonzero(deviation > 1e-10).squeeze(1)
+    return [((d - mean) / deviation)[:, moving].T.float().contiguous() for d in doubles], moving
+
+
+def _period(sources: list[Tensor]) -> int:
+    """Highest peak of the variables' mean autocorrelation, in the longest source."""
+    x = max(sources, key=lambda source: source.shape[1])[:, :_ACF_POINTS].double()
+    length = x.shape[1]
+    n_fft = 1 << (2 * length - 1).bit_length()
+    spectrum = torch.fft.rfft(x - x.mean(1, keepdim=True), n_fft)
+    acf = torch.fft.irfft(spectrum.abs().square(), n_fft).mean(0)[: min(length, _LONGEST_PERIOD + 1)]
+    peaks = torch.nonzero((acf[1:-1] > acf[:-2]) & (acf[1:-1] > acf[2:])).squeeze(1) + 1
+    peaks = peaks[peaks > 3]
+    if not len(peaks):
+        return _DEFAULT_PERIOD
+    return max(_SHORTEST_PERIOD, int(peaks[acf[peaks].argmax()]))

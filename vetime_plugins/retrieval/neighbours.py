@@ -1,0 +1,297 @@
+"""Nearest-neighbour distances of the windows of a series at one window length.
+
+All windows of one variable are columns or rows of matrices, so that a block of distances is one matrix product. The
+bank of windows to compare with is bounded, queries lie on a stride, and the distances only ever exist for one block
+of queries: time and memory are linear in the length of the series.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from vetime_plugins.retrieval.config import RetrievalConfig
+
+_GOLDEN = (math.sqrt(5) - 1) / 2
+_CALIBRATION_QUERIES = 1000
+_SMALLEST_GROUP = 16
+_POINT_NEIGHBOURS = 3
+
+
+class ScaleDistances(NamedTuple):
+    """Root mean square distances at one window length, in standard deviations of the variables.
+
+    Attributes
+    ----------
+    windows : Tensor of shape (2, C + 1, T)
+        Mean distance of the windows that cover a point, as they are ("level") and centred and scaled ("form"); the
+        last row is that of all variables joined.
+    points : Tensor of shape (2, C, T)
+        Distance of the point itself to the neighbours of those windows, found with this variable alone and with all.
+    mean, deviation : Tensor of shape (2, C + 1, 1)
+        Of the distances of all windows looked at, those of the reference included.
+    """
+
+    windows: Tensor
+    points: Tensor
+    mean: Tensor
+    deviation: Tensor
+
+
+def scale_distances(
+    sources: list[Tensor], valid: Tensor | None, window: int, config: RetrievalConfig
+) -> ScaleDistances:
+    """Compare the windows of the first source with their nearest neighbours in all sources.
+
+    Parameters
+    ----------
+    sources : list of Tensor of shape (C, T_i), float32
+        The series and perhaps a reference, standardised.
+    valid : Tensor of shape (C, T), float32, optional
+        0 where a value of the series was filled in, else 1.
+    window : int
+        Window length, at most the length of the series.
+    config : RetrievalConfig
+
+    Returns
+    -------
+    ScaleDistances
+    """
+    bank = _Bank.build(sources, valid, window, config)
+    n_variables, length = sources[0].shape
+    queries = _query_starts(sources, window, config)
+    n_own = int((queries <= length - window).sum())
+    found = [bank.search(at, config) for at in queries.split(bank.query_block(config))]
+    windows = torch.cat([f.windows for f in found], dim=2)  # (2, C + 1, Q)
+    own = queries[:n_own]
+
+    shares = windows.new_ones(n_variables, n_own) if valid is None else _share(valid, own, window)
+    shares = torch.cat([shares, shares.mean(0, keepdim=True)])
+    mean = windows.mean(2, keepdim=True)
+    spread = _spread(windows[:, :, :n_own] * shares, own, window, length)
+    cover = _spread(shares, own, window, length)
+    spread = torch.where(cover > 1e-6, spread / cover.clamp_min(1e-6), mean)
+
+    squares = sources[0].new_zeros(2, n_variables, length)
+    inside = torch.arange(window, device=own.device)
+    for at, hits in zip(queries.split(bank.query_block(config)), found, strict=True):
+        keep = int((at <= length - window).sum())
+        index = (at[:keep, None] + inside).flatten()
+        squares.index_add_(2, index, bank.residuals(at[:keep], hits.columns[:, :, :keep]).flatten(2))
+    counts = _spread(windows.new_ones(n_own), own, window, length)
+    points = (squares / counts).sqrt()
+    if valid is not None:
+        points = torch.where(valid > 0, points, mean[0, :-1])
+    return ScaleDistances(spread, points, mean, windows.std(2, keepdim=True, correction=0))
+
+
+class _Hits(NamedTuple):
+    windows: Tensor  # (2, C + 1, q) distances
+    columns: Tensor  # (2, C, q, k) neighbours in the level view: of the variable alone, of all variables
+
+
+@dataclass(frozen=True)
+class _Bank:
+    """Windows to compare with."""
+
+    timeline: Tensor  # (C, L) all sources one after the other
+    reduced: Tensor  # (C, n, d) the windows from every start, averaged down, a view
+    starts: Tensor  # (m,) ascending starts of the bank windows
+    columns: Tensor  # (g * G,) start of the window in each column: member j of group i in column j * G + i
+    vectors: Tensor  # (2, C, d + 1, g * G): -b of each view, then |b|^2 / 2, infinite where a column repeats another
+    barred: Tensor | None  # (C, g * G) columns with too many filled values
+    softening: Tensor  # (C, 1)
+    window: int
+    group: int
+    zone: int
+
+    @classmethod
+    def build(
+        cls, sources: list[Tensor], valid: Tensor | None, window: int, config: RetrievalConfig
+    ) -> _Bank:
+        timeline = sources[0] if len(sources) == 1 else torch.cat(sources, dim=1)
+        starts = torch.cat(
+            [
+                _spread_starts(source.shape[1] - window + 1, config.bank_size, timeline.device) + offset
+                for source, offset in _with_offsets(sources)
+            ]
+        )
+        # Overlapping windows are one place: of each group of neighbouring windows the nearest alone is counted.
+        step = max(1.0, (sources[0].shape[1] - window + 1) / config.bank_size)
+        group = max(math.ceil(window / step), _SMALLEST_GROUP)
+        group = max(1, min(group, len(starts) // (4 * config.neighbours)))
+        n_groups = math.ceil(len(starts) / group)
+        # Members of a group are strided, so that the minimum over a group runs over contiguous rows.
+        order = torch.arange(n_groups * group, device=starts.device).view(n_groups, group).T.flatten()
+        repeated = order >= len(starts)
+        columns = starts[order.clamp(max=len(starts) - 1)]
+
+        reduced = _reduced_windows(timeline, window, max(1, window // config.dimensions))
+        level = reduced[:, columns]  # (C, m, d)
+        centred = level - level.mean(-1, keepdim=True)
+        softening = config.softness**2 * centred.square().mean((-1, -2)).clamp_min(1e-8)[:, None]
+        views = torch.stack([level, _soft_scaled(centred, softening)])
+        half_norm = views.square().sum(-1, keepdim=True) / 2
+        half_norm[..., repeated, :] = math.inf
+        barred = None
+        if valid is not None:
+            own = columns <= valid.shape[1] - window
+            barred = (_share(valid, columns.where(own, 0), window) < 0.5) & own
+        return cls(
+            timeline=timeline,
+            reduced=reduced,
+            starts=starts,
+            columns=columns,
+            vectors=torch.cat([-views, half_norm], dim=-1).mT.contiguous(),
+            barred=barred,
+            softening=softening,
+            window=window,
+            group=group,
+            zone=max(1, round(config.exclusion * window)),
+        )
+
+    def query_block(self, config: RetrievalConfig) -> int:
+        """Queries compared at once: one variable's distances fill a block."""
+        return max(1, min(256, config.block_elements // (2 * len(self.columns))))
+
+    def search(self, at: Tensor, config: RetrievalConfig) -> _Hits:
+        """Find the neighbours of the windows that start at `at` (q,), for each variable and for all joined."""
+        n_variables = len(self.timeline)
+        level = self.reduced[:, at]  # (C, q, d)
+        queries = torch.stack([level, _soft_scaled(level - level.mean(-1, keepdim=True), self.softening)])
+        norm = queries.square().sum(-1)  # (2, C, q)
+        size = queries.shape[-1]
+        # With a one appended the product is |b|^2 / 2 - a.b: it ranks as the distance, |a| being that of a whole row.
+        queries = torch.nn.functional.pad(queries, (0, 1), value=1.0)
+        trivial = self._trivial(at)
+        joined = None
+        distances, columns = [], []
+        for chunk in torch.arange(n_variables).split(
+            max(1, config.block_elements // (2 * len(at) * len(self.columns)))
+        ):
+            part = slice(int(chunk[0]), int(chunk[-1]) + 1)
+            cost = torch.bmm(queries[:, part].flatten(0, 1), self.vectors[:, part].flatten(0, 1))
+            cost = cost.unflatten(0, (2, -1))  # (2, c, q, m)
+            if n_variables > 1:
+                joined = cost.sum(1) if joined is None else joined.add_(cost.sum(1))
+            if self.barred is not None:
+                cost.masked_fill_(self.barred[part, None], math.inf)
+            distance, column = self._nearest(cost, norm[:, part], size, trivial, config)
+            distances.append(distance)
+            columns.append(column)
+        alone = torch.cat(columns)
+        if joined is None:
+            windows, together = distances[0].repeat(1, 2, 1), alone
+        else:
+            if self.barred is not None:
+                joined.masked_fill_(self.barred.float().mean(0) > 0.5, math.inf)
+            distance, column = self._nearest(
+                joined[:, None], norm.sum(1, keepdim=True), size * n_variables, trivial, config
+            )
+            windows, together = torch.cat([*distances, distance], dim=1), column.expand_as(alone)
+        return _Hits(windows, torch.stack([alone, together]))
+
+    def residuals(self, at: Tensor, columns: Tensor) -> Tensor:
+        """Mean squared difference of each point to the neighbours' points: (2, C, q, k) columns, (2, C, q, w)."""
+        windows = self.timeline.unfold(1, self.window, 1)
+        variable = torch.arange(len(windows), device=at.device)[:, None, None]
+        own = windows[:, at, None]  # (C, q, 1, w)
+
+        def one(found: Tensor) -> Tensor:
+            return (own - windows[variable, self.columns[found]]).square_().mean(-2)
+
+        alone = one(columns[0])
+        return torch.stack([alone, alone if columns[0].equal(columns[1]) else one(columns[1])])
+
+    def _trivial(self, at: Tensor) -> tuple[slice, Tensor]:
+        """Groups that hold trivial matches of the queries, and infinity where a member is one: (q, g, those groups)."""
+        edges = torch.stack([at[0] - self.zone + 1, at[-1] + self.zone])
+        first, last = torch.searchsorted(self.starts, edges).tolist()
+        n_groups = len(self.columns) // self.group
+        groups = slice(first // self.group, min(n_groups, -(-last // self.group)))
+        columns = self.columns.view(self.group, n_groups)[:, groups]
+        near = (at[:, None, None] - columns).abs() < self.zone
+        return groups, torch.zeros(near.shape, device=at.device).masked_fill_(near, math.inf)
+
+    def _nearest(
+        self, cost: Tensor, norm: Tensor, size: int, trivial: tuple[slice, Tensor], config: RetrievalConfig
+    ) -> tuple[Tensor, Tensor]:
+        """Mean distance to the neighbours (2, c, q) and the neighbours' columns in the first view (c, q, k)."""
+        grouped = cost.unflatten(-1, (self.group, -1))  # (2, c, q, g, G)
+        groups, penalty = trivial
+        grouped[..., groups].add_(penalty)
+        n_groups = grouped.shape[-1]
+        best, group = grouped.amin(-2).topk(min(config.neighbours, n_groups), dim=-1, largest=False)
+        first = group[0, ..., :_POINT_NEIGHBOURS]
+        members = grouped[0].gather(-1, first.unsqueeze(-2).expand(*grouped.shape[1:-1], -1))
+        column = members.min(-2).indices * n_groups + first
+        exists = best.isfinite()
+        distance = ((2 * best + norm[..., None]).clamp_min(0) / size).sqrt().where(exists, 0.0)
+        # Where fewer neighbours exist than are wanted the nearest stands in, and the query itself where none does.
+        column = torch.where(exists[0, ..., :_POINT_NEIGHBOURS], column, column[..., :1])
+        return distance.sum(-1) / exists.sum(-1).clamp_min(1), column
+
+
+def _with_offsets(sources: list[Tensor]) -> list[tuple[Tensor, int]]:
+    offset, out = 0, []
+    for source in sources:
+        out.append((source, offset))
+        offset += source.shape[1]
+    return out
+
+
+def _spread_starts(n_windows: int, limit: int, device: torch.device) -> Tensor:
+    """Starts of at most `limit` windows: all, or one in each of as many equal strata, at a golden-ratio offset.
+
+    A constant stride can lock to the period of the series and then hold a few of its phases only; a low-discrepancy
+    sequence covers every phase, and is deterministic.
+    """
+    if n_windows <= limit:
+        return torch.arange(max(n_windows, 0), device=device)
+    i = torch.arange(limit, dtype=torch.float64, device=device)
+    return ((i + (i * _GOLDEN).frac()) * (n_windows / limit)).long().clamp_(max=n_windows - 1)
+
+
+def _query_starts(sources: list[Tensor], window: int, config: RetrievalConfig) -> Tensor:
+    """Starts on a stride, the last window always, then a bounded number in the reference, for calibration."""
+    device = sources[0].device
+    last = sources[0].shape[1] - window
+    stride = max(1, window // config.query_overlap)
+    starts = [torch.arange(0, last + 1, stride, device=device)]
+    if last % stride:
+        starts.append(starts[0].new_tensor([last]))
+    for source, offset in _with_offsets(sources)[1:]:
+        starts.append(_spread_starts(source.shape[1] - window + 1, _CALIBRATION_QUERIES, device) + offset)
+    return torch.cat(starts)
+
+
+def _reduced_windows(timeline: Tensor, window: int, factor: int) -> Tensor:
+    """Windows from every start (C, n, d), each averaged over runs of `factor` steps; a view."""
+    if factor > 1:
+        sums = torch.nn.functional.pad(timeline.double().cumsum(1), (1, 0))
+        timeline = ((sums[:, factor:] - sums[:, :-factor]) / factor).float()
+    size = window // factor
+    return timeline.unfold(1, (size - 1) * factor + 1, 1)[..., ::factor]
+
+
+def _soft_scaled(centred: Tensor, softening: Tensor) -> Tensor:
+    """Windows (C, m, d) over their deviation, which is softened so that it never vanishes."""
+    return centred / (centred.square().mean(-1) + softening).sqrt()[..., None]
+
+
+def _share(valid: Tensor, starts: Tensor, window: int) -> Tensor:
+    """Share of valid points in each window: (C, T) and (q,) to (C, q)."""
+    sums = torch.nn.functional.pad(valid.cumsum(1), (1, 0))
+    return (sums[:, starts + window] - sums[:, starts]) / window
+
+
+def _spread(values: Tensor, starts: Tensor, window: int, length: int) -> Tensor:
+    """Sum at each point of the values (..., q) of the windows that cover it: (..., T)."""
+    edges = values.new_zeros(*values.shape[:-1], length + 1, dtype=torch.float64)
+    edges.index_add_(-1, starts, values.double())
+    edges.index_add_(-1, starts + window, -values.double())
+    return edges.cumsum(-1)[..., :length].clamp_min_(0).float()
