@@ -16,7 +16,7 @@ from vetime_plugins.adapters._shared import (
     reference_for,
 )
 from vetime_plugins.errors import InputError
-from vetime_plugins.inputs import _as_float64 as as_float64
+from vetime_plugins.inputs import as_float64
 from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
 
 try:

@@ -2,8 +2,9 @@
 
     python benchmarks/speed.py [--models small base] [--lengths 512 2000 ...] [--threads 2] [--markdown]
 
-Every cell runs in a process of its own, so that one cell's memory and warm caches do not help the next. Times are the
-best of `--repeats` calls after one warm-up call; memory is the growth of the peak resident set during scoring.
+Every cell runs in a process of its own, so that one cell's memory and warm caches do not help the next. Times
+are the best of `--repeats` calls after one warm-up call; memory is the growth of the peak resident set during
+scoring.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ def measure(model: str, length: int, threads: int, repeats: int, device: str) ->
     import torch
 
     from vetime_plugins import VETimeConfig, VETimePipeline
+    from vetime_plugins.devices import choose_device
     from vetime_plugins.model import VETime
-    from vetime_plugins.pipeline import choose_device
 
     torch.set_num_threads(threads)
     if model == "base":
@@ -59,8 +60,12 @@ def measure(model: str, length: int, threads: int, repeats: int, device: str) ->
 
 def main() -> None:
     """Print a table of models x lengths."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=["small", "base"], help="bundled name, folder, or base (random)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--models", nargs="+", default=["small", "base"], help="bundled name, folder, or base (random)"
+    )
     parser.add_argument("--lengths", nargs="+", type=int, default=[512, 2_000, 5_000, 20_000, 200_000])
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--repeats", type=int, default=3)
@@ -78,7 +83,9 @@ def main() -> None:
             repeats = 1 if length > 50_000 else args.repeats
             command = [sys.executable, __file__, "--cell", model, str(length), "--threads", str(args.threads)]
             command += ["--repeats", str(repeats), "--device", args.device]
-            done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **ALLOCATOR})
+            done = subprocess.run(
+                command, capture_output=True, text=True, check=True, env={**os.environ, **ALLOCATOR}
+            )
             cell = json.loads(done.stdout.splitlines()[-1])
             theirs = AUTHORS.get(length)
             ratio = f"{theirs / cell['seconds']:.1f} x" if theirs else ""

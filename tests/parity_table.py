@@ -1,4 +1,4 @@
-"""Compare every stage with the authors' outputs on random weights; run as a script to print the table of docs/parity.md."""
+"""Compare every stage with the authors' outputs on random weights; as a script: print the table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from vetime_plugins import VETimePipeline
-from vetime_plugins.checkpoint import convert_official
+from vetime_plugins.conversion import convert_official
 from vetime_plugins.preparation import Prepared, collate, prepare, split
 
 STAGES = {
@@ -24,7 +24,15 @@ STAGES = {
     "chunk0.Z_V": "Z_V",
     "chunk0.point_embedding": "point_embedding",
 }
-COLUMNS = ["strip", "period", *(name.removeprefix("chunk0.") for name in STAGES), "weights", "reconstruction", "logits", "score"]
+COLUMNS = [
+    "strip",
+    "period",
+    *(name.removeprefix("chunk0.") for name in STAGES),
+    "weights",
+    "reconstruction",
+    "logits",
+    "score",
+]
 
 
 def fixtures(folder: Path) -> list[Path]:

@@ -12,12 +12,14 @@ from safetensors.torch import load_file, save_file
 
 from tests._shared import shared_path
 from vetime_plugins import CheckpointError, VETimeConfig
-from vetime_plugins.checkpoint import convert_official, load_checkpoint, our_name, save_checkpoint
+from vetime_plugins.checkpoint import load_checkpoint, save_checkpoint
+from vetime_plugins.conversion import convert_official, our_name
 from vetime_plugins.model import VETime
 
 TINY = {
-    "d_model": 32, "d_proj": 8, "temporal_layers": 1, "temporal_heads": 4, "vision_width": 32, "vision_depth": 1,
-    "vision_heads": 4, "decoder_width": 32, "decoder_heads": 4, "heads": 4, "image_size": 64, "name": "tiny",
+    "d_model": 32, "d_proj": 8, "temporal_layers": 1, "temporal_heads": 4, "vision_width": 32, "vision_depth":
+    1, "vision_heads": 4, "decoder_width": 32, "decoder_heads": 4, "heads": 4, "image_size": 64, "name":
+    "tiny",
 }  # fmt: skip
 
 
@@ -86,7 +88,13 @@ def test_conversion_infers_the_sizes_and_drops_the_decoder(tmp_path: Path) -> No
     model, record = load_checkpoint(converted)
     c = model.config
     assert (c.d_model, c.d_proj, c.temporal_layers, c.heads) == (64, 16, 2, 8)
-    assert (c.vision_width, c.vision_depth, c.vision_heads, c.image_size, c.vision_patch) == (48, 4, 4, 224, 16)
+    assert (c.vision_width, c.vision_depth, c.vision_heads, c.image_size, c.vision_patch) == (
+        48,
+        4,
+        4,
+        224,
+        16,
+    )
     assert not c.any_variate
     assert record["source"] == "uni.safetensors"
     names = load_file(converted / "model.safetensors")
@@ -101,7 +109,9 @@ def test_multivariate_weights_are_recognised(tmp_path: Path) -> None:
     assert load_checkpoint(converted)[0].config.any_variate
 
 
-@pytest.mark.parametrize("wrap", [lambda s: s, lambda s: {"state_dict": s}, lambda s: {f"module.{k}": v for k, v in s.items()}])
+@pytest.mark.parametrize(
+    "wrap", [lambda s: s, lambda s: {"state_dict": s}, lambda s: {f"module.{k}": v for k, v in s.items()}]
+)
 def test_pth_files_convert_like_safetensors(tmp_path: Path, wrap) -> None:
     source = shared_path("parity/uni.safetensors")
     torch.save(wrap(load_file(source)), tmp_path / "official.pth")
@@ -144,6 +154,8 @@ def test_wrong_head_count_says_which_option(tmp_path: Path) -> None:
         convert_official(shared_path("parity/uni.safetensors"), tmp_path / "out", heads=7)
 
 
-@pytest.mark.parametrize("name", ["cl_loss.mlp1.0.weight", "ts_encoder.anomaly_head.0.bias", "projection_layer.weight"])
+@pytest.mark.parametrize(
+    "name", ["cl_loss.mlp1.0.weight", "ts_encoder.anomaly_head.0.bias", "projection_layer.weight"]
+)
 def test_training_only_parameters_are_left_out(name: str) -> None:
     assert our_name(name) is None

@@ -89,7 +89,9 @@ def test_one_dimensional_input_comes_back_one_dimensional() -> None:
     assert image_to_series(image, geometry).shape == (40,)
 
 
-@pytest.mark.parametrize("bad", [np.array([]), np.zeros((2, 2, 2)), np.array([1.0, np.nan]), np.array([np.inf])])
+@pytest.mark.parametrize(
+    "bad", [np.array([]), np.zeros((2, 2, 2)), np.array([1.0, np.nan]), np.array([np.inf])]
+)
 def test_unusable_series_are_refused(bad: NDArray[np.float64]) -> None:
     with pytest.raises(InputError, match="finite series of shape"):
         series_to_image(bad)

@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 
 from vetime_plugins import InputError, VETimeConfig, VETimePipeline
 from vetime_plugins.checkpoint import save_checkpoint
+from vetime_plugins.devices import choose_device
 from vetime_plugins.errors import CheckpointError
 from vetime_plugins.model import VETime
-from vetime_plugins.pipeline import cached_pipeline, choose_device
+from vetime_plugins.pipeline import cached_pipeline
 
 TINY = {
-    "d_model": 32, "d_proj": 8, "temporal_layers": 1, "temporal_heads": 4, "vision_width": 32, "vision_depth": 1,
-    "vision_heads": 4, "decoder_width": 32, "decoder_heads": 4, "heads": 4, "image_size": 64, "max_chunk_steps": 512,
-    "name": "tiny",
+    "d_model": 32, "d_proj": 8, "temporal_layers": 1, "temporal_heads": 4, "vision_width": 32, "vision_depth":
+    1, "vision_heads": 4, "decoder_width": 32, "decoder_heads": 4, "heads": 4, "image_size": 64,
+    "max_chunk_steps": 512, "name": "tiny",
 }  # fmt: skip
 
 
@@ -38,7 +39,9 @@ def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     torch.manual_seed(0)
     config = VETimeConfig(**TINY, any_variate=request.param == "any_variate")
     folder = tmp_path_factory.mktemp("tiny")
-    return VETimePipeline.from_pretrained(save_checkpoint(folder, config, VETime(config).state_dict()), device="cpu")
+    return VETimePipeline.from_pretrained(
+        save_checkpoint(folder, config, VETime(config).state_dict()), device="cpu"
+    )
 
 
 def _series(length: int, variables: int | None = None, seed: int = 0) -> NDArray[np.float64]:
@@ -50,7 +53,9 @@ def _series(length: int, variables: int | None = None, seed: int = 0) -> NDArray
 
 @pytest.mark.parametrize("length", [1, 2, 3, 15, 16, 17, 100, 511, 513, 1500])
 @pytest.mark.parametrize("variables", [None, 1, 3])
-def test_scores_have_the_length_of_the_series(tiny: VETimePipeline, length: int, variables: int | None) -> None:
+def test_scores_have_the_length_of_the_series(
+    tiny: VETimePipeline, length: int, variables: int | None
+) -> None:
     scores = tiny.score(_series(length, variables))
     assert scores.shape == (length,)
     assert scores.dtype == np.float64
@@ -89,7 +94,9 @@ def test_one_spike_stands_out(small: VETimePipeline) -> None:
         np.float32,
         lambda x: x.astype(np.float32)[::1],
         lambda x: np.repeat(x, 2)[::2],
-        lambda x: pd.Series(x, index=pd.date_range("2024-01-01", periods=len(x), freq="h", tz="Europe/Berlin")),
+        lambda x: pd.Series(
+            x, index=pd.date_range("2024-01-01", periods=len(x), freq="h", tz="Europe/Berlin")
+        ),
         lambda x: pd.DataFrame({"value": x}),
         lambda x: pd.Series(x, dtype="Float64"),
         pl.Series,
@@ -97,7 +104,7 @@ def test_one_spike_stands_out(small: VETimePipeline) -> None:
         torch.from_numpy,
     ],
 )
-def test_containers_give_the_same_scores(small: VETimePipeline, convert) -> None:  # noqa: ANN001
+def test_containers_give_the_same_scores(small: VETimePipeline, convert) -> None:
     x = _series(300)
     tolerance = 1e-3 if getattr(convert(x), "dtype", None) == np.float32 else 1e-12
     np.testing.assert_allclose(small.score(convert(x)), small.score(x), atol=tolerance)
@@ -170,7 +177,7 @@ def test_gaps_are_filled_and_scored(small: VETimePipeline) -> None:
         ([[1, 2], [3]], "one length"),
     ],
 )
-def test_unusable_input_is_one_clear_error(small: VETimePipeline, bad, message: str) -> None:  # noqa: ANN001
+def test_unusable_input_is_one_clear_error(small: VETimePipeline, bad, message: str) -> None:
     with pytest.raises(InputError, match=message):
         small.score(bad)
 
@@ -281,7 +288,7 @@ def test_unknown_weights_name_what_exists(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("device", ["tpu", "cuda:x", 3.5])
-def test_unknown_devices_are_refused(device) -> None:  # noqa: ANN001
+def test_unknown_devices_are_refused(device) -> None:
     with pytest.raises(InputError, match="device"):
         choose_device(device)
 

@@ -18,8 +18,8 @@ from vetime_plugins.training.data import TRAINING_STREAM, VALIDATION_STREAM, Syn
 from vetime_plugins.training.loop import average_precisions, train
 
 TINY_MODEL = {
-    "preset": "small", "d_model": 32, "d_proj": 8, "temporal_layers": 1, "vision_width": 32, "vision_depth": 1,
-    "decoder_width": 32, "decoder_depth": 1, "image_size": 32, "max_chunk_steps": 512, "name": "tiny",
+    "preset": "small", "d_model": 32, "d_proj": 8, "temporal_layers": 1, "vision_width": 32, "vision_depth":
+    1, "decoder_width": 32, "decoder_depth": 1, "image_size": 32, "max_chunk_steps": 512, "name": "tiny",
 }  # fmt: skip
 
 
@@ -28,8 +28,8 @@ def _config(**changes: object) -> TrainingConfig:
         "seed": 3,
         "model": TINY_MODEL,
         "steps": {"vision": 2, "temporal": 2, "full": 4},
-        "data": {"points_per_batch": 2000, "min_length": 500, "max_length": 1200, "multivariate": 0.5, "max_variables": 3, "workers": 0},
-        "log_every": 1,
+        "data": {"points_per_batch": 2000, "min_length": 500, "max_length": 1200, "multivariate": 0.5,
+        "max_variables": 3, "workers": 0}, "log_every": 1,
         "validate_every": 2,
         "save_every": 1,
         "validation_batches": 1,
@@ -126,11 +126,19 @@ def test_targets_stand_where_the_inputs_do() -> None:
     labels = np.concatenate([one.variable_labels.T.reshape(-1) for one in series])
     assert int(batch.labels.sum()) == int(labels.sum())
     unit = prepare(np.nan_to_num(series[0].values[:, :1].astype(float)), config.model)[0]
-    first = torch.cat([batch.inputs.values[row, 0][batch.steps[row]] for row in range(len(batch.group)) if batch.group[row] == 0])
+    first = torch.cat(
+        [
+            batch.inputs.values[row, 0][batch.steps[row]]
+            for row in range(len(batch.group))
+            if batch.group[row] == 0
+        ]
+    )
     if not np.isnan(series[0].values).any():
         torch.testing.assert_close(first, torch.from_numpy(unit.z[0, :1100]), atol=1e-5, rtol=1e-5)
     normal = (batch.labels == 0) & batch.steps
-    torch.testing.assert_close(batch.clean[:, 0][normal], batch.inputs.values[:, 0][normal], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(
+        batch.clean[:, 0][normal], batch.inputs.values[:, 0][normal], atol=1e-4, rtol=1e-4
+    )
     assert (batch.severity[normal] == 0).all()
 
 
@@ -139,7 +147,9 @@ def test_average_precision_equals_its_definition() -> None:
     margin = torch.randn(batch.labels.shape, generator=torch.Generator().manual_seed(0))
     expected = []
     for row in range(4):
-        hit = batch.labels[row][batch.steps[row]][margin[row][batch.steps[row]].argsort(descending=True)].numpy()
+        hit = batch.labels[row][batch.steps[row]][
+            margin[row][batch.steps[row]].argsort(descending=True)
+        ].numpy()
         if 0 < hit.sum() < len(hit):
             expected.append(np.mean([hit[: i + 1].mean() for i in np.flatnonzero(hit)]))
     np.testing.assert_allclose(average_precisions(margin, batch), expected, rtol=1e-5)

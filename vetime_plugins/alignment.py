@@ -13,9 +13,9 @@ def unfold_matrix(
 ) -> Tensor:
     """Return the linear map from the token grid to the timeline, one matrix a sample.
 
-    Undoing the fold is linear in the tokens: average-pool the grid's rows to the number of periods, interpolate its
-    columns to the patches of a period, read row after row. Both steps have at most a few non-zero weights, so one
-    product with this matrix serves samples of any fold in one batch.
+    Undoing the fold is linear in the tokens: average-pool the grid's rows to the number of periods,
+    interpolate its columns to the patches of a period, read row after row. Both steps have at most a few
+    non-zero weights, so one product with this matrix serves samples of any fold in one batch.
 
     Parameters
     ----------
@@ -41,7 +41,8 @@ def unfold_matrix(
     total = (rows * n_variables)[:, None, None]
     cell = torch.arange(grid, device=device)
 
-    # Adaptive average pooling of `grid` rows to `total`: row r averages cells floor(r G / R) .. ceil((r + 1) G / R).
+    # Adaptive average pooling of `grid` rows to `total`: row r averages cells floor(r G / R) .. ceil((r + 1)
+    # G / R).
     first = torch.div(row * grid, total, rounding_mode="floor")[..., None]
     last = torch.div((row + 1) * grid + total - 1, total, rounding_mode="floor")[..., None]
     inside = (cell >= first) & (cell < last)
@@ -74,6 +75,6 @@ class PatchAlignment(nn.Module):
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: Tensor, positions: Tensor, mask: Tensor | None) -> Tensor:
-        """Map unfolded tokens (B, N, D_v) at `positions` (N,) to F_V (B, N, D); `mask` (B, N) is True at real ones."""
+        """Map unfolded tokens (B, N, D_v) at `positions` (N,) to F_V (B, N, D); `mask` marks real ones."""
         x = self.projection(tokens + self.position[:, positions])
         return self.norm(x + self.feedforward(self.attention(x, mask=mask)))

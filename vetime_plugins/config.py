@@ -49,8 +49,8 @@ class VETimeConfig:
     stacked_tiles : bool
         Whether the tiles of several variables share one image (the paper) or get one image each.
     shared_positions : bool
-        Whether patches of the same time share a position code across variables (the paper), or the code runs on
-        from one variable to the next (the authors' implementation, which their weights need).
+        Whether patches of the same time share a position code across variables (the paper), or the code runs
+        on from one variable to the next (the authors' implementation, which their weights need).
     variable_pooling : {"mean", "max"}
         How the anomaly logits of several variables become one: the paper's mean, or a soft maximum, which a
         deviation in one of many variables survives.
@@ -58,6 +58,11 @@ class VETimeConfig:
         Keywords of :class:`~vetime_plugins.retrieval.RetrievalConfig`; None leaves the retrieval expert out.
     retrieval_channels : int
         Distance channels that the expert reads for one variable (its own and the joint ones).
+    correction : float
+        How far what was learned may move a score away from the parameter-free novelty of the retrieval
+        expert: 0 keeps the novelty, 1 is the network as trained. Without the expert it has no meaning.
+    margin_scale, margin_offset : float
+        Last linear step of the anomaly margin, which makes scores probabilities; it changes no order.
     use_vision, use_temporal : bool
         False blanks a branch: for ablations.
     readout : {"point", "window"}
@@ -88,6 +93,9 @@ class VETimeConfig:
     variable_pooling: Literal["mean", "max"] = "mean"
     retrieval: dict[str, Any] | None = None
     retrieval_channels: int = 0
+    correction: float = 1.0
+    margin_scale: float = 1.0
+    margin_offset: float = 0.0
     use_vision: bool = True
     use_temporal: bool = True
     readout: Literal["point", "window"] = "point"
@@ -115,13 +123,20 @@ class VETimeConfig:
                 )
         if self.d_model % 2:
             raise InputError(f"VETimeConfig.d_model must be even for rotary positions, got {self.d_model}.")
+        if not 0 <= self.correction <= 1 or not self.margin_scale > 0:
+            raise InputError(
+                "VETimeConfig needs correction in [0, 1] and a positive margin_scale, "
+                f"got {self.correction} and {self.margin_scale}."
+            )
         if (self.retrieval is None) != (self.retrieval_channels == 0):
             raise InputError("VETimeConfig needs retrieval and retrieval_channels together, or neither.")
         if not (self.use_vision or self.use_temporal):
             raise InputError("VETimeConfig needs use_vision or use_temporal: both are False.")
         for name, allowed in (("variable_pooling", ("mean", "max")), ("readout", ("point", "window"))):
             if getattr(self, name) not in allowed:
-                raise InputError(f"VETimeConfig.{name} must be one of {allowed}, got {getattr(self, name)!r}.")
+                raise InputError(
+                    f"VETimeConfig.{name} must be one of {allowed}, got {getattr(self, name)!r}."
+                )
 
     @property
     def grid_size(self) -> int:

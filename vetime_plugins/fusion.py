@@ -66,7 +66,9 @@ class Router(nn.Module):
         hidden = nn.functional.gelu(self.hidden(features))
         logits = self.output(hidden + self.task_embedding.weight[:, None, None])
         if self.top_k < logits.shape[-1]:
-            kept = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, logits.topk(self.top_k, dim=-1).indices, True)
+            kept = torch.zeros_like(logits, dtype=torch.bool).scatter(
+                -1, logits.topk(self.top_k, dim=-1).indices, True
+            )
             logits = logits.masked_fill(~kept, float("-inf"))
         return logits.softmax(dim=-1)
 

@@ -112,7 +112,9 @@ class Strip:
     patch_size: int
 
 
-def standardise(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def standardise(
+    values: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Z-score every column with the population deviation, as the authors do.
 
     Parameters
@@ -186,7 +188,9 @@ def _intensity_channels(
     n_variables = z.shape[1]
     gamma = default_gammas(n_variables) if gammas is None else np.asarray(gammas, dtype=np.float64)
     if gamma.shape != (n_variables,) or not (gamma > 0).all():
-        raise InputError(f"variable_gammas needs {n_variables} positive numbers, one a variable, got {gamma.tolist()}.")
+        raise InputError(
+            f"variable_gammas needs {n_variables} positive numbers, one a variable, got {gamma.tolist()}."
+        )
     x = np.ascontiguousarray(z.T)
     window = NO_PERIOD_WINDOW if period <= 1 else period + 1 - period % 2
     trend = moving_average(x, window)
@@ -244,8 +248,8 @@ def fold_images(
     """Fold a batch of strips into square images.
 
     Horizontal (within a period): linear interpolation with half-pixel centres. Vertical (across periods): the
-    nearest row, so that no pattern arises between two periods (paper, "dimension-aware scaling"). Both are read
-    off the strip in one gather, whatever the fold of each sample.
+    nearest row, so that no pattern arises between two periods (paper, "dimension-aware scaling"). Both are
+    read off the strip in one gather, whatever the fold of each sample.
 
     Parameters
     ----------
@@ -269,8 +273,8 @@ def fold_images(
     row = torch.div(pixel[None] * stacked, size, rounding_mode="floor")  # (B, size)
     variable = torch.div(row, rows[:, None], rounding_mode="floor")
     row = row - variable * rows[:, None]
-    # float32 scale, one rounding after multiply and subtract: the arithmetic of torch's fused interpolation kernel,
-    # so that converted weights see the very pixels they were trained on.
+    # float32 scale, one rounding after multiply and subtract: the arithmetic of torch's fused interpolation
+    # kernel, so that converted weights see the very pixels they were trained on.
     scale = (row_length.to(torch.float32) / size).double()
     source = (scale * (pixel[None] + 0.5) - 0.5).clamp(min=0).to(torch.float32)  # (B, size)
     left = source.floor().long()
@@ -278,7 +282,9 @@ def fold_images(
     fraction = (source - left)[:, None, None, :]
 
     # One extra column holds the padding value; every index beyond the last patch points at it.
-    extended = torch.cat([strips, pad_values[..., None]], dim=3).reshape(batch, n_variables, channels, width + 1)
+    extended = torch.cat([strips, pad_values[..., None]], dim=3).reshape(
+        batch, n_variables, channels, width + 1
+    )
     extended = extended.permute(0, 2, 1, 3).reshape(batch, channels, -1)
     start = (row * row_length)[:, :, None]
     end = (n_patches * patch_size)[:, None, None]
@@ -326,8 +332,8 @@ def series_to_image(
     patch_size : int
         Rows are whole patches wide.
     size : int or None
-        Side of the square image. None keeps the fold at its own size, one pixel a step and one row a period: then
-        nothing is resampled.
+        Side of the square image. None keeps the fold at its own size, one pixel a step and one row a period:
+        then nothing is resampled.
     period : int, optional
         Period in steps (1 = none); found by autocorrelation when omitted.
     gammas : ndarray of shape (C,), optional
@@ -348,8 +354,13 @@ def series_to_image(
     values = np.asarray(series, dtype=np.float64)
     if values.ndim not in (1, 2) or values.size == 0 or not np.isfinite(values).all():
         raise InputError(
-            f"series_to_image needs a finite series of shape (T,) or (T, C) with T, C >= 1, got shape {values.shape}"
-            + ("." if values.size == 0 or values.ndim not in (1, 2) else " with NaN or inf: fill the gaps first.")
+            "series_to_image needs a finite series of shape (T,) or (T, C) with T, C >= 1, "
+            f"got shape {values.shape}"
+            + (
+                "."
+                if values.size == 0 or values.ndim not in (1, 2)
+                else " with NaN or inf: fill the gaps first."
+            )
         )
     one_dimensional = values.ndim == 1
     columns = values.reshape(len(values), -1)
@@ -364,7 +375,9 @@ def series_to_image(
     filled = np.concatenate([scaled, np.repeat(scaled[..., -1:], missing, axis=2)], axis=2)
     folded = filled.reshape(z.shape[1], 3, fold.rows, row_length).transpose(0, 2, 3, 1)
     folded = folded.reshape(z.shape[1] * fold.rows, row_length, 3)
-    geometry = ImageGeometry(fold, patch_size, size, len(z), one_dimensional, period, mean, std, low, high, gamma)
+    geometry = ImageGeometry(
+        fold, patch_size, size, len(z), one_dimensional, period, mean, std, low, high, gamma
+    )
     if size is None:
         return folded, geometry
     nearest = (np.arange(size) * len(folded)) // size
@@ -374,11 +387,12 @@ def series_to_image(
 def image_to_series(image: NDArray[np.floating], geometry: ImageGeometry) -> NDArray[np.float64]:
     """Recover the series from its folded image.
 
-    Exact up to float error where nothing was resampled: `size=None`, or a side that is an odd multiple of the row
-    length and no smaller than the number of rows. Otherwise the only loss is that of linear interpolation: where a row of
-    `r` steps is narrowed or widened to `size` pixels, a step that falls between two pixel centres is interpolated,
-    so its error is at most the range of the series over the ``ceil(r / size) + 1`` steps around it; and rows that
-    the square has no room for (more rows than pixels) are read from the nearest row kept.
+    Exact up to float error where nothing was resampled: `size=None`, or a side that is an odd multiple of the
+    row length and no smaller than the number of rows. Otherwise the only loss is that of linear
+    interpolation: where a row of `r` steps is narrowed or widened to `size` pixels, a step that falls between
+    two pixel centres is interpolated, so its error is at most the range of the series over the ``ceil(r /
+    size) + 1`` steps around it; and rows that the square has no room for (more rows than pixels) are read
+    from the nearest row kept.
 
     Parameters
     ----------
@@ -399,7 +413,9 @@ def image_to_series(image: NDArray[np.floating], geometry: ImageGeometry) -> NDA
         raise InputError(f"This geometry belongs to an image of shape {(*expected, 3)}, got {pixels.shape}.")
     if geometry.size is not None:
         # Centre of the pixel rows that show a source row; the nearest pixel row where it was dropped.
-        row = np.minimum(((np.arange(total_rows) + 0.5) * geometry.size / total_rows).astype(int), geometry.size - 1)
+        row = np.minimum(
+            ((np.arange(total_rows) + 0.5) * geometry.size / total_rows).astype(int), geometry.size - 1
+        )
         pixels = _resize_linear(pixels[row], row_length)
     flat = pixels[..., 0].reshape(fold.n_variables, fold.rows * row_length)[:, : geometry.length]
     scaled = np.clip(flat / 255.0, 0.0, None) ** (1.0 / geometry.gamma[:, None])

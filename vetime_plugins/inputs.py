@@ -1,4 +1,4 @@
-"""From what users hold (lists, numpy, pandas, polars, tensors) to finite float64 columns, or one clear error."""
+"""From what users hold (lists, numpy, pandas, polars, tensors) to finite float64 columns."""
 
 from __future__ import annotations
 
@@ -49,12 +49,14 @@ class Series:
 def is_collection(series: object) -> bool:
     """Tell whether `series` is a list or tuple of several series rather than one series.
 
-    A list of numbers, or of rows that are plain lists of numbers, is one series; a list of arrays, data frames or
-    other series objects is a collection.
+    A list of numbers, or of rows that are plain lists of numbers, is one series; a list of arrays, data
+    frames or other series objects is a collection.
     """
     if not isinstance(series, (list, tuple)) or not series:
         return False
-    return all(np.ndim(item) in (1, 2) and not isinstance(item, (list, tuple, str)) for item in series) or all(
+    return all(
+        np.ndim(item) in (1, 2) and not isinstance(item, (list, tuple, str)) for item in series
+    ) or all(
         isinstance(item, (list, tuple)) and item and isinstance(item[0], (list, tuple)) for item in series
     )
 
@@ -65,8 +67,8 @@ def as_series(series: ArrayLike, what: str = "series") -> Series:
     Parameters
     ----------
     series : array-like of shape (T,) or (T, C)
-        Numbers of any kind; NaN (and None, NA) marks a gap. Gaps are filled linearly in time, at the ends with the
-        nearest value.
+        Numbers of any kind; NaN (and None, NA) marks a gap. Gaps are filled linearly in time, at the ends
+        with the nearest value.
     what : str
         How errors call the argument.
 
@@ -75,7 +77,7 @@ def as_series(series: ArrayLike, what: str = "series") -> Series:
     InputError
         If it is empty, not 1-D or 2-D, not numeric, complex, has infinities, or a variable without any value.
     """
-    array = _as_float64(series, what)
+    array = as_float64(series, what)
     if array.ndim not in (1, 2):
         raise InputError(
             f"{what} needs shape (time,) or (time, variables), got {array.ndim}-D of shape {array.shape}. "
@@ -88,22 +90,36 @@ def as_series(series: ArrayLike, what: str = "series") -> Series:
     if infinite.any():
         row, column = np.argwhere(infinite)[0]
         raise InputError(
-            f"{what} needs finite values or NaN for gaps, got {int(infinite.sum())} infinite, the first at row {row}, "
-            f"column {column}. Replace them by NaN where the value is unknown, or by the sensor's limit."
+            f"{what} needs finite values or NaN for gaps, got {int(infinite.sum())} infinite, "
+            f"the first at row {row}, column {column}. "
+            "Replace them by NaN where the value is unknown, or by the sensor's limit."
         )
     observed = ~np.isnan(values)
     empty = np.flatnonzero(~observed.any(axis=0))
     if len(empty):
         raise InputError(
-            f"{what} needs at least one value in every variable, got nothing but NaN in column(s) {empty.tolist()}. "
-            "Drop them."
+            f"{what} needs at least one value in every variable, got nothing but NaN in "
+            f"column(s) {empty.tolist()}. Drop them."
         )
     if not observed.all():
         _fill_gaps(values, observed)
     return Series(*_rescaled(values, observed), one_dimensional=array.ndim == 1)
 
 
-def _as_float64(series: Any, what: str) -> NDArray[Any]:  # noqa: ANN401 - any object a user passes
+def as_float64(series: Any, what: str) -> NDArray[Any]:
+    """Return any array-like as numbers in its own shape, NaN for None, NA and masked values.
+
+    Parameters
+    ----------
+    series : array-like
+    what : str
+        How errors call the argument.
+
+    Raises
+    ------
+    InputError
+        If it is ragged, or holds anything but real numbers.
+    """
     kind = type(series)
     if hasattr(series, "detach") and hasattr(series, "cpu"):
         series = series.detach().cpu()
@@ -112,7 +128,9 @@ def _as_float64(series: Any, what: str) -> NDArray[Any]:  # noqa: ANN401 - any o
     try:
         array = np.asarray(series)
     except ValueError as error:
-        raise InputError(f"{what} needs rows of one length, got a ragged {kind.__name__}: {error}.") from error
+        raise InputError(
+            f"{what} needs rows of one length, got a ragged {kind.__name__}: {error}."
+        ) from error
     if np.ma.isMaskedArray(series):
         array = np.where(np.ma.getmaskarray(series), np.nan, np.ma.getdata(series).astype(np.float64))
     if array.dtype == object:
@@ -130,7 +148,9 @@ def _from_objects(array: NDArray[Any], what: str, kind: str) -> NDArray[np.float
     flat = [math.nan if v is None or type(v).__name__ in ("NAType", "NaTType") else v for v in array.ravel()]
     for value in flat:
         if isinstance(value, (str, bytes, complex)) or np.ndim(value):
-            raise InputError(f"{what} needs numbers, got {value!r} in a {kind}. Convert or drop what is not numeric.")
+            raise InputError(
+                f"{what} needs numbers, got {value!r} in a {kind}. Convert or drop what is not numeric."
+            )
     try:
         return np.array(flat, dtype=np.float64).reshape(array.shape)
     except (TypeError, ValueError, OverflowError) as error:

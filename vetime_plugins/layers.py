@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -68,8 +70,9 @@ def scaled_attention(
 ) -> Tensor:
     """Attention of (B, heads, N, d) queries; `mask` (B, M) is True where a key may be attended to.
 
-    On a CPU the fused kernel's backward pass is slower than two plain products at our short lengths (bfloat16: half the
-    speed), so training takes those; scoring keeps the fused kernel, which needs no (N, M) matrix.
+    On a CPU the fused kernel's backward pass is slower than two plain products at our short lengths
+    (bfloat16: half the speed), so training takes those; scoring keeps the fused kernel, which needs no (N, M)
+    matrix.
     """
     allowed = None if mask is None else mask[:, None, None]
     if query.device.type != "cpu" or not (torch.is_grad_enabled() and query.requires_grad):
@@ -93,7 +96,7 @@ def merge_heads(x: Tensor) -> Tensor:
 def mlp(*widths: int, norm: bool = False) -> nn.Sequential:
     """Stack linear layers with exact GELU between them and, if asked, a LayerNorm at the end."""
     layers: list[nn.Module] = []
-    for i, (width_in, width_out) in enumerate(zip(widths, widths[1:], strict=False)):
+    for i, (width_in, width_out) in enumerate(itertools.pairwise(widths)):
         if i:
             layers.append(nn.GELU())
         layers.append(nn.Linear(width_in, width_out))

@@ -1,4 +1,4 @@
-"""Training objectives: detection, reconstruction, anomaly-window contrast and expert balance (paper, Sections 3.4-3.6)."""
+"""Training objectives: detection, reconstruction, window contrast, expert balance (paper, Section 3)."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ class Segments:
 class WindowContrast(nn.Module):
     """Anomaly Window Contrastive Learning (paper, Section 3.4).
 
-    Two projection heads bring Z_TS and Z_V onto one sphere. *Intra-window*: an anomalous patch of one view agrees with
-    the same patch of the other view, and with no normal patch of the context around its anomaly. *Inter-window*: the
-    mean of an anomaly window agrees with its mean in the other view, and with no normal window of equal length. Both
-    compare within a sample only.
+    Two projection heads bring Z_TS and Z_V onto one sphere. *Intra-window*: an anomalous patch of one view
+    agrees with the same patch of the other view, and with no normal patch of the context around its anomaly.
+    *Inter-window*: the mean of an anomaly window agrees with its mean in the other view, and with no normal
+    window of equal length. Both compare within a sample only.
 
     Parameters
     ----------
@@ -80,7 +80,9 @@ class WindowContrast(nn.Module):
         )
 
 
-def intra_window_loss(anchor: Tensor, other: Tensor, labels: Tensor, normal: Tensor, segments: Segments) -> Tensor:
+def intra_window_loss(
+    anchor: Tensor, other: Tensor, labels: Tensor, normal: Tensor, segments: Segments
+) -> Tensor:
     """InfoNCE between the views at anomalous patches against the normal patches around each anomaly.
 
     Parameters
@@ -103,7 +105,9 @@ def intra_window_loss(anchor: Tensor, other: Tensor, labels: Tensor, normal: Ten
     return _masked_mean(loss, counted)
 
 
-def inter_window_loss(anchor: Tensor, other: Tensor, labels: Tensor, normal: Tensor, segments: Segments) -> Tensor:
+def inter_window_loss(
+    anchor: Tensor, other: Tensor, labels: Tensor, normal: Tensor, segments: Segments
+) -> Tensor:
     """InfoNCE between the views' means over anomaly windows of two or more patches against normal windows.
 
     Parameters
@@ -146,7 +150,7 @@ def inter_window_loss(anchor: Tensor, other: Tensor, labels: Tensor, normal: Ten
 
 
 def balance_loss(weights: Tensor, mask: Tensor) -> Tensor:
-    """Importance times load, summed over the experts: smallest when no expert takes everything.
+    """Sum importance times load over the experts: smallest when no expert takes everything.
 
     Parameters
     ----------
@@ -178,8 +182,9 @@ def detection_loss(margin: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
 def ranking_loss(margin: Tensor, positive: Tensor, negative: Tensor, group: Tensor, n_groups: int) -> Tensor:
     """Every anomalous step should outrank all normal steps of its series.
 
-    For a step i the loss is ``-log(e^m_i / (e^m_i + sum_j e^m_j))`` over the normal steps j of the same series: a smooth
-    count of the false alarms ranked above it, which is what the area under the precision-recall curve punishes.
+    For a step i the loss is ``-log(e^m_i / (e^m_i + sum_j e^m_j))`` over the normal steps j of the same
+    series: a smooth count of the false alarms ranked above it, which is what the area under the
+    precision-recall curve punishes.
 
     Parameters
     ----------
@@ -195,7 +200,9 @@ def ranking_loss(margin: Tensor, positive: Tensor, negative: Tensor, group: Tens
     margin = margin.float()
     # A large finite number instead of -inf: a row without normal steps would have an undefined gradient.
     per_row = margin.masked_fill(~negative, _NEVER).logsumexp(dim=1)  # (B,)
-    top = torch.full((n_groups,), float("-inf"), device=margin.device).scatter_reduce(0, group, per_row.detach(), "amax")
+    top = torch.full((n_groups,), float("-inf"), device=margin.device).scatter_reduce(
+        0, group, per_row.detach(), "amax"
+    )
     top = top.clamp(min=_NEVER)
     total = torch.zeros(n_groups, device=margin.device).scatter_add(0, group, (per_row - top[group]).exp())
     negatives = (total + 1e-30).log() + top  # (n_groups,)
@@ -209,8 +216,8 @@ def reconstruction_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Ten
     Parameters
     ----------
     prediction, target : Tensor of shape (B, C, T)
-        In standardised units. Quadratic up to one deviation: a gross spike in a clean but heavy-tailed series must not
-        outweigh everything else.
+        In standardised units. Quadratic up to one deviation: a gross spike in a clean but heavy-tailed series
+        must not outweigh everything else.
     mask : bool Tensor broadcastable to them
     """
     loss = F.huber_loss(prediction.float(), target.float(), reduction="none")

@@ -68,8 +68,8 @@ class ModelOutput:
     mask : bool Tensor of shape (B, N)
         True at real patches.
     stages : dict of str to Tensor
-        ``images`` (B, 3, S, S), ``vision_tokens`` (B, G*G, D_v), ``unfolded`` (B, C*N, D_v), ``F_TS``, ``F_V``,
-        ``Z_TS``, ``Z_V``, ``F_AD`` (B, C*N, D), ``point_embedding`` (B, T, C, d_proj).
+        ``images`` (B, 3, S, S), ``vision_tokens`` (B, G*G, D_v), ``unfolded`` (B, C*N, D_v), ``F_TS``,
+        ``F_V``, ``Z_TS``, ``Z_V``, ``F_AD`` (B, C*N, D), ``point_embedding`` (B, T, C, d_proj).
     """
 
     logits: Tensor
@@ -92,8 +92,12 @@ class VETime(nn.Module):
         super().__init__()
         self.config = config
         c = config
-        self.temporal = TemporalEncoder(c.patch_size, c.d_model, c.temporal_layers, c.temporal_heads, c.any_variate)
-        self.vision = VisionEncoder(c.image_size, c.vision_patch, c.vision_width, c.vision_depth, c.vision_heads)
+        self.temporal = TemporalEncoder(
+            c.patch_size, c.d_model, c.temporal_layers, c.temporal_heads, c.any_variate
+        )
+        self.vision = VisionEncoder(
+            c.image_size, c.vision_patch, c.vision_width, c.vision_depth, c.vision_heads
+        )
         self.alignment = PatchAlignment(c.vision_width, c.d_model, c.heads, c.max_patches)
         self.cross_attention = DualCrossAttention(c.d_model, c.heads)
         self.fusion = TaskAdaptiveFusion(c.d_model, len(c.experts), c.router_top_k)
@@ -127,12 +131,14 @@ class VETime(nn.Module):
             positions = patch_index.repeat(n_variables)
         else:
             positions = torch.arange(n_variables * length, device=device)
-        variables = torch.arange(n_variables, device=device).repeat_interleave(length) if n_variables > 1 else None
+        variables = (
+            torch.arange(n_variables, device=device).repeat_interleave(length) if n_variables > 1 else None
+        )
 
         retrieved = patch_bias = None
         if self.retrieval is not None:
             if batch.retrieval is None:
-                raise ValueError(f"this model reads {config.retrieval_channels} retrieval channels: give ModelInput.retrieval")
+                raise ValueError(f"ModelInput.retrieval is needed: {config.retrieval_channels} channels")
             retrieved, patch_bias = self.retrieval(batch.retrieval)
 
         patches = batch.values.reshape(size, n_variables * length, config.patch_size)
@@ -151,6 +157,9 @@ class VETime(nn.Module):
         if self.retrieval is not None:
             assert batch.retrieval is not None
             variable_logits = self.retrieval.add_distance(variable_logits, points[DETECTION], batch.retrieval)
+        if (config.margin_scale, config.margin_offset) != (1.0, 0.0):
+            step = variable_logits.new_tensor([0.0, config.margin_offset])
+            variable_logits = variable_logits * config.margin_scale + step
         return ModelOutput(
             logits=pool_variables(variable_logits, config.variable_pooling),
             variable_logits=variable_logits,
@@ -198,9 +207,9 @@ def novelty_channels(config: VETimeConfig) -> tuple[int, int]:
 class RetrievalExpert(nn.Module):
     """The router's fourth expert: distances to the nearest neighbours elsewhere in the series.
 
-    The distances enter in three places: as a token of their own for the router, as a bias on the patch embedding, and
-    as an explicit non-negative term of the anomaly logit, so that an untrained network already ranks points as the
-    nearest-neighbour detector does and training learns when to trust it.
+    The distances enter in three places: as a token of their own for the router, as a bias on the patch
+    embedding, and as an explicit non-negative term of the anomaly logit, so that an untrained network already
+    ranks points as the nearest-neighbour detector does and training learns when to trust it.
 
     Parameters
     ----------
@@ -217,21 +226,25 @@ class RetrievalExpert(nn.Module):
         nn.init.zeros_(self.patch_bias.weight)
         nn.init.zeros_(self.patch_bias.bias)
         nn.init.zeros_(self.trust.weight)
-        # The parameter-free combination (its own and the joint one, one half each) starts with weight one in all; the
-        # single distances start near zero.
+        # The parameter-free combination (its own and the joint one, one half each) starts with weight one in
+        # all; the single distances start near zero.
         start = torch.full((channels,), _UNTRUSTED)
-        start[list(novelty_channels(config))] = _HALF
+        self.novelty = list(novelty_channels(config))
+        self.correction = config.correction
+        start[self.novelty] = _HALF
         self.trust.bias.data.copy_(start.expm1().log())
 
     def forward(self, distances: Tensor) -> tuple[Tensor, Tensor]:
         """Map distances (B, C, T, K) to tokens and a bias for the patch embedding, both (B, C*N, D)."""
         size, n_variables, steps, channels = distances.shape
-        patches = distances.reshape(size, n_variables * (steps // self.patch_size), self.patch_size * channels)
+        patches = distances.reshape(
+            size, n_variables * (steps // self.patch_size), self.patch_size * channels
+        )
         tokens = self.embedding(patches)
         return tokens, self.patch_bias(tokens)
 
     def add_distance(self, logits: Tensor, points: Tensor, distances: Tensor) -> Tensor:
-        """Add the trusted distances to the anomaly logit.
+        """Add the trusted distances to the anomaly margin, and hold it near the parameter-free novelty.
 
         Parameters
         ----------
@@ -239,8 +252,10 @@ class RetrievalExpert(nn.Module):
         points : Tensor of shape (B, C, T, d_proj)
         distances : Tensor of shape (B, C, T, K)
         """
-        term = (F.softplus(self.trust(points)) * distances).sum(-1)
-        return torch.stack([logits[..., 0], logits[..., 1] + term], dim=-1)
+        learned = logits[..., 1] - logits[..., 0] + (F.softplus(self.trust(points)) * distances).sum(-1)
+        novelty = distances[..., self.novelty].mean(-1)
+        margin = torch.lerp(novelty.to(learned.dtype), learned, self.correction)
+        return torch.stack([torch.zeros_like(margin), margin], dim=-1)
 
 
 def pool_variables(logits: Tensor, how: str) -> Tensor:
@@ -257,8 +272,8 @@ def pool_variables(logits: Tensor, how: str) -> Tensor:
 def pool_margins(margins: NDArray[np.float64], how: str) -> NDArray[np.float64]:
     """Join the margins of several variables.
 
-    "mean" is the paper's average of logits. "max" is their log-mean-exp: one strong deviation survives it, and C equal
-    variables give what one of them gives. Variables that never change do not take part.
+    "mean" is the paper's average of logits. "max" is their log-mean-exp: one strong deviation survives it,
+    and C equal variables give what one of them gives. Variables that never change do not take part.
 
     Parameters
     ----------

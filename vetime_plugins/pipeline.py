@@ -1,30 +1,31 @@
-"""VETimePipeline: series of any length and kind in, anomaly scores out. The one seam that every adapter uses."""
+"""VETimePipeline: series of any length and kind in, scores out. The one seam that every adapter uses."""
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
 from vetime_plugins.checkpoint import load_checkpoint, resolve_folder
-from vetime_plugins.errors import InputError, MissingDependencyError
+from vetime_plugins.devices import choose_device
+from vetime_plugins.errors import InputError
 from vetime_plugins.imaging import FoldGeometry, fold_images, standardise
 from vetime_plugins.inputs import Series, as_series, is_collection
 from vetime_plugins.model import ModelOutput, VETime, pool_margins
 from vetime_plugins.preparation import Chunk, Prepared, collate, prepare, split
+from vetime_plugins.progress import Progress, Reporter
 from vetime_plugins.readout import READOUTS, read_out
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Progress = bool | Callable[[int, int], None]
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -65,7 +66,7 @@ class Explanation:
 class VETimePipeline:
     """Score time series with a VETime network.
 
-    Make one with :meth:`from_pretrained`; it is cheap to keep and safe to share between threads that only score.
+    Make one with :meth:`from_pretrained`; it is safe to share between threads.
 
     Parameters
     ----------
@@ -147,17 +148,16 @@ class VETimePipeline:
     def __repr__(self) -> str:
         return f"VETimePipeline({self.source!r}, device={str(self.device)!r}, dtype={self.dtype!r})"
 
-    # -----------------------------------------------------------------------------------------------------------------
     def score(
         self,
-        series: Any,  # noqa: ANN401 - anything array-like, or a list of such
+        series: Any,
         *,
-        reference: Any = None,  # noqa: ANN401
-        readout: Literal["point", "window"] | None = None,
+        reference: Any = None,
+        readout: str | None = None,
         per_variable: bool = False,
         variable_gammas: ArrayLike | None = None,
         progress: Progress = False,
-    ) -> Any:  # noqa: ANN401 - an array, or a list of arrays for a list
+    ) -> Any:
         """Score every point of a series.
 
         Parameters
@@ -166,8 +166,8 @@ class VETimePipeline:
             Any length from 1. NaN marks gaps: they are filled linearly and scored like any point.
         reference : array-like of shape (T_ref, C), optional
             Earlier or clean data of the same variables, e.g. the training part: it widens the memory bank of
-            checkpoints with a retrieval expert and fixes scale and period for short series. One reference serves all
-            series of a list; a list gives one each. Data equal to `series` changes nothing.
+            checkpoints with a retrieval expert and fixes scale and period for short series. One reference
+            serves all series of a list; a list gives one each. Data equal to `series` changes nothing.
         readout : {"point", "window"}, optional
             Sharp scores, or scores averaged over the period; the checkpoint's default if omitted.
         per_variable : bool
@@ -194,8 +194,8 @@ class VETimePipeline:
         gammas = None if variable_gammas is None else np.asarray(variable_gammas, dtype=np.float64)
         results: list[NDArray[np.float64]] = []
         total = sum(s.values.size for s in all_series)
-        with _progress(progress, total) as report:
-            for margins, one, periods in self._margins(all_series, references, gammas, report):
+        with Reporter(progress, total) as report:
+            for margins, periods in self._margins(all_series, references, gammas, report):
                 scores = margins if per_variable else pool_margins(margins, self.config.variable_pooling)
                 results.append(read_out(scores, how, periods if per_variable else periods[:1]))
         return results if many else results[0]
@@ -259,10 +259,12 @@ class VETimePipeline:
         for unit, columns in self._units(one, None, None):
             for chunk, output, row in self._run(split(unit, self.config)):
                 tokens = output.stages["F_AD"][row].unflatten(0, (len(columns), -1))
-                result[columns, chunk.start : chunk.stop] = tokens[:, : chunk.stop - chunk.start].double().cpu().numpy()
+                result[columns, chunk.start : chunk.stop] = (
+                    tokens[:, : chunk.stop - chunk.start].double().cpu().numpy()
+                )
         return result[0] if one.one_dimensional else result
 
-    def plot(self, series: ArrayLike, *, explain: bool = False, **options: Any) -> Figure:  # noqa: ANN401
+    def plot(self, series: ArrayLike, *, explain: bool = False, **options: Any) -> Figure:
         """Draw a series with its scores (and, with `explain`, the image, experts and reconstruction).
 
         Parameters
@@ -287,8 +289,7 @@ class VETimePipeline:
             return plotting.plot_explanation(self.explain(series), **options)
         return plotting.plot_scores(series, self.score(series), **options)
 
-    # -----------------------------------------------------------------------------------------------------------------
-    def _validated(self, series: Any, reference: Any) -> tuple[bool, list[Series], list[Series | None]]:  # noqa: ANN401
+    def _validated(self, series: Any, reference: Any) -> tuple[bool, list[Series], list[Series | None]]:
         many = is_collection(series)
         if isinstance(series, (list, tuple)) and not series:
             raise InputError("series needs at least one point, got an empty list.")
@@ -302,7 +303,8 @@ class VETimePipeline:
         elif many and is_collection(reference):
             if len(reference) != len(all_series):
                 raise InputError(
-                    f"reference needs one entry a series ({len(all_series)}) or a single array, got {len(reference)}."
+                    f"reference needs one entry a series ({len(all_series)}) or a single array, "
+                    f"got {len(reference)}."
                 )
             references = [as_series(one, f"reference[{i}]") for i, one in enumerate(reference)]
         else:
@@ -320,14 +322,17 @@ class VETimePipeline:
         """Prepare the variables that vary; return each unit with the columns it holds."""
         if gammas is not None and gammas.shape != (one.n_variables,):
             raise InputError(
-                f"variable_gammas needs {one.n_variables} positive numbers, one a variable, got shape {gammas.shape}."
+                f"variable_gammas needs {one.n_variables} positive numbers, one a variable, "
+                f"got shape {gammas.shape}."
             )
         earlier = None
         if reference is not None and not (
             reference.values.shape == one.values.shape and np.array_equal(reference.values, one.values)
         ):
             earlier = reference.values
-        columns = np.flatnonzero(one.varies if earlier is None else one.varies | cast(Series, reference).varies)
+        columns = np.flatnonzero(
+            one.varies if earlier is None else one.varies | cast(Series, reference).varies
+        )
         if self.config.any_variate and self.config.stacked_tiles and len(columns):
             # The image is that of all variables; a constant one is part of what the authors' network saw.
             columns = np.arange(one.n_variables)
@@ -350,9 +355,9 @@ class VETimePipeline:
         references: Sequence[Series | None],
         gammas: NDArray[np.float64] | None,
         report: Callable[[int], None],
-    ) -> Iterator[tuple[NDArray[np.float64], Series, list[int]]]:
-        """Yield (T, C) anomaly margins, -inf for constant variables, series after series, batching across them."""
-        pending: list[tuple[NDArray[np.float64], Series, list[int], int]] = []
+    ) -> Iterator[tuple[NDArray[np.float64], list[int]]]:
+        """Yield (T, C) anomaly margins, -inf for constant variables, in the order of the series."""
+        pending: list[tuple[NDArray[np.float64], list[int]]] = []
         waiting: dict[int, list[tuple[Chunk, NDArray[np.float64], NDArray[np.intp]]]] = defaultdict(list)
         p = self.config.patch_size
 
@@ -379,14 +384,14 @@ class VETimePipeline:
                     group.append((chunk, margins, columns))
                     if len(group) == self.batch_size:
                         flush(group)
-            pending.append((margins, one, periods, 0))
+            pending.append((margins, periods))
             if not any(waiting.values()):
-                yield from ((m, s, t) for m, s, t, _ in pending)
+                yield from pending
                 pending.clear()
         for group in waiting.values():
             if group:
                 flush(group)
-        yield from ((m, s, t) for m, s, t, _ in pending)
+        yield from pending
 
     def _run(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, ModelOutput, int]]:
         for first in range(0, len(chunks), self.batch_size):
@@ -414,7 +419,6 @@ class VETimePipeline:
         return image.permute(1, 2, 0).to(torch.uint8).numpy(), fold, period
 
 
-# ---------------------------------------------------------------------------------------------------------------------
 _CACHE: dict[tuple[str, str, str], VETimePipeline] = {}
 _CACHE_LOCK = threading.Lock()
 
@@ -424,8 +428,8 @@ def cached_pipeline(
 ) -> VETimePipeline:
     """Return the process-wide pipeline of these weights, loading it once.
 
-    Estimators keep the three strings, never the weights: copying and pickling them stays cheap. A folder whose
-    weights were replaced is loaded anew.
+    Estimators keep the three strings, never the weights: copying and pickling them stays cheap. A folder
+    whose weights were replaced is loaded anew.
     """
     folder = resolve_folder(name_or_folder)
     stamp = (folder / "model.safetensors").stat()
@@ -436,55 +440,5 @@ def cached_pipeline(
         return _CACHE[key]
 
 
-def choose_device(device: str | torch.device) -> torch.device:
-    """Turn "auto", "cpu", "cuda", "cuda:1" or "mps" into a device that exists here.
-
-    Raises
-    ------
-    InputError
-        If it does not.
-    """
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
-    try:
-        chosen = torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise InputError(f"device must be 'auto', 'cpu', 'cuda' or 'mps', got {device!r}.") from error
-    if not available.get(chosen.type, False):
-        here = [name for name, present in available.items() if present]
-        raise InputError(f"device {str(device)!r} is not available here; this machine has {here}. Use device='auto'.")
-    return chosen
-
-
 def _restore(source: str, device: str, dtype: str, batch_size: int) -> VETimePipeline:
     return VETimePipeline.from_pretrained(source, device=device, dtype=dtype, batch_size=batch_size)
-
-
-class _progress:  # noqa: N801 - reads as a verb at its one place of use
-    """Report steps to a bar, to a callable, or to nobody."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self.progress, self.total, self.done, self.bar = progress, total, 0, None
-
-    def __enter__(self) -> Callable[[int], None]:
-        if self.progress is True:
-            try:
-                from tqdm.auto import tqdm
-            except ImportError as error:
-                raise MissingDependencyError(
-                    'progress=True needs tqdm; run: pip install "vetime-plugins[cli]", or pass a callable.'
-                ) from error
-            self.bar = tqdm(total=self.total, unit="pt", unit_scale=True)
-        return self._report
-
-    def _report(self, steps: int) -> None:
-        self.done += steps
-        if self.bar is not None:
-            self.bar.update(steps)
-        elif callable(self.progress):
-            self.progress(self.done, self.total)
-
-    def __exit__(self, *_: Iterable[Any]) -> None:
-        if self.bar is not None:
-            self.bar.close()

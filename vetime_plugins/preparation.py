@@ -1,7 +1,8 @@
 """From a validated series to what the network reads, and into padded batches of chunks.
 
-Period, standardisation, intensities and retrieval distances are those of the whole series; only then is it cut. The
-pipeline and the training share this file, so that the network is trained on exactly what it will see.
+Period, standardisation, intensities and retrieval distances are those of the whole series; only then is it
+cut. The pipeline and the training share this file, so that the network is trained on exactly what it will
+see.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vetime_plugins.config import VETimeConfig
-from vetime_plugins.imaging import FoldGeometry, Strip, make_strip, series_period, standardise
+from vetime_plugins.imaging import FoldGeometry, Strip, default_gammas, make_strip, series_period, standardise
 from vetime_plugins.model import ModelInput
 from vetime_plugins.retrieval import RetrievalConfig, RetrievalFeatures, retrieval_distances
 
@@ -95,13 +96,13 @@ def prepare(
     groups = [slice(0, n_variables)] if config.any_variate else [slice(c, c + 1) for c in range(n_variables)]
     # Variables that share an image are told apart by their gammas; one alone has the univariate gamma.
     shared_image = config.any_variate and config.stacked_tiles
+    own_gammas = default_gammas(n_variables) if shared_image else np.full(n_variables, 0.5)
     units = []
     for group in groups:
-        if gammas is not None:
-            gamma = gammas[group]
-        else:
-            gamma = None if shared_image else np.full(group.stop - group.start, 0.5)
-        strip = make_strip(z[:, group], config.patch_size, period=series_period(longest[:, group]), gammas=gamma)
+        gamma = gammas[group] if gammas is not None else own_gammas[group]
+        strip = make_strip(
+            z[:, group], config.patch_size, period=series_period(longest[:, group]), gammas=gamma
+        )
         padded = np.zeros((group.stop - group.start, strip.intensities.shape[2]), dtype=np.float32)
         padded[:, : len(z)] = z[:, group].T
         units.append(Prepared(padded, strip, _channels(features, group, padded.shape[1]), len(z)))
@@ -118,7 +119,7 @@ def _standardise_with(
 
 
 def _channels(features: RetrievalFeatures | None, group: slice, width: int) -> Tensor | None:
-    """Return (width, C, K) distances of the variables in `group`, the joint ones repeated for each; zero beyond the end."""
+    """Return (width, C, K) distances of the variables in `group`, the joint ones repeated for each."""
     if features is None:
         return None
     own = features.variables[:, group]
@@ -163,7 +164,9 @@ def collate(chunks: Sequence[Chunk], config: VETimeConfig) -> ModelInput:
         if retrieval is not None:
             assert chunk.prepared.retrieval is not None
             retrieval[row, :, : length * p] = chunk.prepared.retrieval[steps].transpose(0, 1)
-    folds = [FoldGeometry.for_period(n, c.prepared.strip.period, p) for n, c in zip(lengths, chunks, strict=True)]
+    folds = [
+        FoldGeometry.for_period(n, c.prepared.strip.period, p) for n, c in zip(lengths, chunks, strict=True)
+    ]
     return ModelInput(
         values=values,
         strips=strips,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.inputs import _as_float64
+from vetime_plugins.inputs import as_float64
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -235,7 +235,7 @@ class StreamingVETime:
 
     def _rows(self, x: ArrayLike) -> NDArray[np.float64]:
         """Return `x` as points of this stream (n, C), or raise `InputError`."""
-        values = _as_float64(x, "x").astype(np.float64, copy=False)
+        values = as_float64(x, "x").astype(np.float64, copy=False)
         width = self.n_variables
         if values.ndim == 0 or (values.ndim == 1 and width not in (None, 1)):
             values = values[None]

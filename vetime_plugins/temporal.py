@@ -28,26 +28,29 @@ def rotate(x: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
 class VariateAttention(nn.Module):
     """Self-attention with rotary positions and a learned bias for same / other variable.
 
-    The rotation acts on the full width before the split into heads, as in the authors' code: head h therefore sees
-    its own band of frequencies.
+    The rotation acts on the full width before the split into heads, as in the authors' code: head h therefore
+    sees its own band of frequencies.
 
     Parameters
     ----------
     width, heads : int
     any_variate : bool
-        Whether to learn the bias, a (2, heads) table: row 1 for keys of the query's own variable, row 0 for others.
+        Whether to learn the bias, a (2, heads) table: row 1 for keys of the query's own variable, row 0 for
+        others.
     """
 
     def __init__(self, width: int, heads: int, any_variate: bool) -> None:
         super().__init__()
         self.heads = heads
-        self.query, self.key, self.value, self.output = (nn.Linear(width, width, bias=False) for _ in range(4))
+        self.query, self.key, self.value, self.output = (
+            nn.Linear(width, width, bias=False) for _ in range(4)
+        )
         self.variate_bias = nn.Parameter(torch.zeros(2, heads)) if any_variate else None
 
     def forward(
         self, x: Tensor, table: tuple[Tensor, Tensor], mask: Tensor | None, variables: Tensor | None
     ) -> Tensor:
-        """Attend over `x` (B, N, D); `mask` (B, N) is True at real tokens; `variables` (N,) numbers each token's variable."""
+        """Attend over `x` (B, N, D); `mask` (B, N) marks real tokens, `variables` (N,) their variable."""
         query = split_heads(rotate(self.query(x), table), self.heads)
         key = split_heads(rotate(self.key(x), table), self.heads)
         value = split_heads(self.value(x), self.heads)
@@ -63,9 +66,9 @@ class VariateAttention(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, float, int]:
         """Write the same/other bias as extra dimensions of query and key.
 
-        One-hot variable codes have the inner product 1 for the same variable and 0 otherwise, so the bias needs no
-        (N, N) matrix; a constant added to all keys (the "other" bias) leaves the softmax unchanged. Values get
-        zeros, because the fused kernel wants one width.
+        One-hot variable codes have the inner product 1 for the same variable and 0 otherwise, so the bias
+        needs no (N, N) matrix; a constant added to all keys (the "other" bias) leaves the softmax unchanged.
+        Values get zeros, because the fused kernel wants one width.
         """
         assert self.variate_bias is not None
         width = query.shape[-1]

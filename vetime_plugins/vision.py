@@ -1,4 +1,4 @@
-"""Vision branch: a ViT encoder with masked-autoencoder pretraining (He et al., CVPR 2022; paper, Section 3.1)."""
+"""Vision branch: a ViT encoder and its masked-autoencoder pretraining (He et al., CVPR 2022)."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def grid_position_code(width: int, grid: int) -> Tensor:
 class VisionEncoder(nn.Module):
     """ViT over the folded image; the tokens keep their order.
 
-    The authors shuffle the tokens by MAE's random masking at ratio 0 and never restore the order, so that two calls
-    give two answers; here token (i, j) is always pixel block (i, j).
+    The authors shuffle the tokens by MAE's random masking at ratio 0 and never restore the order, so that two
+    calls give two answers; here token (i, j) is always pixel block (i, j).
 
     Parameters
     ----------
@@ -115,9 +115,13 @@ class MaskedAutoencoder(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.patch = patch
-        self.decoder = MaskedDecoder(encoder.norm.normalized_shape[0], image_size // patch, patch, width, depth, heads)
+        self.decoder = MaskedDecoder(
+            encoder.norm.normalized_shape[0], image_size // patch, patch, width, depth, heads
+        )
 
-    def forward(self, images: Tensor, mask_ratio: float, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, images: Tensor, mask_ratio: float, generator: torch.Generator | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Hide `mask_ratio` of the blocks of `images` (B, 3, S, S) and rebuild them.
 
         Returns

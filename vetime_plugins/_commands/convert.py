@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Convert the file that the arguments name."""
-    from vetime_plugins.checkpoint import convert_official
+    from vetime_plugins.conversion import convert_official
 
     folder = convert_official(
         args.official,

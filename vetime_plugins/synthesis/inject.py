@@ -10,7 +10,7 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.inputs import _as_float64, as_series
+from vetime_plugins.inputs import as_float64, as_series
 from vetime_plugins.synthesis._random import Array
 from vetime_plugins.synthesis.anomalies import KINDS
 from vetime_plugins.synthesis.normal.sensor import Sensor
@@ -150,7 +150,7 @@ def _read(series: Any) -> _User:
         raise InputError(
             f"series needs at least {_SHORTEST} steps to put an anomaly into, got {len(checked)}"
         )
-    given = _as_float64(series, "series")
+    given = as_float64(series, "series")
     raw = given.reshape(len(given), -1).astype(np.float64)
     sensors = []
     for column, known, varies in zip(raw.T, checked.observed.T, checked.varies, strict=True):

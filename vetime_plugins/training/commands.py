@@ -10,10 +10,16 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("config", nargs="?", default="small", help="TOML file, or the name of a bundled one (small)")
-    parser.add_argument("--out", type=Path, default=Path("runs/small"), help="run folder; a run found there resumes")
+    parser.add_argument(
+        "config", nargs="?", default="small", help="TOML file, or the name of a bundled one (small)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/small"), help="run folder; a run found there resumes"
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
-    parser.add_argument("--stop-after", type=int, metavar="STEPS", help="leave after this many steps; resume later")
+    parser.add_argument(
+        "--stop-after", type=int, metavar="STEPS", help="leave after this many steps; resume later"
+    )
     parser.add_argument("--threads", type=int, help="CPU threads of the network's arithmetic")
 
 

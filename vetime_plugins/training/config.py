@@ -145,16 +145,20 @@ class TrainingConfig:
         elif path.is_file():
             text = path.read_text(encoding="utf-8")
         else:
-            raise InputError(f"The training configuration must be a TOML file or a bundled name, got {str(path)!r}.")
+            raise InputError(
+                f"The training configuration must be a TOML file or a bundled name, got {str(path)!r}."
+            )
         try:
             return cls.from_dict(tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"{name_or_file} is not valid TOML: {error}.") from error
 
 
-def _build(kind: type, values: dict[str, Any], where: str) -> Any:  # noqa: ANN401 - the given dataclass
+def _build(kind: type, values: dict[str, Any], where: str) -> Any:
     known = {f.name for f in dataclasses.fields(kind)}
     unknown = sorted(set(values) - known)
     if unknown:
-        raise InputError(f"The training configuration has unknown keys {unknown} at {where}; known are {sorted(known)}.")
+        raise InputError(
+            f"The training configuration has unknown keys {unknown} at {where}; known are {sorted(known)}."
+        )
     return kind(**values)

@@ -1,4 +1,4 @@
-"""Synthetic batches, each a function of the seed and its number alone: any worker, any restart makes the same one."""
+"""Synthetic batches, each a function of the seed and its number alone, whoever makes it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,13 @@ from vetime_plugins.config import VETimeConfig
 from vetime_plugins.errors import CheckpointError, InputError
 from vetime_plugins.model import VETime
 from vetime_plugins.training.config import STAGES, TrainingConfig
-from vetime_plugins.training.data import TRAINING_STREAM, VALIDATION_STREAM, SyntheticBatches, TrainingBatch, stream
+from vetime_plugins.training.data import (
+    TRAINING_STREAM,
+    VALIDATION_STREAM,
+    SyntheticBatches,
+    TrainingBatch,
+    stream,
+)
 from vetime_plugins.training.stages import FullStage, build_stage
 
 logger = logging.getLogger(__name__)
@@ -32,11 +38,13 @@ CONFIG_FILE = "training.json"
 _FINAL_RATE = 0.01
 
 
-def train(config: TrainingConfig, run_dir: str | Path, *, device: str = "cpu", stop_after: int | None = None) -> Path:
+def train(
+    config: TrainingConfig, run_dir: str | Path, *, device: str = "cpu", stop_after: int | None = None
+) -> Path:
     """Run all stages, resuming where an earlier call in `run_dir` was cut off.
 
-    A resumed run continues the same curve: batches depend on the seed and their number only, and weights, optimiser and
-    step are restored exactly.
+    A resumed run continues the same curve: batches depend on the seed and their number only, and weights,
+    optimiser and step are restored exactly.
 
     Parameters
     ----------
@@ -75,12 +83,16 @@ def train(config: TrainingConfig, run_dir: str | Path, *, device: str = "cpu", s
         name = names[stage_index]
         torch.manual_seed(config.seed + 1 + stage_index)  # the stage's own heads start alike after a restart
         stage = build_stage(name, model, config).to(device)
-        optimiser = torch.optim.AdamW(_groups(stage, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98))
+        optimiser = torch.optim.AdamW(
+            _groups(stage, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
+        )
         if saved is not None:
             saved.restore(stage, optimiser, model, average)
             saved = None
         budget = None if stop_after is None else stop_after - done
-        reached = _run_stage(name, stage_index, stage, optimiser, model, average, config, run, device, step, budget)
+        reached = _run_stage(
+            name, stage_index, stage, optimiser, model, average, config, run, device, step, budget
+        )
         done += reached - step
         if reached < config.steps[name]:
             return run / "weights"
@@ -155,7 +167,7 @@ def _run_stage(
 def validate(
     stage: nn.Module, model: VETime, average: _Average, config: TrainingConfig, device: str
 ) -> dict[str, float]:
-    """Return the mean losses on the validation stream, and for the full stage the average precision per series."""
+    """Return the mean losses on the validation stream; for the full stage also the average precision."""
     held = average.swap_in()
     stage.eval()
     read = config.model if isinstance(stage, FullStage) else _read_by("", config.model)
@@ -225,9 +237,8 @@ def _groups(stage: nn.Module, decay: float) -> list[dict[str, Any]]:
 def _to(batch: TrainingBatch, device: str) -> TrainingBatch:
     if device == "cpu":
         return batch
-    moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(batch).items()}
-    moved["inputs"] = batch.inputs.to(device)
-    return TrainingBatch(**moved)
+    moved: dict[str, Any] = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(batch).items()}
+    return TrainingBatch(**{**moved, "inputs": batch.inputs.to(device)})
 
 
 def _claim(run: Path, config: TrainingConfig) -> None:
@@ -235,7 +246,8 @@ def _claim(run: Path, config: TrainingConfig) -> None:
     text = json.dumps(config.to_dict(), indent=2) + "\n"
     if file.exists() and json.loads(file.read_text(encoding="utf-8")) != json.loads(text):
         raise InputError(
-            f"{run} holds a run of another configuration (see {file}). Name another folder, or remove it to start anew."
+            f"{run} holds a run of another configuration (see {file}). "
+            "Name another folder, or remove it to start anew."
         )
     file.write_text(text, encoding="utf-8")
 
@@ -284,7 +296,9 @@ class _Curve:
 
     def add(self, stage: str, step: int, split: str, values: dict[str, float]) -> None:
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([stage, step, split, key, f"{value:.6g}"] for key, value in values.items())
+            csv.writer(file).writerows(
+                [stage, step, split, key, f"{value:.6g}"] for key, value in values.items()
+            )
 
 
 class _State:
@@ -324,7 +338,9 @@ class _State:
                 facts = file.metadata()
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
         except Exception as error:
-            raise CheckpointError(f"{path} cannot be read: {error}. Remove it to start the run anew.") from error
+            raise CheckpointError(
+                f"{path} cannot be read: {error}. Remove it to start the run anew."
+            ) from error
         return cls(int(facts["stage"]), int(facts["step"]), int(facts["updates"]), tensors)
 
     def restore(
@@ -344,4 +360,6 @@ class _State:
             for key, value in entries.items():
                 index, field = key.split("/")
                 state.setdefault(int(index), {})[field] = value
-            optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+            optimiser.load_state_dict(
+                {"state": state, "param_groups": optimiser.state_dict()["param_groups"]}
+            )

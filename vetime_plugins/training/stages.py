@@ -8,7 +8,13 @@ from torch.nn import functional as F
 
 from vetime_plugins.imaging import fold_images
 from vetime_plugins.layers import mlp
-from vetime_plugins.losses import WindowContrast, balance_loss, detection_loss, ranking_loss, reconstruction_loss
+from vetime_plugins.losses import (
+    WindowContrast,
+    balance_loss,
+    detection_loss,
+    ranking_loss,
+    reconstruction_loss,
+)
 from vetime_plugins.model import VETime
 from vetime_plugins.training.config import LossConfig, TrainingConfig
 from vetime_plugins.training.data import TrainingBatch
@@ -55,10 +61,10 @@ class VisionStage(nn.Module):
 
 
 class TemporalStage(nn.Module):
-    """Pretraining of the temporal encoder: rebuild hidden patches, and tell anomalous steps from their context.
+    """Pretraining of the temporal encoder: rebuild hidden patches, find anomalous steps.
 
-    The second task is the relative-context detection of TimeRCD (arXiv 2509.21190): the label of a step depends on how
-    its window departs from the windows around it, which no hidden-patch task asks for.
+    The second task is the relative-context detection of TimeRCD (arXiv 2509.21190): the label of a step
+    depends on how its window departs from the windows around it, which no hidden-patch task asks for.
 
     Parameters
     ----------
@@ -121,14 +127,19 @@ class FullStage(nn.Module):
         output = self.model(batch.inputs)
         margin = (output.logits[..., 1] - output.logits[..., 0]).float()
         weights = self.loss
-        losses = {"detection": detection_loss(margin, batch.labels, _step_weights(batch, weights.positive_weight))}
+        losses = {
+            "detection": detection_loss(margin, batch.labels, _step_weights(batch, weights.positive_weight))
+        }
         if weights.ranking:
-            # Severity as weight: a gross anomaly that is missed costs more than one nobody would have labelled.
+            # Severity as weight: a gross anomaly that is missed costs more than one nobody would have
+            # labelled.
             positive = batch.labels * batch.steps * (0.25 + batch.severity.clamp(max=_SEVERITY_CAP))
             negative = (batch.labels < 0.5) & batch.steps
             losses["ranking"] = ranking_loss(margin, positive, negative, batch.group, batch.n_groups)
         if weights.reconstruction:
-            losses["reconstruction"] = reconstruction_loss(output.reconstruction, batch.clean, batch.steps[:, None])
+            losses["reconstruction"] = reconstruction_loss(
+                output.reconstruction, batch.clean, batch.steps[:, None]
+            )
         if weights.contrast:
             n_variables = batch.inputs.values.shape[1]
             patch_labels = batch.labels.unflatten(1, (-1, self.model.config.patch_size)).amax(-1) > 0
