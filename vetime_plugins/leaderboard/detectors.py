@@ -38,12 +38,19 @@ from numpy.typing import ArrayLike
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.framework_detector import Fit, FrameworkDetector, Job, Scores
 
-__all__ = ["GROUP", "Detector", "FrameworkDetector", "Job", "get", "names", "register", "row"]
+__all__ = ["GROUP", "Detector", "FrameworkDetector", "Job", "built_in", "get", "names", "register"]
 
 GROUP = "vetime_plugins.detectors"
 """Entry-point group in which other distributions name their detectors."""
 
-_ROW_MODULES = ("baseline_rows", "vetime_rows", "pyod_rows", "sktime_rows", "darts_rows", "merlion_rows")
+_MODULES = (
+    "baseline_detectors",
+    "vetime_detectors",
+    "pyod_detectors",
+    "sktime_detectors",
+    "darts_detectors",
+    "merlion_detectors",
+)
 
 
 @runtime_checkable
@@ -115,7 +122,7 @@ def names(framework: str | None = None) -> list[str]:
     >>> names("sktime")
     ['sktime-capa', 'sktime-hampel', 'sktime-stray', 'sktime-sublof', 'vetime-sktime', 'vetime-sktime-train']
     """
-    known: dict[str, Any] = {**_built_in(), **_REGISTERED}
+    known: dict[str, Any] = {**_load(), **_REGISTERED}
     if framework is not None:
         return sorted(name for name, detector in known.items() if detector.framework == framework)
     return sorted({*known, *_offered()})
@@ -136,7 +143,7 @@ def get(name: str, **params: Any) -> Any:
         If there is none of that name, if it has no such parameter, or if what an entry point offers is no
         detector.
     """
-    found: Any = _REGISTERED.get(name) or _built_in().get(name)
+    found: Any = _REGISTERED.get(name) or _load().get(name)
     if found is None and name in _offered():
         found = _checked(_offered()[name].load(), f"entry point {name!r} of {GROUP}")
     if found is None:
@@ -185,7 +192,7 @@ def register(detector: DetectorT) -> DetectorT:
     return detector
 
 
-def row(
+def built_in(
     name: str,
     *,
     sees_train: bool,
@@ -228,8 +235,8 @@ def row(
     return add
 
 
-def _built_in() -> dict[str, FrameworkDetector]:
-    for module in _ROW_MODULES:  # they import this module
+def _load() -> dict[str, FrameworkDetector]:
+    for module in _MODULES:  # they import this module
         importlib.import_module(f"{__package__}.{module}")
     return _BUILT_IN
 

@@ -40,7 +40,7 @@ Fit = Callable[..., Callable[[], ArrayLike]]
 
 @dataclass(frozen=True)
 class Job:
-    """One series as the function of a row gets it.
+    """One series as the function of a detector gets it.
 
     Attributes
     ----------
@@ -75,7 +75,7 @@ class Job:
 
 @dataclass(frozen=True)
 class FrameworkDetector:
-    """A detector made from a function of a `Job`; `vetime_plugins.leaderboard.detectors.row` makes them.
+    """A detector made from a function of a `Job`; `vetime_plugins.leaderboard.detectors.built_in` makes them.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Rows of the leaderboard: detectors of Merlion, without calibration and thresholds.
+"""Detectors of the leaderboard: detectors of Merlion, without calibration and thresholds.
 
 The train part gets the scores that training returns, the rest those of `get_anomaly_score` with the train
 part as what came before: without it some detectors leave out their first point, and others refuse time stamps
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from vetime_plugins.leaderboard.detectors import Job, row
+from vetime_plugins.leaderboard.detectors import Job, built_in
 
 _REQUIRES = ("merlion",)
 _DEEP = ("merlion", "torch")
@@ -59,27 +59,27 @@ def _trained(
     return score
 
 
-@row("merlion-isolation-forest", sees_train=True, multivariate=True, requires=_REQUIRES)
+@built_in("merlion-isolation-forest", sees_train=True, multivariate=True, requires=_REQUIRES)
 def _isolation_forest(job: Job, *, n_estimators: int = 100) -> Callable[[], ArrayLike]:
     return _trained(job, "IsolationForest", n_estimators=n_estimators, n_jobs=1)
 
 
-@row("merlion-lof", sees_train=True, multivariate=True, requires=_REQUIRES)
+@built_in("merlion-lof", sees_train=True, multivariate=True, requires=_REQUIRES)
 def _lof(job: Job, *, n_neighbors: int = 20) -> Callable[[], ArrayLike]:
     return _trained(job, "LocalOutlierFactor", n_neighbors=n_neighbors, n_jobs=1)
 
 
-@row("merlion-spectral-residual", sees_train=False, multivariate=False, requires=_REQUIRES)
+@built_in("merlion-spectral-residual", sees_train=False, multivariate=False, requires=_REQUIRES)
 def _spectral_residual(job: Job) -> Callable[[], ArrayLike]:
     return _trained(job, "SpectralResidual", target_seq_index=0)
 
 
-@row("merlion-stat-threshold", sees_train=True, multivariate=False, requires=_REQUIRES)
+@built_in("merlion-stat-threshold", sees_train=True, multivariate=False, requires=_REQUIRES)
 def _stat_threshold(job: Job) -> Callable[[], ArrayLike]:
     return _trained(job, "StatThreshold", target_seq_index=0)
 
 
-@row("merlion-wind-stats", sees_train=True, multivariate=False, requires=_REQUIRES)
+@built_in("merlion-wind-stats", sees_train=True, multivariate=False, requires=_REQUIRES)
 def _wind_stats(job: Job, *, window_minutes: int | None = None, max_day: int = 4) -> Callable[[], ArrayLike]:
     # It compares a point with the same weekday and window of the day: weeks are periods here. It needs some
     # points in each window, or the deviation there is 0 and so are all scores.
@@ -87,34 +87,36 @@ def _wind_stats(job: Job, *, window_minutes: int | None = None, max_day: int = 4
     return _trained(job, "WindStats", lasts=_WEEK, wind_sz=minutes, max_day=max_day)
 
 
-@row("merlion-dynamic-baseline", sees_train=True, multivariate=False, requires=_REQUIRES)
+@built_in("merlion-dynamic-baseline", sees_train=True, multivariate=False, requires=_REQUIRES)
 def _dynamic_baseline(job: Job) -> Callable[[], ArrayLike]:
     return _trained(job, "DynamicBaseline", trends=["daily"])
 
 
-@row("merlion-zms", sees_train=True, multivariate=False, requires=_REQUIRES)
+@built_in("merlion-zms", sees_train=True, multivariate=False, requires=_REQUIRES)
 def _zms(job: Job) -> Callable[[], ArrayLike]:
     return _trained(job, "ZMS")
 
 
-@row(
+@built_in(
     "merlion-random-cut-forest", sees_train=True, multivariate=True, requires=("merlion", "java"), random=True
 )
 def _random_cut_forest(job: Job, *, n_estimators: int = 100) -> Callable[[], ArrayLike]:
     return _trained(job, "RandomCutForest", n_estimators=n_estimators, seed=job.seed)
 
 
-@row("merlion-autoencoder", sees_train=True, multivariate=True, requires=_DEEP, random=True, uses_gpu=True)
+@built_in(
+    "merlion-autoencoder", sees_train=True, multivariate=True, requires=_DEEP, random=True, uses_gpu=True
+)
 def _autoencoder(job: Job, *, epochs: int = 10) -> Callable[[], ArrayLike]:
     return _trained(job, "AutoEncoder", job.device, num_epochs=epochs)
 
 
-@row("merlion-vae", sees_train=True, multivariate=True, requires=_DEEP, random=True, uses_gpu=True)
+@built_in("merlion-vae", sees_train=True, multivariate=True, requires=_DEEP, random=True, uses_gpu=True)
 def _vae(job: Job, *, epochs: int = 10) -> Callable[[], ArrayLike]:
     return _trained(job, "VAE", job.device, num_epochs=epochs)
 
 
-@row(
+@built_in(
     "merlion-lstm-ed",
     sees_train=True,
     multivariate=True,
@@ -127,12 +129,12 @@ def _lstm_ed(job: Job, *, epochs: int = 5) -> Callable[[], ArrayLike]:
     return _trained(job, "LSTMED", job.device, num_epochs=epochs)
 
 
-@row("merlion-dagmm", sees_train=True, multivariate=True, requires=_DEEP, random=True, uses_gpu=True)
+@built_in("merlion-dagmm", sees_train=True, multivariate=True, requires=_DEEP, random=True, uses_gpu=True)
 def _dagmm(job: Job, *, epochs: int = 3) -> Callable[[], ArrayLike]:
     return _trained(job, "DAGMM", job.device, num_epochs=epochs)
 
 
-@row(
+@built_in(
     "merlion-default",
     sees_train=True,
     multivariate=True,

@@ -1,4 +1,4 @@
-"""Rows of the leaderboard: scorers and anomaly models of Darts."""
+"""Detectors of the leaderboard: scorers and anomaly models of Darts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vetime_plugins.leaderboard.detectors import Job, row
+from vetime_plugins.leaderboard.detectors import Job, built_in
 
 _REQUIRES = ("darts",)
 
@@ -41,7 +41,7 @@ def _fitted(job: Job, scorer: Any, shift: int = 0) -> Callable[[], ArrayLike]:
     return lambda: _on_points(job, scorer.score(series), shift)
 
 
-@row("darts-kmeans", sees_train=True, multivariate=True, requires=_REQUIRES, random=True)
+@built_in("darts-kmeans", sees_train=True, multivariate=True, requires=_REQUIRES, random=True)
 def _kmeans(job: Job, *, k: int = 50, window: int | None = None) -> Callable[[], ArrayLike]:
     from darts.ad.scorers import KMeansScorer
 
@@ -50,7 +50,7 @@ def _kmeans(job: Job, *, k: int = 50, window: int | None = None) -> Callable[[],
     return _fitted(job, KMeansScorer(window=width, k=k, random_state=job.seed))
 
 
-@row("darts-knn", sees_train=True, multivariate=True, requires=("darts", "pyod"))
+@built_in("darts-knn", sees_train=True, multivariate=True, requires=("darts", "pyod"))
 def _knn(job: Job, *, n_neighbors: int = 5, window: int | None = None) -> Callable[[], ArrayLike]:
     from darts.ad.scorers import PyODScorer
     from pyod.models.knn import KNN
@@ -58,7 +58,7 @@ def _knn(job: Job, *, n_neighbors: int = 5, window: int | None = None) -> Callab
     return _fitted(job, PyODScorer(KNN(n_neighbors=n_neighbors, n_jobs=1), window=job.window(window)))
 
 
-@row("darts-wasserstein", sees_train=True, multivariate=True, requires=_REQUIRES)
+@built_in("darts-wasserstein", sees_train=True, multivariate=True, requires=_REQUIRES)
 def _wasserstein(job: Job, *, window: int | None = None) -> Callable[[], ArrayLike]:
     from darts.ad.scorers import WassersteinScorer
 
@@ -67,7 +67,7 @@ def _wasserstein(job: Job, *, window: int | None = None) -> Callable[[], ArrayLi
     return _fitted(job, WassersteinScorer(window=width, window_agg=False), shift=width // 2)
 
 
-@row("darts-linear-regression", sees_train=True, multivariate=True, requires=_REQUIRES)
+@built_in("darts-linear-regression", sees_train=True, multivariate=True, requires=_REQUIRES)
 def _linear_regression(job: Job, *, lags: int | None = None) -> Callable[[], ArrayLike]:
     from darts.ad import ForecastingAnomalyModel
     from darts.ad.scorers import NormScorer
@@ -80,7 +80,7 @@ def _linear_regression(job: Job, *, lags: int | None = None) -> Callable[[], Arr
     return lambda: _on_points(job, model.score(series, start=lags, start_format="position"))
 
 
-@row("darts-moving-average", sees_train=False, multivariate=True, requires=_REQUIRES)
+@built_in("darts-moving-average", sees_train=False, multivariate=True, requires=_REQUIRES)
 def _moving_average(job: Job, *, window: int = 25) -> Callable[[], ArrayLike]:
     from darts.ad import FilteringAnomalyModel
     from darts.ad.scorers import NormScorer

@@ -1,4 +1,4 @@
-"""Rows of the leaderboard: VETime through each of its four adapters, zero-shot and with reference data."""
+"""Detectors of the leaderboard: VETime through each of its adapters, zero-shot and with reference data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from vetime_plugins.leaderboard.detectors import Job, row
+from vetime_plugins.leaderboard.detectors import Job, built_in
 
 _FLAGS: dict[str, Any] = {"multivariate": True, "uses_gpu": True, "takes_nan": True}
 
@@ -16,8 +16,8 @@ def _parameters(job: Job, weights: str, readout: str | None) -> dict[str, Any]:
     return {"weights": weights, "readout": readout, "device": job.device}
 
 
-@row("vetime-pyod", sees_train=False, requires=("pyod", "torch"), **_FLAGS)
-@row("vetime-pyod-train", sees_train=True, requires=("pyod", "torch"), **_FLAGS)
+@built_in("vetime-pyod", sees_train=False, requires=("pyod", "torch"), **_FLAGS)
+@built_in("vetime-pyod-train", sees_train=True, requires=("pyod", "torch"), **_FLAGS)
 def _pyod(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
     from vetime_plugins.adapters.pyod import VETime
 
@@ -27,8 +27,8 @@ def _pyod(job: Job, *, weights: str = "small", readout: str | None = None) -> Ca
     return lambda: detector.decision_function(job.values)
 
 
-@row("vetime-sktime", sees_train=False, requires=("sktime", "torch"), **_FLAGS)
-@row("vetime-sktime-train", sees_train=True, requires=("sktime", "torch"), **_FLAGS)
+@built_in("vetime-sktime", sees_train=False, requires=("sktime", "torch"), **_FLAGS)
+@built_in("vetime-sktime-train", sees_train=True, requires=("sktime", "torch"), **_FLAGS)
 def _sktime(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
     import pandas as pd
 
@@ -39,8 +39,8 @@ def _sktime(job: Job, *, weights: str = "small", readout: str | None = None) -> 
     return lambda: detector.transform_scores(frame)["scores"].to_numpy()
 
 
-@row("vetime-darts", sees_train=False, requires=("darts", "torch"), **_FLAGS)
-@row("vetime-darts-train", sees_train=True, requires=("darts", "torch"), **_FLAGS)
+@built_in("vetime-darts", sees_train=False, requires=("darts", "torch"), **_FLAGS)
+@built_in("vetime-darts-train", sees_train=True, requires=("darts", "torch"), **_FLAGS)
 def _darts(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
     from darts import TimeSeries
 
@@ -53,13 +53,13 @@ def _darts(job: Job, *, weights: str = "small", readout: str | None = None) -> C
     return lambda: scorer.score(series).values()
 
 
-@row("vetime-merlion", sees_train=False, requires=("merlion", "torch"), **_FLAGS)
-@row("vetime-merlion-train", sees_train=True, requires=("merlion", "torch"), **_FLAGS)
+@built_in("vetime-merlion", sees_train=False, requires=("merlion", "torch"), **_FLAGS)
+@built_in("vetime-merlion-train", sees_train=True, requires=("merlion", "torch"), **_FLAGS)
 def _merlion(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
     from merlion.utils import TimeSeries
 
     from vetime_plugins.adapters.merlion import VETimeDetector, VETimeDetectorConfig
-    from vetime_plugins.leaderboard.merlion_rows import as_frame
+    from vetime_plugins.leaderboard.merlion_detectors import as_frame
 
     frame = as_frame(job)
     detector = VETimeDetector(VETimeDetectorConfig(**_parameters(job, weights, readout)))

@@ -1,4 +1,4 @@
-"""Rows of the leaderboard: detectors of PyOD.
+"""Detectors of the leaderboard: detectors of PyOD.
 
 Its detectors of points become detectors of series inside PyOD's own `TimeSeriesOD`, which feeds them windows.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vetime_plugins.leaderboard.detectors import Job, row
+from vetime_plugins.leaderboard.detectors import Job, built_in
 
 _REQUIRES = ("pyod",)
 
@@ -32,14 +32,14 @@ def _windowed(job: Job, detector: Any, window: int | None) -> Callable[[], Array
     return _inductive(job, TimeSeriesOD(detector, window_size=job.window(window)))
 
 
-@row("pyod-spectral-residual", sees_train=False, multivariate=True, requires=_REQUIRES)
+@built_in("pyod-spectral-residual", sees_train=False, multivariate=True, requires=_REQUIRES)
 def _spectral_residual(job: Job, *, score_window: int = 3) -> Callable[[], ArrayLike]:
     from pyod.models.ts_spectral_residual import SpectralResidual
 
     return _inductive(job, SpectralResidual(score_window=score_window))
 
 
-@row("pyod-matrix-profile", sees_train=False, multivariate=True, requires=_REQUIRES)
+@built_in("pyod-matrix-profile", sees_train=False, multivariate=True, requires=_REQUIRES)
 def _matrix_profile(job: Job, *, window: int | None = None) -> Callable[[], ArrayLike]:
     from pyod.models.ts_matrix_profile import MatrixProfile
 
@@ -49,7 +49,7 @@ def _matrix_profile(job: Job, *, window: int | None = None) -> Callable[[], Arra
     return lambda: detector.decision_scores_  # transductive: it has no decision_function
 
 
-@row("pyod-kshape", sees_train=True, multivariate=True, requires=_REQUIRES, random=True, slow=True)
+@built_in("pyod-kshape", sees_train=True, multivariate=True, requires=_REQUIRES, random=True, slow=True)
 def _kshape(job: Job, *, n_clusters: int = 3, window: int | None = None) -> Callable[[], ArrayLike]:
     from pyod.models.ts_kshape import KShape
 
@@ -58,28 +58,28 @@ def _kshape(job: Job, *, n_clusters: int = 3, window: int | None = None) -> Call
     )
 
 
-@row("pyod-sand", sees_train=True, multivariate=True, requires=_REQUIRES, random=True, slow=True)
+@built_in("pyod-sand", sees_train=True, multivariate=True, requires=_REQUIRES, random=True, slow=True)
 def _sand(job: Job, *, n_clusters: int = 5, window: int | None = None) -> Callable[[], ArrayLike]:
     from pyod.models.ts_sand import SAND
 
     return _inductive(job, SAND(n_clusters=n_clusters, window_size=job.window(window), random_state=job.seed))
 
 
-@row("pyod-knn", sees_train=True, multivariate=True, requires=_REQUIRES)
+@built_in("pyod-knn", sees_train=True, multivariate=True, requires=_REQUIRES)
 def _knn(job: Job, *, n_neighbors: int = 5, window: int | None = None) -> Callable[[], ArrayLike]:
     from pyod.models.knn import KNN
 
     return _windowed(job, KNN(n_neighbors=n_neighbors, n_jobs=1), window)
 
 
-@row("pyod-lof", sees_train=True, multivariate=True, requires=_REQUIRES)
+@built_in("pyod-lof", sees_train=True, multivariate=True, requires=_REQUIRES)
 def _lof(job: Job, *, n_neighbors: int = 50, window: int | None = None) -> Callable[[], ArrayLike]:
     from pyod.models.lof import LOF
 
     return _windowed(job, LOF(n_neighbors=n_neighbors, n_jobs=1), window)
 
 
-@row("pyod-pca", sees_train=True, multivariate=True, requires=_REQUIRES)
+@built_in("pyod-pca", sees_train=True, multivariate=True, requires=_REQUIRES)
 def _pca(job: Job, *, window: int | None = None) -> Callable[[], ArrayLike]:
     from pyod.models.pca import PCA
 
@@ -88,14 +88,14 @@ def _pca(job: Job, *, window: int | None = None) -> Callable[[], ArrayLike]:
     return _windowed(job, PCA(random_state=job.seed), window)
 
 
-@row("pyod-iforest", sees_train=True, multivariate=True, requires=_REQUIRES, random=True)
+@built_in("pyod-iforest", sees_train=True, multivariate=True, requires=_REQUIRES, random=True)
 def _iforest(job: Job, *, n_estimators: int = 100, window: int | None = None) -> Callable[[], ArrayLike]:
     from pyod.models.iforest import IForest
 
     return _windowed(job, IForest(n_estimators=n_estimators, n_jobs=1, random_state=job.seed), window)
 
 
-@row(
+@built_in(
     "pyod-autoencoder",
     sees_train=True,
     multivariate=True,
@@ -111,7 +111,7 @@ def _autoencoder(job: Job, *, epochs: int = 10, window: int | None = None) -> Ca
     return _windowed(job, detector, window)
 
 
-@row("pyod-lstm", sees_train=True, multivariate=True, requires=("pyod", "torch"), random=True, slow=True)
+@built_in("pyod-lstm", sees_train=True, multivariate=True, requires=("pyod", "torch"), random=True, slow=True)
 def _lstm(job: Job, *, epochs: int = 5, window: int | None = None) -> Callable[[], ArrayLike]:
     from pyod.models.ts_lstm import LSTMAD
 

@@ -1,4 +1,4 @@
-"""Rows of the leaderboard: detectors of sktime.
+"""Detectors of the leaderboard: detectors of sktime.
 
 Two of them, SubLOF and CAPA, only label; their scores are 0 and 1.
 """
@@ -10,12 +10,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from vetime_plugins.leaderboard.detectors import Job, row
+from vetime_plugins.leaderboard.detectors import Job, built_in
 
 _REQUIRES = ("sktime",)
 
 
-@row("sktime-hampel", sees_train=False, multivariate=False, requires=_REQUIRES)
+@built_in("sktime-hampel", sees_train=False, multivariate=False, requires=_REQUIRES)
 def _hampel(job: Job, *, window: int | None = None) -> Callable[[], ArrayLike]:
     import pandas as pd
     from sktime.detection.hampel import HampelDetector
@@ -25,7 +25,7 @@ def _hampel(job: Job, *, window: int | None = None) -> Callable[[], ArrayLike]:
     return lambda: detector.transform_scores(series)["scores"].to_numpy()
 
 
-@row("sktime-stray", sees_train=False, multivariate=True, requires=_REQUIRES)
+@built_in("sktime-stray", sees_train=False, multivariate=True, requires=_REQUIRES)
 def _stray(job: Job, *, k: int = 10) -> Callable[[], ArrayLike]:
     from sklearn.preprocessing import MinMaxScaler
     from sktime.detection.stray import STRAY
@@ -34,7 +34,7 @@ def _stray(job: Job, *, k: int = 10) -> Callable[[], ArrayLike]:
     return lambda: detector.score_  # it is a transformer, and transform gives labels
 
 
-@row("sktime-sublof", sees_train=True, multivariate=False, requires=_REQUIRES)
+@built_in("sktime-sublof", sees_train=True, multivariate=False, requires=_REQUIRES)
 def _sublof(job: Job, *, n_neighbors: int = 20) -> Callable[[], ArrayLike]:
     import pandas as pd
     from sktime.detection.lof import SubLOF
@@ -46,7 +46,7 @@ def _sublof(job: Job, *, n_neighbors: int = 20) -> Callable[[], ArrayLike]:
     return lambda: detector.transform(frame)["labels"].to_numpy()
 
 
-@row("sktime-capa", sees_train=True, multivariate=True, requires=_REQUIRES, slow=True)
+@built_in("sktime-capa", sees_train=True, multivariate=True, requires=_REQUIRES, slow=True)
 def _capa(
     job: Job, *, min_segment_length: int = 2, max_segment_length: int = 1000
 ) -> Callable[[], ArrayLike]:
