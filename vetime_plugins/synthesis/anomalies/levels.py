@@ -17,7 +17,7 @@ def _step(ctx: Context, least: float, most: float) -> float:
 def level_shift(values: Array, start: int, stop: int, ctx: Context) -> Array:
     """Move the level for a while, by a small offset or a gross one."""
     old = values[start:stop]
-    return blend(old, old + _step(ctx, 0.4, 4.0), ctx.rng, 0.3)
+    return blend(old, old + _step(ctx, 0.4, 6.0), ctx.rng, 0.3)
 
 
 def drift(values: Array, start: int, stop: int, ctx: Context) -> Array:

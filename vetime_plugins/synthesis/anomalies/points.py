@@ -11,7 +11,7 @@ from vetime_plugins.synthesis.anomalies.context import Context, window_shape
 def spike(values: Array, start: int, stop: int, ctx: Context) -> Array:
     """Put one or few points far outside everything the series has shown."""
     span = max(ctx.high - ctx.low, 3 * ctx.noise, ctx.scale)
-    reach = ctx.size(0.08, 1.6) * span
+    reach = ctx.size(0.08, 6.0) * span
     edge = ctx.high + reach if chance(ctx.rng, 0.65) else ctx.low - reach
     weight = np.ones(stop - start)
     weight[1:] = ctx.rng.uniform(0.4, 1.0, stop - start - 1)
@@ -29,13 +29,13 @@ def local_spike(values: Array, start: int, stop: int, ctx: Context) -> Array:
 
 def dip(values: Array, start: int, stop: int, ctx: Context) -> Array:
     """Let the values drop for a short time."""
-    depth = ctx.size(0.8, 5.0) * max(ctx.scale, 2 * ctx.noise)
+    depth = ctx.size(0.8, 7.0) * max(ctx.scale, 2 * ctx.noise)
     return values[start:stop] - depth * window_shape(stop - start, ctx.rng)
 
 
 def burst(values: Array, start: int, stop: int, ctx: Context) -> Array:
     """Let the values rise for a short time."""
-    height = ctx.size(0.8, 5.0) * max(ctx.scale, 2 * ctx.noise)
+    height = ctx.size(0.8, 12.0) * max(ctx.scale, 2 * ctx.noise)
     return values[start:stop] + height * window_shape(stop - start, ctx.rng)
 
 
@@ -46,7 +46,7 @@ def spike_group(values: Array, start: int, stop: int, ctx: Context) -> Array:
     hits[[0, -1]] = True
     signs = ctx.sign() if chance(ctx.rng, 0.7) else np.where(ctx.rng.random(n) < 0.5, 1.0, -1.0)
     unit = max(1.3 * ctx.spike, 4 * ctx.noise, 0.3 * ctx.scale)
-    return values[start:stop] + hits * signs * ctx.size(0.8, 5.0) * unit * ctx.rng.uniform(0.5, 1.3, n)
+    return values[start:stop] + hits * signs * ctx.size(0.8, 9.0) * unit * ctx.rng.uniform(0.5, 1.3, n)
 
 
 def zero(values: Array, start: int, stop: int, ctx: Context) -> Array:

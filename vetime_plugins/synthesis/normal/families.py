@@ -139,6 +139,8 @@ def demand(rng: np.random.Generator, length: int, period: float | None = None) -
 
 def bursts(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
     """Draw a server metric without a calendar: shot noise, heavy tails, idle floor, now and then a job."""
+    if chance(rng, 0.35):
+        return _idle(rng, length)
     signal = np.zeros(length)
     if chance(rng, 0.4):
         period = period or draw_period(rng, length)
@@ -157,6 +159,19 @@ def bursts(rng: np.random.Generator, length: int, period: float | None = None) -
     if chance(rng, 0.2):
         high = float(np.quantile(signal + noise, rng.uniform(0.97, 1.0)))
     return Draft(signal + rng.uniform(0, 1), noise, period, Sensor(low=0.0, high=high))
+
+
+def _idle(rng: np.random.Generator, length: int) -> Draft:
+    """Draw a metric that rests on a floor, with sparse work of all sizes."""
+    signal = states.idle(rng, length)
+    noise = np.zeros(length)
+    mode = pick(rng, {"none": 2, "thin": 2, "rare": 1})
+    if mode == "thin":
+        noise = log_uniform(rng, 0.003, 0.1) * np.abs(sensor_noise(rng, length, calm=True))
+    elif mode == "rare":  # small change on the floor
+        noise = log_uniform(rng, 0.01, 0.1) * (rng.random(length) < 0.05)
+    step = log_uniform(rng, 0.02, 0.3) if chance(rng, 0.4) else 0.0
+    return Draft(signal + rng.uniform(0, 1) * chance(rng, 0.5), noise, None, Sensor(low=0.0, step=step))
 
 
 def aperiodic(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
@@ -296,8 +311,8 @@ FAMILIES: dict[str, Family] = {
 }  # fmt: skip
 
 FAMILY_WEIGHTS: dict[str, float] = {
-    "periodic": 5, "tone": 1, "heart": 2.5, "demand": 3, "bursts": 1.5, "aperiodic": 2, "machine": 1.5,
-    "telemetry": 2, "number": 1, "chaotic": 1, "events": 1.5, "modulated": 1.5, "process": 1, "regimes": 1,
+    "periodic": 5, "tone": 1, "heart": 2.5, "demand": 3, "bursts": 2, "aperiodic": 2, "machine": 1.5,
+    "telemetry": 3, "number": 1, "chaotic": 1, "events": 1.5, "modulated": 1.5, "process": 1, "regimes": 1,
 }  # fmt: skip
 
 

@@ -111,6 +111,19 @@ def shot_noise(rng: np.random.Generator, length: int) -> Array:
     return lfilter([1.0], [1.0, -pole], shots)
 
 
+def idle(rng: np.random.Generator, length: int) -> Array:
+    """Return sparse, narrow, heavy-tailed spikes on nothing (length,): a machine that hardly ever works."""
+    spacing = log_uniform(rng, 15, max(20.0, length / 12))
+    starts = dwell_ends(rng, length, spacing, rng.choice([0.0, 0.1, 0.5, 1.0, 1.0]))[:-1]
+    height = np.exp(rng.uniform(0.0, 1.1) * rng.standard_normal(len(starts)))
+    if len(height) > 3:
+        height = np.minimum(height, 1.2 * np.sort(height)[-3])  # the highest has company
+    spikes = np.zeros(length)
+    np.maximum.at(spikes, starts, height)
+    width = int(rng.integers(1, 4))
+    return np.maximum.reduce([np.concatenate([np.zeros(k), spikes[: length - k]]) for k in range(width)])
+
+
 def ramps(rng: np.random.Generator, length: int, mean: float, irregularity: float) -> Array:
     """Return integrators that fill and are emptied at events (length,): fuel, counters, queues, batteries."""
     ends = dwell_ends(rng, length, mean, irregularity)
@@ -150,7 +163,8 @@ def telemetry(rng: np.random.Generator, length: int) -> tuple[Array, float | Non
         rng, {"pulses": 4, "events": 2, "ramps": 2, "stairs": 1, "flat": 1, "thermal": 2, "levels": 2}
     )
     if mode == "pulses":
-        wave = pulse_train(rng, length, mean, max(1.0, mean * rng.uniform(0.01, 0.3)), irregularity)
+        width = 1.0 if chance(rng, 0.4) else max(1.0, mean * rng.uniform(0.01, 0.3))
+        wave = pulse_train(rng, length, mean, width, irregularity)
         if chance(rng, 0.3):  # a second, faster command
             wave = wave + 0.3 * pulse_train(
                 rng, length, max(8.0, mean / rng.uniform(2, 8)), 1 + mean / 60, irregularity
@@ -163,7 +177,7 @@ def telemetry(rng: np.random.Generator, length: int) -> tuple[Array, float | Non
     if mode == "stairs":
         return drift_steps(rng, length), None
     if mode == "flat":
-        return 0.02 * smooth_curve(rng, length, int(rng.integers(2, 30))), None
+        return (0.0 if chance(rng, 0.5) else 0.02) * smooth_curve(rng, length, int(rng.integers(2, 30))), None
     if mode == "levels":
         return levels(rng, length, mean, int(rng.integers(2, 6)), max(irregularity, 0.1)), None
     swing = np.sin(2 * np.pi * (np.arange(length) / mean + rng.random()))
