@@ -26,6 +26,7 @@ from sktime.registry import craft
 from sktime.transformations.difference import Differencer
 from sktime.transformations.exponent import ExponentTransformer
 
+from tests._tiny import save_tiny_weights
 from vetime_plugins.adapters._shared import DEFAULTS
 from vetime_plugins.adapters.sktime import VETimeDetector
 from vetime_plugins.errors import InputError
@@ -65,6 +66,12 @@ INDICES = {
     "periods": pd.period_range("2000-01", periods=N, freq="M", name="month"),
     "durations": pd.timedelta_range("1s", periods=N, freq="2s"),
 }
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Weights that are fast to run, where a test scores point by point."""
+    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture
@@ -315,14 +322,14 @@ def test_fit_comes_first(method):
 # update
 
 
-def test_update_scores_as_a_stream_does():
+def test_update_scores_as_a_stream_does(weights):
     x = frame().set_axis(pd.date_range("2024-01-01", periods=N, freq="h", tz="Asia/Tokyo"))
     past, new = x[:SPLIT], x[SPLIT : SPLIT + 20]
-    detector = VETimeDetector(context=64, contamination=0.05).fit(past)
+    detector = VETimeDetector(weights, context=64, contamination=0.05).fit(past)
     assert detector.update(new) is detector
-    stream = StreamingVETime(64)
+    stream = StreamingVETime(64, weights=weights)
     stream.warm_up(past)
-    scores = np.concatenate([cached_pipeline("small").score(past), stream.update(new)])
+    scores = np.concatenate([cached_pipeline(weights).score(past), stream.update(new)])
     np.testing.assert_allclose(detector.scores_, scores, atol=1e-6)
     assert_index_equal(detector.scores_.index, x.index[: SPLIT + 20], exact=True)
     assert_frame_equal(detector.reference_, x[: SPLIT + 20], check_freq=False)
@@ -331,40 +338,42 @@ def test_update_scores_as_a_stream_does():
     np.testing.assert_allclose(detector.transform_scores(new)["scores"], scores[SPLIT:], atol=1e-6)
 
 
-def test_update_sees_only_the_past():
+def test_update_sees_only_the_past(weights):
     x = frame(1)
     changed = x.copy()
     changed[SPLIT + 20 :] += 10
-    a = VETimeDetector(context=64).fit(x[:SPLIT]).update(x[SPLIT : SPLIT + 40])
-    b = VETimeDetector(context=64).fit(x[:SPLIT]).update(changed[SPLIT : SPLIT + 40])
+    a = VETimeDetector(weights, context=64).fit(x[:SPLIT]).update(x[SPLIT : SPLIT + 40])
+    b = VETimeDetector(weights, context=64).fit(x[:SPLIT]).update(changed[SPLIT : SPLIT + 40])
     np.testing.assert_allclose(a.scores_[: SPLIT + 20], b.scores_[: SPLIT + 20], atol=1e-6)
     assert not np.allclose(a.scores_[SPLIT + 20 :], b.scores_[SPLIT + 20 :], atol=1e-3)
 
 
-def test_update_in_strides():
+def test_update_in_strides(weights):
     x = frame(1)
-    detector = VETimeDetector(context=64, stride=16).fit(x[:SPLIT]).update(x[SPLIT : SPLIT + 40])
-    stream = StreamingVETime(64, stride=16)
+    detector = VETimeDetector(weights, context=64, stride=16).fit(x[:SPLIT]).update(x[SPLIT : SPLIT + 40])
+    stream = StreamingVETime(64, weights=weights, stride=16)
     stream.warm_up(x[:SPLIT])
     expected = [*stream.update(x[SPLIT : SPLIT + 40]), *stream.flush()]
     np.testing.assert_allclose(detector.scores_[SPLIT:], expected, atol=1e-6)
 
 
-def test_update_predict_gives_positions_in_the_new_data():
+def test_update_predict_gives_positions_in_the_new_data(weights):
     x = frame(1)
-    detector = VETimeDetector(context=64, contamination=0.5).fit(x[:SPLIT])
     new = x[SPLIT : SPLIT + 30]
+    stream = StreamingVETime(64, weights=weights)
+    stream.warm_up(x[:SPLIT])
+    scores = stream.update(new)
+    detector = VETimeDetector(weights, context=64, threshold=float(np.median(scores))).fit(x[:SPLIT])
     events = detector.update_predict(new)
-    scores = detector.scores_[SPLIT:]
-    np.testing.assert_array_equal(events["ilocs"], np.flatnonzero(scores > detector.threshold_))
-    assert 0 < len(events) < 30
+    np.testing.assert_array_equal(events["ilocs"], np.flatnonzero(scores > np.median(scores)))
+    assert len(events) == 15
     assert_frame_equal(events, detector.predict(new))
 
 
 @pytest.mark.parametrize("convert", [lambda x: x, lambda x: x[:, 0]], ids=["(T, C)", "(T,)"])
-def test_arrays_follow_what_was_seen(convert):
+def test_arrays_follow_what_was_seen(weights, convert):
     x = values(1)
-    detector = VETimeDetector(context=32).fit(convert(x[:SPLIT]))
+    detector = VETimeDetector(weights, context=32).fit(convert(x[:SPLIT]))
     detector.update(convert(x[SPLIT : SPLIT + 5]))
     events = detector.update_predict(convert(x[SPLIT + 5 : SPLIT + 9]))
     assert events["ilocs"].isin(range(4)).all()
@@ -372,35 +381,37 @@ def test_arrays_follow_what_was_seen(convert):
     np.testing.assert_array_equal(detector.reference_, x[: SPLIT + 9])
 
 
-def test_update_replaces_known_rows():
+def test_update_replaces_known_rows(weights):
     x = frame(1)
     corrected = x[SPLIT - 10 : SPLIT + 10] + 100
-    detector = VETimeDetector(context=32).fit(x[:SPLIT]).update(corrected)
+    detector = VETimeDetector(weights, context=32).fit(x[:SPLIT]).update(corrected)
     assert_frame_equal(detector.reference_, pd.concat([x[: SPLIT - 10], corrected]))
-    stream = StreamingVETime(32)
+    stream = StreamingVETime(32, weights=weights)
     stream.warm_up(x[: SPLIT - 10])
     np.testing.assert_allclose(detector.scores_[SPLIT - 10 :], stream.update(corrected), atol=1e-6)
-    early = VETimeDetector(context=32).fit(x[50:SPLIT]).update(x[:50])
+    early = VETimeDetector(weights, context=32).fit(x[50:SPLIT]).update(x[:50])
     assert_frame_equal(early.reference_, x[:SPLIT])
 
 
-def test_update_keeps_the_latest():
+def test_update_keeps_the_latest(weights):
     x = frame(1)
-    detector = VETimeDetector(context=32, max_reference=100).fit(x[:SPLIT]).update(x[SPLIT : SPLIT + 30])
+    detector = (
+        VETimeDetector(weights, context=32, max_reference=100).fit(x[:SPLIT]).update(x[SPLIT : SPLIT + 30])
+    )
     assert_frame_equal(detector.reference_, x[SPLIT - 70 : SPLIT + 30])
     assert len(detector.scores_) == 100
     assert detector.threshold_ == find_threshold(detector.scores_)
 
 
-def test_a_fixed_threshold_stays():
+def test_a_fixed_threshold_stays(weights):
     x = frame(1)
-    detector = VETimeDetector(context=32, threshold=0.3).fit(x[:SPLIT])
+    detector = VETimeDetector(weights, context=32, threshold=0.3).fit(x[:SPLIT])
     assert detector.update(x[SPLIT : SPLIT + 5]).threshold_ == 0.3
 
 
-def test_empty_update_changes_nothing():
+def test_empty_update_changes_nothing(weights):
     x = frame(1)
-    detector = VETimeDetector().fit(x)
+    detector = VETimeDetector(weights).fit(x)
     before = pickle.dumps(detector.get_fitted_params())
     assert pickle.dumps(detector.update(x[:0]).get_fitted_params()) == before
 
@@ -422,10 +433,10 @@ def test_empty_update_changes_nothing():
     ],
     ids=["time zone", "periods", "integers", "array", "duplicates", "width", "infinite", "text"],
 )
-def test_refused_updates_change_nothing(new, message):
+def test_refused_updates_change_nothing(weights, new, message):
     x = pd.Series(values()[:, 0], index=pd.date_range("2024-01-01", periods=N, freq="h"))
-    detector = VETimeDetector(context=32).fit(x)
-    untouched = VETimeDetector(context=32).fit(x)
+    detector = VETimeDetector(weights, context=32).fit(x)
+    untouched = VETimeDetector(weights, context=32).fit(x)
     with pytest.raises(InputError, match=message):
         detector.update(new)
     more = pd.Series(np.zeros(3), index=pd.date_range("2024-02-01", periods=3, freq="h"))
@@ -559,7 +570,7 @@ def test_in_a_new_process(tmp_path):
         "detector = load(folder + '/detector')\n"
         "detector.transform_scores(x).to_pickle(folder + '/scores.pkl')\n"
     )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=600)
     found = pd.read_pickle(tmp_path / "scores.pkl")
     assert_frame_equal(found, detector.transform_scores(x[SPLIT:]), atol=1e-6)
     again = load(str(tmp_path / "detector"))
@@ -572,7 +583,7 @@ def test_import_is_light():
         "loaded = {'torch', 'pyod', 'darts', 'merlion', 'matplotlib'} & set(sys.modules)\n"
         "assert not loaded, loaded\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=600)
 
 
 def test_without_sktime():
@@ -586,17 +597,17 @@ def test_without_sktime():
         "    print(error)\n"
     )
     out = subprocess.run(
-        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=600
     )
     wanted = 'VETimeDetector for sktime needs sktime>=1.0; run: pip install "vetime-plugins[sktime]"'
     assert out.stdout.strip() == wanted
 
 
-@pytest.mark.filterwarnings("ignore")  # the look-up imports the other adapters and so their frameworks
 def test_look_up():
     found = all_objects(
         object_types=BaseDetector,
         package_name="vetime_plugins.adapters",
+        modules_to_ignore=("pyod", "darts", "merlion"),
         filter_tags={"task": "anomaly_detection", "capability:multivariate": True},
     )
     assert found == [("VETimeDetector", VETimeDetector)]
