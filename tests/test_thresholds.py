@@ -115,10 +115,26 @@ def test_pot_of_a_bounded_tail_stays_within_the_bound():
     assert find_threshold(scores, "pot") < 1
 
 
+@pytest.mark.parametrize("n", [100, 1000])
+@pytest.mark.parametrize("width", [0.5, 1, 2])
+def test_pot_of_scores_that_end_at_one_stays_below_one(n, width):
+    # From few peaks the tail is exponential, which would put the threshold between 1 and 2.
+    distribution = stats.beta(1, width)  # exceeds x with probability (1 - x)**width
+    draws = [distribution.rvs(n, random_state=seed) for seed in range(15)]
+    thresholds = [find_threshold(scores, "pot") for scores in draws]
+    assert max(thresholds) < 1
+    assert np.median(thresholds) == pytest.approx(distribution.isf(1e-4), abs=0.01)
+
+
+def test_pot_of_scores_that_reach_one_is_one():
+    assert find_threshold(np.r_[np.linspace(0, 0.1, 300), np.linspace(0.5, 1, 40)], "pot") == 1
+
+
 @given(arrays(np.float64, st.integers(1, 80), elements=st.floats(0, 1)), st.sampled_from(RULES))
 def test_never_nan_and_never_flags_most_points(scores, rule):
     threshold = find_threshold(scores, rule)
     assert math.isfinite(threshold)
+    assert rule == "std" or 0 <= threshold <= 1
     assert (scores > threshold).mean() <= 0.5
 
 

@@ -74,7 +74,8 @@ def find_threshold(
     Streams with Extreme Value Theory", KDD 2017, section 3. Their formula (1) gives the threshold; the tail
     is fitted by maximum likelihood (`scipy.stats.genpareto`). Where the fit is not trustworthy (fewer than
     50 peaks, no convergence, or a tail without a mean) the tail is taken as exponential, the generalized
-    Pareto distribution of shape 0.
+    Pareto distribution of shape 0. Where all scores are in [0, 1] and the threshold would not be, the tail
+    that ends at 1 is fitted in its place.
 
     Examples
     --------
@@ -172,7 +173,15 @@ def _peaks_over_threshold(values: NDArray[np.float64], risk: float, level: float
         # scale / shape * (ratio**-shape - 1), in a form that keeps its digits near shape 0 (exponential)
         depth = -math.log(ratio)
         reach = scale * depth if shape == 0 else scale / shape * float(np.expm1(shape * depth))
-        return start + reach * float(unit)
+        threshold = start + reach * float(unit)
+    if threshold < 1 or values.min() < 0 or values.max() > 1:
+        return threshold
+    # No score in [0, 1] could exceed this threshold. In the tail that ends at 1 the scale follows from the
+    # shape, which has a closed form: the logarithm of what a peak leaves of the room below 1 is exponential.
+    room = 1 - start
+    with np.errstate(divide="ignore"):
+        shape = float(np.log1p(-peaks / room).mean())
+    return start - room * float(np.expm1(shape * depth))
 
 
 def _fit_tail(peaks: NDArray[np.float64]) -> tuple[float, float]:
