@@ -123,14 +123,15 @@ def generate(
         family = draft.family
         targets: tuple[int, ...] = (0,)
     else:
-        shared = int(rng.binomial(wish.count, 0.4))
+        shared = replace(wish, count=int(rng.binomial(wish.count, 0.4)), density=0.6 * wish.density)
         panel = draw_panel(
-            rng, length, n_variables, disturb=partial(_disturb, rng, replace(wish, count=shared), config),
+            rng, length, n_variables, disturb=partial(_disturb, rng, shared, config),
             gap_probability=config.gap_share, nan=config.nan_gaps,
         )  # fmt: skip
         scene = Scene(panel.signal + panel.noise, panel.signal.copy(), panel.sensors, panel.period)
         placed = scene.adopt(panel.disturbance, panel.incidents)
-        wish = replace(wish, count=wish.count - placed)
+        # What the factors used up counts; their anomalies may be drawn out by lags.
+        wish = replace(wish, count=wish.count - placed, density=wish.density - float(scene.taken.mean()))
         family, targets = panel.style, panel.targets
     populate(
         scene, rng, wish.kinds, wish.count, density=wish.density, severity=config.severity,

@@ -55,7 +55,7 @@ def populate(
         Anomalies placed.
     """
     total, n_variables = scene.clean.shape
-    if count < 1:
+    if count < 1 or density <= 0:
         return 0
     usable = {name: weight for name, weight in kinds.items() if scene.usable(KINDS[name])}
     if not usable:
