@@ -23,7 +23,7 @@ try:
     from pyod.models.base import BaseDetector
     from sklearn.utils.validation import check_is_fitted
 except ImportError as error:
-    raise missing_dependency("VETime for PyOD", "pyod>=3.6", "pyod") from error
+    raise missing_dependency("VETime for PyOD", "pyod>=3.6.2", "pyod") from error
 
 if TYPE_CHECKING:
     from typing import Self

@@ -133,6 +133,21 @@ def test_the_unit_does_not_matter(small: VETimePipeline, factor: float) -> None:
     np.testing.assert_allclose(small.score(x * factor), small.score(x), atol=2e-3)
 
 
+@pytest.mark.parametrize("factor", [3e-4, 1e-300, 1e290])
+def test_the_unit_does_not_matter_beside_a_reference(small: VETimePipeline, factor: float) -> None:
+    x, reference = _series(150), _series(500, seed=1) * 3
+    expected = small.score(x, reference=reference)
+    np.testing.assert_allclose(small.score(x * factor, reference=reference * factor), expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("length", [1, 2, 9, 17, 30])
+def test_short_series_beside_a_long_periodic_reference(small: VETimePipeline, length: int) -> None:
+    reference = np.sin(2 * np.pi * np.arange(500) / 25)
+    scores = small.score(np.cos(np.arange(length)), reference=reference)
+    assert scores.shape == (length,)
+    assert np.isfinite(scores).all()
+
+
 @pytest.mark.parametrize("value", [0.0, 1.0, -1e300, 5e-324])
 def test_constant_series_score_zero(small: VETimePipeline, value: float) -> None:
     np.testing.assert_array_equal(small.score(np.full(100, value)), 0)

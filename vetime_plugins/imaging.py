@@ -167,7 +167,8 @@ def make_strip(
     scaled, low, high, gamma = _intensity_channels(z, period, gammas)
     padding = -length % patch_size
     tail = scaled[..., -max(5, period) :].mean(axis=2, keepdims=True)
-    if padding and period > 5:
+    # (A period found in longer reference data may not fit into a short series.)
+    if padding and 5 < period <= length - padding:
         # What stood one period before the end continues the pattern better than a constant.
         piece = scaled[..., length - period - padding : length - period]
         tail = piece.mean(axis=2, keepdims=True)

@@ -103,7 +103,7 @@ def as_series(series: ArrayLike, what: str = "series") -> Series:
         )
     if not observed.all():
         _fill_gaps(values, observed)
-    return Series(*_rescaled(values, observed), one_dimensional=array.ndim == 1)
+    return Series(values, observed, _extent(values)[2], one_dimensional=array.ndim == 1)
 
 
 def as_float64(series: Any, what: str) -> NDArray[Any]:
@@ -164,19 +164,28 @@ def _fill_gaps(values: NDArray[np.float64], observed: NDArray[np.bool_]) -> None
         values[~seen, column] = np.interp(time[~seen], time[seen], values[seen, column])
 
 
-def _rescaled(
-    values: NDArray[np.float64], observed: NDArray[np.bool_]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Bring columns of extreme size into a range where squares neither overflow nor vanish.
+def unit_exponents(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return, for each column, the power of two that brings an extreme unit into the range of ordinary ones.
 
-    Scores do not depend on the unit; a power of two changes no digit. Ordinary columns stay as they are.
+    Scores must not depend on the unit, but squares of huge values overflow and those of tiny ones vanish
+    beside the epsilon of the standardisation. A power of two changes no digit; ordinary columns get 0.
+
+    Parameters
+    ----------
+    values : float64 ndarray of shape (T, C)
+        All values that are to be standardised together.
     """
+    size, spread, varies = _extent(values)
+    extreme = varies & ((size > _HUGE) | (spread < _TINY))
+    exponents = np.where(extreme, -np.frexp(spread)[1], 0)
+    return np.where(~varies & (size > _HUGE), -np.frexp(size)[1], exponents)
+
+
+def _extent(
+    values: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Return the largest size, half the range, and whether it exceeds rounding, of each column."""
     low, high = values.min(axis=0), values.max(axis=0)
     size = np.maximum(np.abs(low), np.abs(high))
     spread = high / 2 - low / 2  # halves: the difference of two huge numbers overflows
-    varies = spread > _ROUNDING * size
-    extreme = varies & ((size > _HUGE) | (spread < _TINY))
-    for column in np.flatnonzero(extreme):
-        values[:, column] = np.ldexp(values[:, column], -int(np.frexp(spread[column])[1]))
-    values[:, ~varies] = np.clip(values[:, ~varies], -_HUGE, _HUGE)
-    return values, observed, varies
+    return size, spread, spread > _ROUNDING * size

@@ -17,7 +17,7 @@ from vetime_plugins.checkpoint import load_checkpoint, resolve_folder
 from vetime_plugins.devices import choose_device
 from vetime_plugins.errors import InputError
 from vetime_plugins.imaging import FoldGeometry, fold_images, standardise
-from vetime_plugins.inputs import Series, as_series, is_collection
+from vetime_plugins.inputs import Series, as_series, is_collection, unit_exponents
 from vetime_plugins.model import ModelOutput, VETime, pool_margins
 from vetime_plugins.preparation import Chunk, Prepared, collate, prepare, split
 from vetime_plugins.progress import Progress, Reporter
@@ -218,7 +218,8 @@ class VETimePipeline:
         reconstruction = np.zeros(one.values.shape)
         weights = np.zeros((len(one), n_experts))
         units = self._units(one, None, gammas)
-        _, mean, std = standardise(one.values)
+        exponents = unit_exponents(one.values)
+        _, mean, std = standardise(np.ldexp(one.values, exponents))
         p = self.config.patch_size
         n_read = max(1, sum(len(columns) for _, columns in units))
         for unit, columns in units:
@@ -233,7 +234,7 @@ class VETimePipeline:
             series=one.values,
             scores=self.score(one.values, variable_gammas=variable_gammas),
             variable_scores=self.score(one.values, variable_gammas=variable_gammas, per_variable=True),
-            reconstruction=reconstruction * std + mean,
+            reconstruction=np.ldexp(reconstruction * std + mean, -exponents),
             expert_weights=weights,
             expert_names=self.config.experts,
             image=image,

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vetime_plugins.config import VETimeConfig
 from vetime_plugins.imaging import FoldGeometry, Strip, default_gammas, make_strip, series_period, standardise
+from vetime_plugins.inputs import unit_exponents
 from vetime_plugins.model import ModelInput
 from vetime_plugins.retrieval import RetrievalConfig, RetrievalFeatures, retrieval_distances
 
@@ -112,9 +113,10 @@ def prepare(
 def _standardise_with(
     values: NDArray[np.float64], reference: NDArray[np.float64] | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
+    together = values if reference is None else np.concatenate([reference, values])
+    z, _, _ = standardise(np.ldexp(together, unit_exponents(together)))
     if reference is None:
-        return standardise(values)[0], None
-    z, _, _ = standardise(np.concatenate([reference, values]))
+        return z, None
     return z[len(reference) :], z[: len(reference)]
 
 
