@@ -47,9 +47,10 @@ def draw_series(
         return
     for c, ax in enumerate(axes):
         _shade(ax, x, flagged, color=_RED, alpha=0.25)
+        if reconstruction is not None:  # wide and below: where the two agree, both can be seen
+            style = {"color": _GREEN, "linewidth": 2.5, "alpha": 0.6, "label": "reconstruction"}
+            _draw_line(ax, x, reconstruction[:, c], **style)
         _draw_line(ax, x, values[:, c], color=_INK, linewidth=0.8, label="series")
-        if reconstruction is not None:
-            _draw_line(ax, x, reconstruction[:, c], color=_GREEN, linewidth=0.8, label="reconstruction")
         ax.set_ylabel(str(names[c]) if names is not None else f"variable {c}" if len(axes) > 1 else "series")
     if reconstruction is not None:
         _legend(axes[0])
