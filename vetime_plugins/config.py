@@ -209,7 +209,16 @@ PRESETS: dict[str, VETimeConfig] = {
         stacked_tiles=False,
         shared_positions=True,
         variable_pooling="max",
-        retrieval={"windows": [16, 64, 256], "neighbours": 5, "bank_size": 4000},
+        # All of them, so that a later default never changes what these weights read.
+        retrieval={
+            "windows": [16, 64, 256],
+            "neighbours": 5,
+            "bank_size": 4000,
+            "query_overlap": 4,
+            "exclusion": 0.5,
+            "softness": 1.0,
+            "dimensions": 48,
+        },
         retrieval_channels=26,
         readout="point",
         name="small",
