@@ -133,6 +133,9 @@ def panels() -> None:
     drawn: dict[str, SyntheticSeries] = {}
     for seed in range(200):
         series = generate(1500, 8, seed=seed, config=CorpusConfig(clean_share=0.0, severity=(0.6, 1.0)))
+        commands = sum(np.unique(column).size == 2 for column in series.clean.T)
+        if series.family == "telemetry" and commands < 3:
+            continue
         if len(series.kinds) > 1 and series.labels.mean() > 0.03:
             drawn.setdefault(series.family, series)
     figure, axes = plt.subplots(8, len(wanted), figsize=(12, 5.2))

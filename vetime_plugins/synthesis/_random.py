@@ -24,9 +24,12 @@ def chance(rng: np.random.Generator, probability: float) -> bool:
 
 def pick(rng: np.random.Generator, weights: Mapping[str, float]) -> str:
     """Return one key of `weights`, with probability in proportion to its weight."""
-    names = list(weights)
-    edges = np.cumsum(list(weights.values()))
-    return names[min(int(np.searchsorted(edges, rng.random() * edges[-1], side="right")), len(names) - 1)]
+    left = rng.random() * sum(weights.values())
+    for name, weight in weights.items():  # a handful of names: faster than arrays
+        left -= weight
+        if left < 0:
+            return name
+    return max(weights, key=weights.__getitem__)  # rounding left a crumb
 
 
 def standardise(values: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.inputs import as_float64, as_series
+from vetime_plugins.inputs import as_float64, as_series, unit_exponents
 from vetime_plugins.synthesis._random import Array
 from vetime_plugins.synthesis.anomalies import KINDS
 from vetime_plugins.synthesis.normal.sensor import Sensor
@@ -128,17 +128,15 @@ class _User:
 
     raw: Array
     filled: Array
+    exponents: np.ndarray  # the power of two between both units, (C,)
     sensors: tuple[Sensor, ...]
 
     def restore(self, result: SyntheticSeries) -> SyntheticSeries:
         """Return `result` in the user's unit; what was not changed is the user's own value, bit by bit."""
-        power = (
-            np.frexp(np.nanmax(np.abs(self.raw), axis=0))[1] - np.frexp(np.abs(self.filled).max(axis=0))[1]
-        )
         limit = np.finfo(np.float64).max
         with np.errstate(over="ignore"):  # an anomaly may leave the range of floating point
-            values = np.clip(np.ldexp(result.values, power), -limit, limit)
-            clean = np.clip(np.ldexp(result.clean, power), -limit, limit)
+            values = np.clip(np.ldexp(result.values, -self.exponents), -limit, limit)
+            clean = np.clip(np.ldexp(result.clean, -self.exponents), -limit, limit)
         clean = np.where((result.clean == self.filled) | np.isnan(self.raw), self.raw, clean)
         return replace(result, clean=clean, values=np.where(result.variable_labels == 1, values, clean))
 
@@ -160,7 +158,8 @@ def _read(series: Any) -> _User:
         # Beyond 2**53 every number is whole; a changed unit has no step of 1 any more.
         small = np.abs(column[known]).max() < 2.0**53
         sensors.append(Sensor(step=float(whole and small), missing=None if known.all() else ~known))
-    return _User(raw, checked.values, tuple(sensors))
+    exponents = unit_exponents(checked.values)
+    return _User(raw, np.ldexp(checked.values, exponents), exponents, tuple(sensors))
 
 
 def find_period(values: Array) -> float | None:

@@ -13,14 +13,17 @@ from vetime_plugins.synthesis.anomalies.context import Change, Context
 
 Function = Callable[[Array, int, int, Context], Array | Change | None]
 
-# Lengths in steps or in periods: (unit, least, most).
-_LENGTHS: dict[str, tuple[str, float, float]] = {
-    "point": ("steps", 1, 3),
-    "short": ("mixed", 3, 0.4),
-    "cycle": ("periods", 0.5, 2.0),
-    "long": ("periods", 0.6, 6.0),
-    "beat": ("periods", 1.0, 2.2),
+# Usual lengths, log-uniform between: (least share of a period, most periods, bound of the least in steps).
+# The last bound is for long periods, a day of minutes: most anomalies there are far shorter than a cycle.
+_LENGTHS: dict[str, tuple[float, float, float]] = {
+    "short": (0.0, 0.4, 3),
+    "any": (0.0, 1.5, 3),
+    "cycle": (0.4, 2.0, 40),
+    "long": (0.6, 6.0, 60),
+    "beat": (1.0, 2.2, np.inf),
+    "cycles": (1.0, 6.0, np.inf),
 }
+_SHORTEST = 3  # of what is no point
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Kind:
     function : callable
         ``function(values, start, stop, context)``: the clean variable (T,) and a span -> the new values of
         the span (stop - start,), a `Change` that lasts, or None where the kind makes no sense there.
-    length : {"point", "short", "cycle", "long", "beat"}
+    length : {"point", "short", "any", "cycle", "long", "beat", "cycles"}
         Class of its usual length.
     weight : float
         Share in the training corpus.
@@ -60,13 +63,12 @@ class Kind:
 
     def draw_length(self, rng: np.random.Generator, period: float, length: int) -> int:
         """Return a number of steps for a series of `length` steps; never above a fifth of it."""
-        unit, least, most = _LENGTHS[self.length]
-        if unit == "steps":
-            steps = float(rng.integers(int(least), int(most) + 1))
-        elif unit == "mixed":
-            steps = log_uniform(rng, least, max(least + 2, most * period))
+        if self.length == "point":
+            steps = float(rng.integers(1, 4))
         else:
-            steps = log_uniform(rng, max(4.0, least * period), max(8.0, most * period))
+            share, periods, bound = _LENGTHS[self.length]
+            least = max(_SHORTEST, min(share * period, bound))
+            steps = log_uniform(rng, least, max(least + 2, periods * period))
         return int(np.clip(round(steps), 1, max(1, length // 5)))
 
 
@@ -76,16 +78,16 @@ KINDS: dict[str, Kind] = {
         Kind("spike", points.spike, "point", 1.5),
         Kind("local_spike", points.local_spike, "point", 1.5),
         Kind("spike_group", points.spike_group, "short", 0.7),
-        Kind("dip", points.dip, "short", 1.2),
-        Kind("burst", points.burst, "short", 1.2),
-        Kind("zero", points.zero, "short", 0.7),
+        Kind("dip", points.dip, "any", 1.2),
+        Kind("burst", points.burst, "any", 1.2),
+        Kind("zero", points.zero, "any", 0.7),
         Kind("contextual", points.contextual, "short", 1.0, periodic=True),
-        Kind("noise", points.noise, "cycle", 1.0),
+        Kind("noise", points.noise, "any", 1.0),
         Kind("level_shift", levels.level_shift, "long", 1.2),
         Kind("drift", levels.drift, "long", 0.8),
         Kind("recovery", levels.recovery, "long", 0.6),
         Kind("change_point", levels.change_point, "short", 0.7, lasting=True),
-        Kind("stuck", levels.stuck, "cycle", 1.0),
+        Kind("stuck", levels.stuck, "any", 1.0),
         Kind("clipping", levels.clipping, "long", 0.6),
         Kind("variance", levels.variance, "long", 0.7),
         Kind("coarse", levels.coarse, "cycle", 0.5),
@@ -100,7 +102,7 @@ KINDS: dict[str, Kind] = {
         Kind("frequency", timing.frequency, "long", 1.2, periodic=True),
         Kind("phase", timing.phase, "long", 0.8, periodic=True),
         Kind("time_warp", timing.time_warp, "cycle", 1.0),
-        Kind("extra_cycle", timing.extra_cycle, "long", 1.0, periodic=True),
+        Kind("extra_cycle", timing.extra_cycle, "cycles", 1.0, periodic=True),
         Kind("missing_cycle", timing.missing_cycle, "cycle", 1.0, periodic=True),
         Kind("swapped_cycle", timing.swapped_cycle, "cycle", 0.7),
         Kind("foreign_cycle", timing.foreign_cycle, "cycle", 0.8),

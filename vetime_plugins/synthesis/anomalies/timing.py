@@ -47,9 +47,11 @@ def time_warp(values: Array, start: int, stop: int, ctx: Context) -> Array:
     return _warp(values, start, stop, positions, ctx)
 
 
-def extra_cycle(values: Array, start: int, stop: int, ctx: Context) -> Array:
+def extra_cycle(values: Array, start: int, stop: int, ctx: Context) -> Array | None:
     """Squeeze one more cycle than usual into the span; the ends stay in phase."""
     n = stop - start
+    if n < 0.8 * ctx.period:
+        return None
     positions = start + np.arange(n) * (n + ctx.period) / n
     return _warp(values, start, stop, positions, ctx)
 
