@@ -87,9 +87,18 @@ def draw_resolution(rng: np.random.Generator, sensor: Sensor, values: Array) -> 
 
 
 def draw_gaps(rng: np.random.Generator, sensor: Sensor, length: int, *, nan: bool) -> Sensor:
-    """Add stretches without readings: NaN, or the last reading held. Several, so that they are normal."""
-    count = int(rng.integers(2, 3 + max(1, length // 700)))
-    width = np.maximum(1, rng.geometric(1 / log_uniform(rng, 1.5, 0.006 * length + 4), count))
+    """Add stretches without readings: NaN, or the last reading held. Several, so that they are normal.
+
+    Held ones are short and many: a single long one would be a stuck sensor, hence an anomaly.
+    """
+    if nan:
+        count, mean = (
+            int(rng.integers(2, 3 + max(1, length // 700))),
+            log_uniform(rng, 1.5, 0.006 * length + 4),
+        )
+    else:
+        count, mean = int(rng.integers(4, 6 + length // 200)), log_uniform(rng, 1.5, 6.0)
+    width = np.maximum(1, rng.geometric(1 / mean, count))
     begin = rng.integers(1, max(2, length - 1), count)
     marks = np.zeros(length + 1, dtype=np.int64)
     np.add.at(marks, begin, 1)
