@@ -220,10 +220,10 @@ class TestScores:
         np.testing.assert_array_equal(calls[-1][0], data)
 
     def test_row_by_row_is_streaming(self):
-        data = frame(2, n=60)
-        stream = StreamingVETime(context=32)
+        data = frame(2, n=36)
+        stream = StreamingVETime(context=24)
         streamed = stream.update(data.to_numpy())
-        model = VETimeDetector(VETimeDetectorConfig(context=32))
+        model = VETimeDetector(VETimeDetectorConfig(context=24))
         scores = [
             values_of(model.get_anomaly_score(data[row : row + 1], data[:row] if row else None))[0]
             for row in range(len(data))
@@ -552,21 +552,27 @@ class Layer(LayeredModel):
 class TestEnsembles:
     def test_model_selector_takes_the_better_model(self):
         ts, truth = series(), labels()
-        models = [
-            VETimeDetector(VETimeDetectorConfig(threshold=0.3, transform=MovingAverage(n_steps=120))),
-            VETimeDetector(VETimeDetectorConfig(threshold=0.3)),
-        ]
-        ensemble = DetectorEnsemble(
-            DetectorEnsembleConfig(
-                models=models, combiner=ModelSelector(TSADMetric.PointwiseF1), enable_threshold=False
-            )
-        )
+
+        def models():
+            return [
+                VETimeDetector(),
+                VETimeDetector(VETimeDetectorConfig(transform=MovingAverage(n_steps=N // 2))),
+                ModelFactory.create("ZMS", n_lags=1, threshold=Threshold(alm_threshold=3)),
+            ]
+
+        alone, f1 = models(), []
+        for model in alone:
+            scores = model.train(ts, anomaly_labels=truth)
+            f1.append(TSADMetric.PointwiseF1.value(truth, model.post_rule(scores)))
+        selector = ModelSelector(TSADMetric.PointwiseF1)
+        config = DetectorEnsembleConfig(models=models(), combiner=selector, enable_threshold=False)
+        ensemble = DetectorEnsemble(config)
         ensemble.train(ts, anomaly_labels=truth)
-        assert ensemble.models_used == [False, True]
-        alone = VETimeDetector(VETimeDetectorConfig(threshold=0.3))
-        alone.train(ts, anomaly_labels=truth)
+        assert ensemble.models_used == [value == max(f1) for value in f1]
+        assert sum(ensemble.models_used) == 1
+        best = alone[ensemble.models_used.index(True)]
         np.testing.assert_array_equal(
-            values_of(ensemble.get_anomaly_label(ts)), values_of(alone.get_anomaly_label(ts))
+            values_of(ensemble.get_anomaly_label(ts)), values_of(best.get_anomaly_label(ts))
         )
 
     def test_mean_of_calibrated_scores(self):
