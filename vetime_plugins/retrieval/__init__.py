@@ -1,6 +1,7 @@
 """Retrieval expert: how far is each part of a series from its nearest neighbours elsewhere in it.
 
-A non-parametric view of novelty that the network reads beside its learned branches, and a detector in its own right.
+A non-parametric view of novelty that the network reads beside its learned branches, and a detector in its own
+right.
 """
 
 from __future__ import annotations

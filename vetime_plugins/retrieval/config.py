@@ -27,8 +27,8 @@ class RetrievalConfig:
     exclusion : float
         Half-width of the zone around a query that holds its trivial matches, in window lengths.
     softness : float
-        Share of the typical window power added to each window's own before it is scaled to unit power, so that
-        near-constant windows are not compared by their noise.
+        Share of the typical window power added to each window's own before it is scaled to unit power, so
+        that near-constant windows are not compared by their noise.
     dimensions : int
         Longer windows are averaged down to between this and twice this many values before they are compared.
     block_elements : int
@@ -57,9 +57,8 @@ class RetrievalConfig:
             if getattr(self, name) < 1:
                 raise InputError(f"{name} needs to be at least 1, got {getattr(self, name)}.")
         if not 0 < self.exclusion <= 1 or not self.softness > 0:
-            raise InputError(
-                f"exclusion needs to be in (0, 1] and softness positive, got {self.exclusion} and {self.softness}."
-            )
+            got = f"{self.exclusion} and {self.softness}"
+            raise InputError(f"exclusion needs to be in (0, 1] and softness positive, got {got}.")
 
     @property
     def scale_names(self) -> tuple[str, ...]:

@@ -14,6 +14,9 @@ from vetime_plugins.retrieval.neighbours import ScaleDistances, scale_distances
 
 _SHORTEST = 16
 _FLOOR = 0.005
+_CONSTANT = 1e-10
+_RANGES = 10.0
+_RANGE_POINTS = 100_000
 _ACF_POINTS = 20_000
 _LONGEST_PERIOD = 400
 _SHORTEST_PERIOD = 10
@@ -23,17 +26,17 @@ _DEFAULT_PERIOD = 125
 class RetrievalFeatures(NamedTuple):
     """How novel each point is, in deviations of the series' own nearest-neighbour distances: ``asinh(z)``.
 
-    0 is typical of the series, 1 to 6 is novel. Where a variable is constant or the series is too short to have
-    neighbours, every channel is 0.
+    0 is typical of the series, 1 to 6 is novel. Where a variable is constant or the series is too short to
+    have neighbours, every channel is 0.
 
     Attributes
     ----------
     variables : Tensor of shape (T, C, K), float32
-        Channels `RetrievalConfig.feature_names`. The first, "novelty", joins the "level" and "form" channels of all
-        scales.
+        Channels `RetrievalConfig.feature_names`. The first, "novelty", joins the "level" and "form" channels
+        of all scales.
     joint : Tensor of shape (T, K_j), float32
-        Channels `RetrievalConfig.joint_names`, from the windows of all variables joined. With one variable these are
-        its own.
+        Channels `RetrievalConfig.joint_names`, from the windows of all variables joined. With one variable
+        these are its own.
     """
 
     variables: Tensor
@@ -50,24 +53,24 @@ def retrieval_distances(
 ) -> RetrievalFeatures:
     """Compare every part of a series with its nearest neighbours elsewhere.
 
-    For each window length and variable, every window of the series on a stride is compared with a bounded bank of
-    its windows; windows that overlap the query by more than half are its trivial matches and do not count. Two
-    comparisons are made: of the windows as they are ("level": mean, shape and amplitude matter) and of centred
-    windows over their deviation ("form"). Distances are averaged over the windows that cover a point. "point" is the
-    distance of the point itself to the same places of the neighbours, "joint_point" the same with the neighbours
-    that all variables together choose: it shows the variable that breaks a relation between variables.
+    For each window length and variable, every window of the series on a stride is compared with a bounded
+    bank of its windows; windows that overlap the query by more than half are its trivial matches and do not
+    count. Two comparisons are made: of the windows as they are ("level": mean, shape and amplitude matter)
+    and of centred windows over their deviation ("form"). Distances are averaged over the windows that cover a
+    point. "point" is the distance of the point itself to the same places of the neighbours; "joint_point" is
+    the same with the neighbours that all variables together choose: it shows which one breaks a relation.
 
     Parameters
     ----------
     x : Tensor of shape (T, C) or (T,)
         Finite.
     period : int, optional
-        Length of the "period" scale in time steps. By default the highest peak of the autocorrelation below 400
-        lags, 125 where there is none.
+        Length of the "period" scale in time steps. By default the highest peak of the autocorrelation up to
+        400 lags, 125 where there is none.
     config : RetrievalConfig, optional
     reference : Tensor of shape (T_ref, C), optional
-        Earlier or clean data of the same variables: its windows join the bank, and it takes part in what is typical.
-        The same content as `x` changes nothing.
+        Earlier or clean data of the same variables: its windows join the bank, and it takes part in what is
+        typical. The same content as `x` changes nothing.
     valid : Tensor of shape (T, C), bool, optional
         False where a value was missing and has been filled in.
 
@@ -95,14 +98,15 @@ def retrieval_distances(
     if valid is not None:
         valid = _as_columns(valid, "valid").to(x.device)
         if valid.shape != x.shape:
-            raise InputError(f"valid needs the shape of the series {tuple(x.shape)}, got {tuple(valid.shape)}.")
+            shapes = f"{tuple(x.shape)}, got {tuple(valid.shape)}"
+            raise InputError(f"valid needs the shape of the series {shapes}.")
 
     variables = torch.zeros(length, n_variables, config.n_features, device=x.device)
     joint = torch.zeros(length, config.n_joint, device=x.device)
     standard, moving = _standardise(sources)
     if moving.numel() == 0 or max(map(len, sources)) < _SHORTEST or length < 2:
         return RetrievalFeatures(variables, joint)
-    weights = None if valid is None else valid[:, moving].T.float().contiguous()
+    weights = None if valid is None or valid.all() else valid[:, moving].T.float().contiguous()
     period = period if period is not None else _period(standard)
     known: dict[int, tuple[Tensor, Tensor]] = {}
     for scale, window in enumerate(_window_lengths((*config.windows, period), standard)):
@@ -142,14 +146,14 @@ def _channels(distances: ScaleDistances) -> tuple[Tensor, Tensor]:
     """Put the distances of one scale on the scale of the network: (T, C, 4) and (T, 2)."""
     mean, deviation = distances.mean, distances.deviation
     z = torch.asinh((distances.windows - mean) / (deviation + _FLOOR))  # (2, C + 1, T)
-    # Residuals of points are heavier-tailed than those of windows: relative to the level of the windows' distances.
+    # Residuals of points have heavier tails than distances: relative to the level of the latter, no z-score.
     level = mean[:1, :-1]
     points = torch.asinh((distances.points - level) / (level + _FLOOR))  # (2, C, T)
     return torch.cat([z[:, :-1], points]).permute(2, 1, 0), z[:, -1].T
 
 
 def _window_lengths(wanted: tuple[int, ...], sources: list[Tensor]) -> list[int]:
-    """Shorten the windows that are too long to have neighbours: four must fit somewhere, one into the series."""
+    """Shorten windows too long to have neighbours: four must fit into a source, one into the series."""
     length = sources[0].shape[1]
     longest = max(length // 4, min(length, max(source.shape[1] for source in sources) // 4))
     return [max(2, min(window, longest)) for window in wanted]
@@ -166,17 +170,28 @@ def _as_columns(x: Tensor, name: str) -> Tensor:
 
 
 def _standardise(sources: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-    """Give all sources zero mean and unit deviation, as (C', T_i) float32, and the indices of the variables that move.
+    """Standardise all sources as one: (C', T_i) float32 each, and the indices of the variables that move.
 
-    Halving and scaling by the largest value first keeps values near the end of the float range from overflowing.
+    Values far outside the range of nearly all others are cut: one glitch must not flatten the rest of the
+    series, whatever its size.
     """
-    doubles = [source.double() for source in sources]
-    largest = torch.stack([d.abs().amax(0) for d in doubles]).amax(0).clamp_min(1e-300)
-    doubles = [d / largest for d in doubles]
+    doubles = _over_largest([source.double() for source in sources])
+    everything = torch.cat(doubles)
+    ordered = everything[:: max(1, len(everything) // _RANGE_POINTS)].sort(dim=0).values
+    rare = len(ordered) // 1000
+    low, high = ordered[rare], ordered[-1 - rare]
+    margin = torch.where(high > low, _RANGES * (high - low), math.inf)
+    doubles = _over_largest([d.clamp(low - margin, high + margin) for d in doubles])
     everything = torch.cat(doubles)
     mean, deviation = everything.mean(0), everything.std(0, correction=0)
-    moving = torch.nonzero(deviation > 1e-10).squeeze(1)
+    moving = torch.nonzero(deviation > _CONSTANT).squeeze(1)
     return [((d - mean) / deviation)[:, moving].T.float().contiguous() for d in doubles], moving
+
+
+def _over_largest(sources: list[Tensor]) -> list[Tensor]:
+    """Divide by the largest magnitude, so that squares neither overflow nor vanish."""
+    largest = torch.stack([source.abs().amax(0) for source in sources]).amax(0).clamp_min(1e-300)
+    return [source / largest for source in sources]
 
 
 def _period(sources: list[Tensor]) -> int:

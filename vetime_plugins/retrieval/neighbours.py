@@ -1,8 +1,8 @@
 """Nearest-neighbour distances of the windows of a series at one window length.
 
-All windows of one variable are columns or rows of matrices, so that a block of distances is one matrix product. The
-bank of windows to compare with is bounded, queries lie on a stride, and the distances only ever exist for one block
-of queries: time and memory are linear in the length of the series.
+All windows of one variable are columns or rows of matrices, so that a block of distances is one matrix
+product. The bank of windows to compare with is bounded, queries lie on a stride, and the distances only ever
+exist for one block of queries: time and memory are linear in the length of the series.
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ class ScaleDistances(NamedTuple):
     Attributes
     ----------
     windows : Tensor of shape (2, C + 1, T)
-        Mean distance of the windows that cover a point, as they are ("level") and centred and scaled ("form"); the
-        last row is that of all variables joined.
+        Mean distance of the windows that cover a point, as they are ("level") and centred and scaled
+        ("form"); the last row is that of all variables joined.
     points : Tensor of shape (2, C, T)
-        Distance of the point itself to the neighbours of those windows, found with this variable alone and with all.
+        Distance of the point itself to the neighbours of those windows, found with this variable alone and
+        with all.
     mean, deviation : Tensor of shape (2, C + 1, 1)
         Of the distances of all windows looked at, those of the reference included.
     """
@@ -63,30 +64,31 @@ def scale_distances(
     """
     bank = _Bank.build(sources, valid, window, config)
     n_variables, length = sources[0].shape
-    queries = _query_starts(sources, window, config)
-    n_own = int((queries <= length - window).sum())
-    found = [bank.search(at, config) for at in queries.split(bank.query_block(config))]
-    windows = torch.cat([f.windows for f in found], dim=2)  # (2, C + 1, Q)
-    own = queries[:n_own]
-
-    shares = windows.new_ones(n_variables, n_own) if valid is None else _share(valid, own, window)
-    shares = torch.cat([shares, shares.mean(0, keepdim=True)])
-    mean = windows.mean(2, keepdim=True)
-    spread = _spread(windows[:, :, :n_own] * shares, own, window, length)
-    cover = _spread(shares, own, window, length)
-    spread = torch.where(cover > 1e-6, spread / cover.clamp_min(1e-6), mean)
-
-    squares = sources[0].new_zeros(2, n_variables, length)
+    own = _query_starts(length - window + 1, window, config, sources[0].device)
     inside = torch.arange(window, device=own.device)
-    for at, hits in zip(queries.split(bank.query_block(config)), found, strict=True):
-        keep = int((at <= length - window).sum())
-        index = (at[:keep, None] + inside).flatten()
-        squares.index_add_(2, index, bank.residuals(at[:keep], hits.columns[:, :, :keep]).flatten(2))
-    counts = _spread(windows.new_ones(n_own), own, window, length)
-    points = (squares / counts).sqrt()
+    squares = sources[0].new_zeros(2, n_variables, length)
+    found = []
+    for at in own.split(bank.query_block(config)):
+        hits = bank.search(at, config)
+        found.append(hits.windows)
+        squares.index_add_(2, (at[:, None] + inside).flatten(), bank.residuals(at, hits.columns).flatten(2))
+    windows = torch.cat(found, dim=2)  # (2, C + 1, Q)
+    for source, offset in _with_offsets(sources)[1:]:
+        starts = _spread_starts(source.shape[1] - window + 1, _CALIBRATION_QUERIES, own.device) + offset
+        found += [bank.search(at, config).windows for at in starts.split(bank.query_block(config))]
+    everything = torch.cat(found, dim=2)
+    mean = everything.mean(2, keepdim=True)
+
+    if valid is not None:
+        # A window half of which was filled in tells nothing: it counts as typical.
+        trust = (2 * _share(valid, own, window) - 1).clamp_min(0)
+        windows = mean + torch.cat([trust, trust.mean(0, keepdim=True)]) * (windows - mean)
+    cover = _spread(windows.new_ones(len(own)), own, window, length)
+    points = (squares / cover).sqrt()
     if valid is not None:
         points = torch.where(valid > 0, points, mean[0, :-1])
-    return ScaleDistances(spread, points, mean, windows.std(2, keepdim=True, correction=0))
+    deviation = everything.std(2, keepdim=True, correction=0)
+    return ScaleDistances(_spread(windows, own, window, length) / cover, points, mean, deviation)
 
 
 class _Hits(NamedTuple):
@@ -102,7 +104,7 @@ class _Bank:
     reduced: Tensor  # (C, n, d) the windows from every start, averaged down, a view
     starts: Tensor  # (m,) ascending starts of the bank windows
     columns: Tensor  # (g * G,) start of the window in each column: member j of group i in column j * G + i
-    vectors: Tensor  # (2, C, d + 1, g * G): -b of each view, then |b|^2 / 2, infinite where a column repeats another
+    vectors: Tensor  # (2, C, d + 1, g * G): -b of both views, then |b|^2 / 2, infinite in repeated columns
     barred: Tensor | None  # (C, g * G) columns with too many filled values
     softening: Tensor  # (C, 1)
     window: int
@@ -120,7 +122,7 @@ class _Bank:
                 for source, offset in _with_offsets(sources)
             ]
         )
-        # Overlapping windows are one place: of each group of neighbouring windows the nearest alone is counted.
+        # Overlapping windows are one place: of each group of them the nearest alone is counted.
         step = max(1.0, (sources[0].shape[1] - window + 1) / config.bank_size)
         group = max(math.ceil(window / step), _SMALLEST_GROUP)
         group = max(1, min(group, len(starts) // (4 * config.neighbours)))
@@ -133,7 +135,8 @@ class _Bank:
         reduced = _reduced_windows(timeline, window, max(1, window // config.dimensions))
         level = reduced[:, columns]  # (C, m, d)
         centred = level - level.mean(-1, keepdim=True)
-        softening = config.softness**2 * centred.square().mean((-1, -2)).clamp_min(1e-8)[:, None]
+        power = centred[:, ~repeated].square().mean((-1, -2))
+        softening = config.softness**2 * power.clamp_min(1e-8)[:, None]
         views = torch.stack([level, _soft_scaled(centred, softening)])
         half_norm = views.square().sum(-1, keepdim=True) / 2
         half_norm[..., repeated, :] = math.inf
@@ -155,17 +158,17 @@ class _Bank:
         )
 
     def query_block(self, config: RetrievalConfig) -> int:
-        """Queries compared at once: one variable's distances fill a block."""
+        """Return how many queries are compared at once: the distances of one variable fit a block."""
         return max(1, min(256, config.block_elements // (2 * len(self.columns))))
 
     def search(self, at: Tensor, config: RetrievalConfig) -> _Hits:
-        """Find the neighbours of the windows that start at `at` (q,), for each variable and for all joined."""
+        """Find the neighbours of the windows that start at `at` (q,), for each variable and for all."""
         n_variables = len(self.timeline)
         level = self.reduced[:, at]  # (C, q, d)
         queries = torch.stack([level, _soft_scaled(level - level.mean(-1, keepdim=True), self.softening)])
         norm = queries.square().sum(-1)  # (2, C, q)
         size = queries.shape[-1]
-        # With a one appended the product is |b|^2 / 2 - a.b: it ranks as the distance, |a| being that of a whole row.
+        # With a one appended the product is |b|^2 / 2 - a.b: it ranks as the distance does, |a| being fixed.
         queries = torch.nn.functional.pad(queries, (0, 1), value=1.0)
         trivial = self._trivial(at)
         joined = None
@@ -196,7 +199,7 @@ class _Bank:
         return _Hits(windows, torch.stack([alone, together]))
 
     def residuals(self, at: Tensor, columns: Tensor) -> Tensor:
-        """Mean squared difference of each point to the neighbours' points: (2, C, q, k) columns, (2, C, q, w)."""
+        """Return mean squared differences to the neighbours' points, (2, C, q, w), from (2, C, q, k)."""
         windows = self.timeline.unfold(1, self.window, 1)
         variable = torch.arange(len(windows), device=at.device)[:, None, None]
         own = windows[:, at, None]  # (C, q, 1, w)
@@ -208,19 +211,19 @@ class _Bank:
         return torch.stack([alone, alone if columns[0].equal(columns[1]) else one(columns[1])])
 
     def _trivial(self, at: Tensor) -> tuple[slice, Tensor]:
-        """Groups that hold trivial matches of the queries, and infinity where a member is one: (q, g, those groups)."""
+        """Find the groups with trivial matches, and infinity where a member is one: (q, g, those groups)."""
         edges = torch.stack([at[0] - self.zone + 1, at[-1] + self.zone])
         first, last = torch.searchsorted(self.starts, edges).tolist()
         n_groups = len(self.columns) // self.group
         groups = slice(first // self.group, min(n_groups, -(-last // self.group)))
         columns = self.columns.view(self.group, n_groups)[:, groups]
-        near = (at[:, None, None] - columns).abs() < self.zone
-        return groups, torch.zeros(near.shape, device=at.device).masked_fill_(near, math.inf)
+        near = (at.int()[:, None, None] - columns.int()).abs() < self.zone
+        return groups, torch.where(near, math.inf, 0.0)
 
     def _nearest(
         self, cost: Tensor, norm: Tensor, size: int, trivial: tuple[slice, Tensor], config: RetrievalConfig
     ) -> tuple[Tensor, Tensor]:
-        """Mean distance to the neighbours (2, c, q) and the neighbours' columns in the first view (c, q, k)."""
+        """Return mean distances to the neighbours (2, c, q) and their columns in the first view (c, q, k)."""
         grouped = cost.unflatten(-1, (self.group, -1))  # (2, c, q, g, G)
         groups, penalty = trivial
         grouped[..., groups].add_(penalty)
@@ -231,7 +234,7 @@ class _Bank:
         column = members.min(-2).indices * n_groups + first
         exists = best.isfinite()
         distance = ((2 * best + norm[..., None]).clamp_min(0) / size).sqrt().where(exists, 0.0)
-        # Where fewer neighbours exist than are wanted the nearest stands in, and the query itself where none does.
+        # Where fewer neighbours exist than are wanted, the nearest stands in.
         column = torch.where(exists[0, ..., :_POINT_NEIGHBOURS], column, column[..., :1])
         return distance.sum(-1) / exists.sum(-1).clamp_min(1), column
 
@@ -245,10 +248,10 @@ def _with_offsets(sources: list[Tensor]) -> list[tuple[Tensor, int]]:
 
 
 def _spread_starts(n_windows: int, limit: int, device: torch.device) -> Tensor:
-    """Starts of at most `limit` windows: all, or one in each of as many equal strata, at a golden-ratio offset.
+    """Return starts of at most `limit` windows: all, or one at a golden-ratio offset in each equal stratum.
 
-    A constant stride can lock to the period of the series and then hold a few of its phases only; a low-discrepancy
-    sequence covers every phase, and is deterministic.
+    A constant stride can lock to the period of the series and then hold a few of its phases only; a
+    low-discrepancy sequence covers every phase, and is deterministic.
     """
     if n_windows <= limit:
         return torch.arange(max(n_windows, 0), device=device)
@@ -256,17 +259,12 @@ def _spread_starts(n_windows: int, limit: int, device: torch.device) -> Tensor:
     return ((i + (i * _GOLDEN).frac()) * (n_windows / limit)).long().clamp_(max=n_windows - 1)
 
 
-def _query_starts(sources: list[Tensor], window: int, config: RetrievalConfig) -> Tensor:
-    """Starts on a stride, the last window always, then a bounded number in the reference, for calibration."""
-    device = sources[0].device
-    last = sources[0].shape[1] - window
+def _query_starts(n_windows: int, window: int, config: RetrievalConfig, device: torch.device) -> Tensor:
+    """Return starts on a stride, and the last window, so that every point is covered."""
     stride = max(1, window // config.query_overlap)
-    starts = [torch.arange(0, last + 1, stride, device=device)]
-    if last % stride:
-        starts.append(starts[0].new_tensor([last]))
-    for source, offset in _with_offsets(sources)[1:]:
-        starts.append(_spread_starts(source.shape[1] - window + 1, _CALIBRATION_QUERIES, device) + offset)
-    return torch.cat(starts)
+    starts = torch.arange(0, n_windows, stride, device=device)
+    last = n_windows - 1
+    return torch.cat([starts, starts.new_tensor([last])]) if last % stride else starts
 
 
 def _reduced_windows(timeline: Tensor, window: int, factor: int) -> Tensor:
