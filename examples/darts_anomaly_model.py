@@ -63,14 +63,14 @@ def main() -> None:
 
     # One scorer looks at the residuals with the network, the other takes their size for the score.
     scorers = [VETimeScorer(component_wise=True), NormScorer(component_wise=True)]
-    forecasting = ForecastingAnomalyModel(LinearRegressionModel(lags=DAY), scorers)
-    forecasting.fit(train, allow_model_training=True, start=0.3)
+    forecaster = LinearRegressionModel(lags=DAY)
+    forecaster.fit(train)
+    forecasting = ForecastingAnomalyModel(forecaster, scorers)
     warm_up = series[cut - DAY :]
     values = forecasting.eval_metric(test_truth, warm_up, metric="AUC_PR", start=DAY, start_format="position")
     print("behind a linear forecast:", values)
 
     filtering = FilteringAnomalyModel(MovingAverageFilter(9, centered=True), scorers)
-    filtering.fit(train)
     print("behind a moving average:", filtering.eval_metric(test_truth, test, metric="AUC_PR"))
 
 
