@@ -261,7 +261,7 @@ class VETimeDetector(BaseDetector):
         Notes
         -----
         Each new time point is scored as `vetime_plugins.streaming.StreamingVETime` does it: at the end of the
-        latest `context` time points, with what came before this call as reference. ``threshold_`` then
+        latest `context` time points, with what came before those as reference. ``threshold_`` then
         follows from the scores of the latest `max_reference` time points seen by ``fit`` and ``update``.
         """
         self.check_is_fitted()

@@ -54,7 +54,7 @@ class StreamingVETime:
         ``"point"`` gives sharp scores, ``"window"`` scores smoothed over one period, None the checkpoint's
         default.
     max_reference : int, default 20_000
-        How many of the latest points `warm_up` keeps as reference.
+        How many points `warm_up` keeps as reference.
 
     Raises
     ------
@@ -139,8 +139,9 @@ class StreamingVETime:
             Points that directly precede the stream. The latest `context` of them are the past of the first
             point to come.
         as_reference : bool, default True
-            Also keep the latest `max_reference` of them as reference, with which every window is compared.
-            Each score then takes longer.
+            Also keep the points before those, at most `max_reference`, as reference: every window is compared
+            with them, and takes longer for it. The two do not overlap, or the past would match itself and
+            whatever is new would stand out.
 
         Raises
         ------
@@ -153,17 +154,17 @@ class StreamingVETime:
                 "call it first, or call reset"
             )
         rows = self._rows(history)
-        reference = rows[-self.max_reference :].copy() if as_reference else None
         if len(rows) == 0:
             raise InputError("warm_up needs at least one point, got none")
-        if reference is not None and np.isnan(reference).all(axis=0).any():
+        reference = rows[: -self.context][-self.max_reference :].copy() if as_reference else rows[:0]
+        if len(reference) and np.isnan(reference).all(axis=0).any():
             raise InputError(
-                f"a reference needs values of every variable; of one, the latest {len(reference)} point(s) "
-                "have none. Pass more points, or as_reference=False"
+                f"a reference needs values of every variable; of one, {len(reference)} point(s) have none. "
+                "Pass more points, or as_reference=False"
             )
         self._past = rows[-self.context :].copy()
         self._last_known = _carried_forward(rows, self._last_known)[-1].copy()
-        self._reference = reference
+        self._reference = reference if len(reference) else None
 
     def update(self, x: ArrayLike) -> NDArray[np.float64]:
         """Feed the next points and return the scores that became known.

@@ -715,9 +715,9 @@ def test_panels_of_several_variables():
 
 def test_tuning():
     x = frame()
-    wanted = {"contamination": 0.02, "readout": "window"}
+    wanted = {"contamination": 0.02, "threshold": "quantile"}
     truth = VETimeDetector(**wanted).fit_predict(x)
-    grid = list(ParameterGrid({"contamination": [0.4, 0.02], "readout": ["point", "window"]}))
+    grid = list(ParameterGrid({"contamination": [0.4, 0.02], "threshold": [2.0, "quantile"]}))
     metric, base = WindowedF1Score(margin=1), VETimeDetector()
     found = [metric(truth, base.clone().set_params(**point).fit_predict(x), X=x) for point in grid]
     assert grid[int(np.argmax(found))] == wanted
