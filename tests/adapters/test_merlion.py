@@ -529,10 +529,10 @@ with open(folder + "/bytes", "rb") as file:
 """
         subprocess.run([sys.executable, "-c", script], check=True, timeout=300)
         expected = values_of(model.get_anomaly_label(ts[SPLIT:]))
-        np.testing.assert_allclose(np.loadtxt(tmp_path / "model.txt"), expected, atol=1e-9)
-        np.testing.assert_allclose(np.loadtxt(tmp_path / "bytes.txt"), expected, atol=1e-9)
+        np.testing.assert_allclose(np.loadtxt(tmp_path / "model.txt"), expected, rtol=1e-5)
+        np.testing.assert_allclose(np.loadtxt(tmp_path / "bytes.txt"), expected, rtol=1e-5)
         expected = values_of(ensemble.get_anomaly_label(ts[SPLIT:]))
-        np.testing.assert_allclose(np.loadtxt(tmp_path / "ensemble.txt"), expected, atol=1e-9)
+        np.testing.assert_allclose(np.loadtxt(tmp_path / "ensemble.txt"), expected, rtol=1e-5)
 
 
 def assert_same_model(model: VETimeDetector, again: VETimeDetector, ts: TimeSeries) -> None:
