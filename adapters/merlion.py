@@ -12,7 +12,6 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from vetime_plugins.adapters._shared import (
     check_max_reference,
@@ -26,6 +25,7 @@ from vetime_plugins.errors import InputError
 from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
 
 try:
+    import pandas as pd
     from merlion.models import factory
     from merlion.models.anomaly.base import DetectorBase, DetectorConfig
     from merlion.post_process.base import PostRuleBase

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
 
 from vetime_plugins.adapters._shared import (
     check_max_reference,
@@ -19,6 +18,7 @@ from vetime_plugins.streaming import StreamingVETime
 from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
 
 try:
+    import pandas as pd
     from sktime.detection.base import BaseDetector
 except ImportError as error:
     raise missing_dependency("VETimeDetector for sktime", "sktime>=1.0", "sktime") from error

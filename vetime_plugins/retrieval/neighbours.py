@@ -75,6 +75,8 @@ def scale_distances(
     windows = torch.cat(found, dim=2)  # (2, C + 1, Q)
     for source, offset in _with_offsets(sources)[1:]:
         starts = _spread_starts(source.shape[1] - window + 1, _CALIBRATION_QUERIES, own.device) + offset
+        if len(starts) == 0:  # a reference shorter than the window
+            continue
         found += [bank.search(at, config).windows for at in starts.split(bank.query_block(config))]
     everything = torch.cat(found, dim=2)
     mean = everything.mean(2, keepdim=True)
@@ -137,9 +139,12 @@ class _Bank:
         centred = level - level.mean(-1, keepdim=True)
         power = centred[:, ~repeated].square().mean((-1, -2))
         softening = config.softness**2 * power.clamp_min(1e-8)[:, None]
-        views = torch.stack([level, _soft_scaled(centred, softening)])
-        half_norm = views.square().sum(-1, keepdim=True) / 2
-        half_norm[..., repeated, :] = math.inf
+        vectors = level.new_empty(2, *level.shape[:2], level.shape[2] + 1)
+        vectors[0, ..., :-1] = level
+        vectors[1, ..., :-1] = _soft_scaled(centred, softening)
+        vectors.neg_()
+        vectors[..., -1] = vectors[..., :-1].square().sum(-1) / 2
+        vectors[:, :, repeated, -1] = math.inf
         barred = None
         if valid is not None:
             own = columns <= valid.shape[1] - window
@@ -149,7 +154,7 @@ class _Bank:
             reduced=reduced,
             starts=starts,
             columns=columns,
-            vectors=torch.cat([-views, half_norm], dim=-1).mT.contiguous(),
+            vectors=vectors.mT,
             barred=barred,
             softening=softening,
             window=window,
