@@ -236,6 +236,21 @@ def test_a_reference_makes_short_series_comparable() -> None:
     assert normal.max() < 2
 
 
+@pytest.mark.parametrize("length", [1, 5, 100])
+def test_a_reference_shorter_than_the_windows_is_harmless(length: int) -> None:
+    features = retrieval_distances(_series(1500), reference=_series(length, seed=1))
+    assert features.variables.isfinite().all()
+    assert features.variables.any()
+
+
+def test_features_can_take_part_in_training() -> None:
+    features = retrieval_distances(_series(200).requires_grad_())
+    weight = torch.ones(features.variables.shape[2], requires_grad=True)
+    (features.variables @ weight).sum().backward()
+    assert weight.grad is not None
+    assert not features.variables.requires_grad
+
+
 def test_filled_values_are_neither_novel_nor_memory() -> None:
     x = _series(2000)
     x[1000:1100] = x[1000]

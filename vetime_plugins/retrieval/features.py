@@ -85,7 +85,7 @@ def retrieval_distances(
     """
     config = config or RetrievalConfig()
     x = _as_columns(x, "The series")
-    length, n_variables = x.shape
+    n_variables = x.shape[1]
     sources = [x]
     if reference is not None:
         reference = _as_columns(reference, "The reference").to(x.device)
@@ -101,11 +101,21 @@ def retrieval_distances(
             shapes = f"{tuple(x.shape)}, got {tuple(valid.shape)}"
             raise InputError(f"valid needs the shape of the series {shapes}.")
 
-    variables = torch.zeros(length, n_variables, config.n_features, device=x.device)
-    joint = torch.zeros(length, config.n_joint, device=x.device)
+    with torch.inference_mode():
+        variables, joint = _features(sources, valid, period, config)
+    # Inference tensors cannot take part in training; their copies can.
+    return RetrievalFeatures(variables.clone(), joint.clone())
+
+
+def _features(
+    sources: list[Tensor], valid: Tensor | None, period: int | None, config: RetrievalConfig
+) -> tuple[Tensor, Tensor]:
+    length, n_variables = sources[0].shape
+    variables = torch.zeros(length, n_variables, config.n_features, device=sources[0].device)
+    joint = torch.zeros(length, config.n_joint, device=sources[0].device)
     standard, moving = _standardise(sources)
     if moving.numel() == 0 or max(map(len, sources)) < _SHORTEST or length < 2:
-        return RetrievalFeatures(variables, joint)
+        return variables, joint
     weights = None if valid is None or valid.all() else valid[:, moving].T.float().contiguous()
     period = period if period is not None else _period(standard)
     known: dict[int, tuple[Tensor, Tensor]] = {}
@@ -118,7 +128,7 @@ def retrieval_distances(
     kinds = variables[..., 1:].unflatten(-1, (-1, 4))[..., :2].flatten(-2)  # "level" and "form" of all scales
     variables[..., 0] = _novelty(kinds)
     joint[..., 0] = _novelty(joint[..., 1:])
-    return RetrievalFeatures(variables, joint)
+    return variables, joint
 
 
 def retrieval_score(features: RetrievalFeatures) -> Tensor:
