@@ -287,7 +287,7 @@ def _latest(values: list[Values], max_reference: int) -> list[Values]:
 
 
 def _without(reference: list[Values], values: Values) -> Values:
-    """Return the reference of `values` (T, C): what `fit` has kept of other series, or else `values` itself."""
+    """Return the reference of `values` (T, C): what `fit` kept of other series, else `values` itself."""
     others = [one for one in reference if reference_for(values, one) is not None]
     return np.concatenate(others) if others else values
 

@@ -108,7 +108,7 @@ def make_batch(many: list[SyntheticSeries], config: VETimeConfig) -> TrainingBat
                 targets.append(
                     {
                         "labels": variable_labels[steps].astype(np.float32),
-                        "severity": np.where(variable_labels, one.severity, 0.0)[steps].astype(np.float32),
+                        "severity": one.variable_severity[steps, columns].max(axis=1).astype(np.float32),
                         "clean": clean[steps, columns].T,
                     }
                 )
