@@ -48,16 +48,6 @@ def test_scale_and_offset_of_the_scores_do_not_count(pair):
     assert dict(first) == pytest.approx(dict(second), abs=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
-@given(labels_and_scores, st.integers(0, 9))
-def test_time_may_run_backwards_where_the_definition_is_symmetric(pair, buffer):
-    labels, scores = pair
-    names = ["VUS-ROC", "VUS-PR", "AUC-PR", "Standard-F1", "Affiliation-F1", "Event-F1"]
-    forward = evaluate(labels, scores, buffer, metrics=names)
-    backward = evaluate(labels[::-1], scores[::-1], buffer, metrics=names)
-    assert dict(forward) == pytest.approx(dict(backward), abs=1e-9)
-
-
 def test_a_perfect_score_is_perfect():
     labels = np.zeros(400, dtype=int)
     labels[[50, 51, 52, 53, 54]] = labels[200:230] = 1
