@@ -67,19 +67,19 @@ def scale_distances(
     own = _query_starts(length - window + 1, window, config, sources[0].device)
     inside = torch.arange(window, device=own.device)
     squares = sources[0].new_zeros(2, n_variables, length)
-    found = []
-    for at in own.split(bank.query_block(config)):
+    block = bank.query_block(config)
+    # One array for all blocks: a small tensor kept from each would pin the large ones' memory between them.
+    windows = sources[0].new_empty(2, n_variables + 1, len(own))
+    for at, out in zip(own.split(block), windows.split(block, dim=2), strict=True):
         hits = bank.search(at, config)
-        found.append(hits.windows)
+        out.copy_(hits.windows)
         squares.index_add_(2, (at[:, None] + inside).flatten(), bank.residuals(at, hits.columns).flatten(2))
-    windows = torch.cat(found, dim=2)  # (2, C + 1, Q)
+    everything = [windows]
     for source, offset in _with_offsets(sources)[1:]:
         starts = _spread_starts(source.shape[1] - window + 1, _CALIBRATION_QUERIES, own.device) + offset
-        if len(starts) == 0:  # a reference shorter than the window
-            continue
-        found += [bank.search(at, config).windows for at in starts.split(bank.query_block(config))]
-    everything = torch.cat(found, dim=2)
-    mean = everything.mean(2, keepdim=True)
+        everything += [bank.search(at, config).windows for at in starts.split(block) if len(at)]
+    distances = torch.cat(everything, dim=2)
+    mean = distances.mean(2, keepdim=True)
 
     if valid is not None:
         # A window half of which was filled in tells nothing: it counts as typical.
@@ -89,7 +89,7 @@ def scale_distances(
     points = (squares / cover).sqrt()
     if valid is not None:
         points = torch.where(valid > 0, points, mean[0, :-1])
-    deviation = everything.std(2, keepdim=True, correction=0)
+    deviation = distances.std(2, keepdim=True, correction=0)
     return ScaleDistances(_spread(windows, own, window, length) / cover, points, mean, deviation)
 
 
