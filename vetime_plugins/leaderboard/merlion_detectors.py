@@ -98,7 +98,12 @@ def _zms(job: Job) -> Callable[[], ArrayLike]:
 
 
 @built_in(
-    "merlion-random-cut-forest", sees_train=True, multivariate=True, requires=("merlion", "java"), random=True
+    "merlion-random-cut-forest",
+    sees_train=True,
+    multivariate=True,
+    requires=("merlion", "java"),
+    random=True,
+    slow=True,
 )
 def _random_cut_forest(job: Job, *, n_estimators: int = 100) -> Callable[[], ArrayLike]:
     return _trained(job, "RandomCutForest", n_estimators=n_estimators, seed=job.seed)
@@ -116,8 +121,13 @@ def _vae(job: Job, *, epochs: int = 10) -> Callable[[], ArrayLike]:
     return _trained(job, "VAE", job.device, num_epochs=epochs)
 
 
+@built_in("merlion-lstm-ed", sees_train=True, multivariate=True, requires=_DEEP, random=True, uses_gpu=True)
+def _lstm_ed(job: Job, *, epochs: int = 5) -> Callable[[], ArrayLike]:
+    return _trained(job, "LSTMED", job.device, num_epochs=epochs)
+
+
 @built_in(
-    "merlion-lstm-ed",
+    "merlion-dagmm",
     sees_train=True,
     multivariate=True,
     requires=_DEEP,
@@ -125,11 +135,6 @@ def _vae(job: Job, *, epochs: int = 10) -> Callable[[], ArrayLike]:
     uses_gpu=True,
     slow=True,
 )
-def _lstm_ed(job: Job, *, epochs: int = 5) -> Callable[[], ArrayLike]:
-    return _trained(job, "LSTMED", job.device, num_epochs=epochs)
-
-
-@built_in("merlion-dagmm", sees_train=True, multivariate=True, requires=_DEEP, random=True, uses_gpu=True)
 def _dagmm(job: Job, *, epochs: int = 3) -> Callable[[], ArrayLike]:
     return _trained(job, "DAGMM", job.device, num_epochs=epochs)
 
