@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.leaderboard import _naive
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard import metrics
 from vetime_plugins.leaderboard.metrics import METRIC_NAMES, _levels, evaluate
@@ -46,6 +47,23 @@ def test_scale_and_offset_of_the_scores_do_not_count(pair):
     labels, scores = pair
     first, second = evaluate(labels, scores, 4), evaluate(labels, scores * 4 + 64, 4)
     assert dict(first) == pytest.approx(dict(second), abs=1e-6)
+
+
+@pytest.mark.parametrize("buffer", [8, 9, 40])
+@pytest.mark.parametrize("labels", [[0, 1], [1, 0, 0], [0, 1, 0]])
+def test_vus_of_a_series_shorter_than_the_buffer_equals_the_definition(labels, buffer):
+    labels, scores = np.array(labels), np.arange(len(labels), dtype=float)
+    assert metrics.vus(labels, scores, buffer) == pytest.approx(_naive.vus(labels, scores, buffer), abs=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(labels_and_scores, st.integers(0, 9))
+def test_time_may_run_backwards_where_the_definition_is_symmetric(pair, buffer):
+    labels, scores = pair
+    names = ["VUS-ROC", "VUS-PR", "AUC-PR", "Standard-F1", "Affiliation-F1", "Event-F1"]
+    forward = evaluate(labels, scores, buffer, metrics=names)
+    backward = evaluate(labels[::-1], scores[::-1], buffer, metrics=names)
+    assert dict(forward) == pytest.approx(dict(backward), abs=1e-9)
 
 
 def test_a_perfect_score_is_perfect():

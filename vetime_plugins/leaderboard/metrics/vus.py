@@ -159,9 +159,9 @@ def _credit_outside(truth: np.ndarray, level: np.ndarray, width: int) -> np.ndar
 def _two_nearest(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distance of every point outside to the nearest and to the second nearest segment, both (T,)."""
     starts, stops = find_segments(truth)
-    far = 2 * truth.size
+    far = np.iinfo(np.int64).max // 4  # no segment there: beyond any buffer, however short the series
     lasts = np.concatenate(([-far, -far], stops - 1))
-    firsts = np.concatenate((starts, [2 * far, 2 * far]))
+    firsts = np.concatenate((starts, [far, far]))
     points = np.arange(truth.size)
     passed = np.searchsorted(stops, points, side="right")  # number of segments left of the point
     distances = np.stack(
