@@ -272,6 +272,14 @@ def test_explanation_has_the_documented_shapes(small: VETimePipeline) -> None:
     np.testing.assert_allclose(told.scores, small.score(x))
 
 
+def test_explanation_of_gaps_and_chunks_has_the_scores_of_score(tiny: VETimePipeline) -> None:
+    x = _series(1300, 2)
+    x[100:140, 0] = np.nan
+    told = tiny.explain(x)
+    np.testing.assert_allclose(told.scores, tiny.score(x))
+    np.testing.assert_allclose(told.variable_scores, tiny.score(x, per_variable=True))
+
+
 def test_explanation_of_a_constant_is_defined(small: VETimePipeline) -> None:
     told = small.explain(np.full(50, 2.0))
     assert told.scores.max() == 0

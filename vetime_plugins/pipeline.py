@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from vetime_plugins.checkpoint import load_checkpoint, resolve_folder
 from vetime_plugins.devices import choose_device
 from vetime_plugins.errors import InputError
+from vetime_plugins.fusion import DETECTION
 from vetime_plugins.imaging import FoldGeometry, fold_images, standardise
 from vetime_plugins.inputs import Series, as_series, is_collection, unit_exponents
 from vetime_plugins.model import ModelOutput, VETime, pool_margins
@@ -26,6 +27,8 @@ from vetime_plugins.readout import READOUTS, read_out
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+Unit = tuple[Prepared, NDArray[np.intp]]
+"""Variables that the network reads together, and the columns of the series that they are."""
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -214,29 +217,34 @@ class VETimePipeline:
         """
         one = as_series(series)
         gammas = None if variable_gammas is None else np.asarray(variable_gammas, dtype=np.float64)
-        n_experts = len(self.config.experts)
+        config = self.config
+        margins = np.full(one.values.shape, -np.inf)
         reconstruction = np.zeros(one.values.shape)
-        weights = np.zeros((len(one), n_experts))
+        weights = np.zeros((len(one), len(config.experts)))
         units = self._units(one, None, gammas)
         exponents = unit_exponents(one.values)
         _, mean, std = standardise(np.ldexp(one.values, exponents))
-        p = self.config.patch_size
+        p = config.patch_size
         n_read = max(1, sum(len(columns) for _, columns in units))
-        for unit, columns in units:
-            for chunk, output, row in self._run(split(unit, self.config)):
-                steps = slice(chunk.start * p, min(chunk.stop * p, len(one)))
-                n = steps.stop - steps.start
-                reconstruction[steps, columns] = output.reconstruction[row, :, :n].double().cpu().numpy().T
-                detection = output.weights[1, row, :, : chunk.stop - chunk.start].double().sum(0)  # (N, E)
-                weights[steps] += detection.repeat_interleave(p, dim=0)[:n].cpu().numpy() / n_read
+        for chunk, columns, output, row in self._run(units):
+            steps = slice(chunk.start * p, min(chunk.stop * p, len(one)))
+            n = steps.stop - steps.start
+            margins[steps, columns] = _margin(output)[row, :, :n].T
+            reconstruction[steps, columns] = output.reconstruction[row, :, :n].double().cpu().numpy().T
+            detection = (
+                output.weights[DETECTION, row, :, : chunk.stop - chunk.start].double().sum(0)
+            )  # (N, E)
+            weights[steps] += detection.repeat_interleave(p, dim=0)[:n].cpu().numpy() / n_read
         image, geometry, period = self._picture([unit for unit, _ in units])
+        periods = _periods(one, units)
+        pooled = pool_margins(margins, config.variable_pooling)
         return Explanation(
             series=one.values,
-            scores=self.score(one.values, variable_gammas=variable_gammas),
-            variable_scores=self.score(one.values, variable_gammas=variable_gammas, per_variable=True),
+            scores=read_out(pooled, config.readout, periods[:1]),
+            variable_scores=read_out(margins, config.readout, periods),
             reconstruction=np.ldexp(reconstruction * std + mean, -exponents),
             expert_weights=weights,
-            expert_names=self.config.experts,
+            expert_names=config.experts,
             image=image,
             geometry=geometry,
             period=period,
@@ -257,12 +265,11 @@ class VETimePipeline:
         one = as_series(series)
         n_patches = -(-len(one) // self.config.patch_size)
         result = np.zeros((one.n_variables, n_patches, self.config.d_model))
-        for unit, columns in self._units(one, None, None):
-            for chunk, output, row in self._run(split(unit, self.config)):
-                tokens = output.stages["F_AD"][row].unflatten(0, (len(columns), -1))
-                result[columns, chunk.start : chunk.stop] = (
-                    tokens[:, : chunk.stop - chunk.start].double().cpu().numpy()
-                )
+        for chunk, columns, output, row in self._run(self._units(one, None, None)):
+            tokens = output.stages["F_AD"][row].unflatten(0, (len(columns), -1))
+            result[columns, chunk.start : chunk.stop] = (
+                tokens[:, : chunk.stop - chunk.start].double().cpu().numpy()
+            )
         return result[0] if one.one_dimensional else result
 
     def plot(self, series: ArrayLike, *, explain: bool = False, **options: Any) -> Figure:
@@ -317,9 +324,7 @@ class VETimePipeline:
                 )
         return many, all_series, references
 
-    def _units(
-        self, one: Series, reference: Series | None, gammas: NDArray[np.float64] | None
-    ) -> list[tuple[Prepared, NDArray[np.intp]]]:
+    def _units(self, one: Series, reference: Series | None, gammas: NDArray[np.float64] | None) -> list[Unit]:
         """Prepare the variables that vary; return each unit with the columns it holds."""
         if gammas is not None and gammas.shape != (one.n_variables,):
             raise InputError(
@@ -363,9 +368,7 @@ class VETimePipeline:
         p = self.config.patch_size
 
         def flush(group: list[tuple[Chunk, NDArray[np.float64], NDArray[np.intp]]]) -> None:
-            output = self._forward([chunk for chunk, _, _ in group])
-            logits = output.variable_logits.double()
-            margin = (logits[..., 1] - logits[..., 0]).cpu().numpy()  # (B, C, T)
+            margin = _margin(self._forward([chunk for chunk, _, _ in group]))
             for row, (chunk, target, columns) in enumerate(group):
                 steps = slice(chunk.start * p, min(chunk.stop * p, len(target)))
                 target[steps, columns] = margin[row, :, : steps.stop - steps.start].T
@@ -376,16 +379,13 @@ class VETimePipeline:
             margins = np.full(one.values.shape, -np.inf)
             units = self._units(one, reference, gammas)
             report(len(one) * (one.n_variables - sum(len(columns) for _, columns in units)))
-            periods = [1] * one.n_variables
             for unit, columns in units:
-                for column in columns:
-                    periods[column] = unit.strip.period
                 for chunk in split(unit, self.config):
                     group = waiting[unit.n_variables]
                     group.append((chunk, margins, columns))
                     if len(group) == self.batch_size:
                         flush(group)
-            pending.append((margins, periods))
+            pending.append((margins, _periods(one, units)))
             if not any(waiting.values()):
                 yield from pending
                 pending.clear()
@@ -394,12 +394,14 @@ class VETimePipeline:
                 flush(group)
         yield from pending
 
-    def _run(self, chunks: Sequence[Chunk]) -> Iterator[tuple[Chunk, ModelOutput, int]]:
+    def _run(self, units: Sequence[Unit]) -> Iterator[tuple[Chunk, NDArray[np.intp], ModelOutput, int]]:
+        """Yield each chunk of one series, its columns, the output of its batch and its row in that."""
+        chunks = [(chunk, columns) for unit, columns in units for chunk in split(unit, self.config)]
         for first in range(0, len(chunks), self.batch_size):
             group = chunks[first : first + self.batch_size]
-            output = self._forward(group)
-            for row, chunk in enumerate(group):
-                yield chunk, output, row
+            output = self._forward([chunk for chunk, _ in group])
+            for row, (chunk, columns) in enumerate(group):
+                yield chunk, columns, output, row
 
     def _forward(self, chunks: Sequence[Chunk]) -> ModelOutput:
         batch = collate(chunks, self.config).to(self.device)
@@ -418,6 +420,21 @@ class VETimePipeline:
         counts = torch.tensor([fold.n_patches]), torch.tensor([fold.patches_per_row])
         image = fold_images(intensities, pads, *counts, p, self.config.image_size)[0]
         return image.permute(1, 2, 0).to(torch.uint8).numpy(), fold, period
+
+
+def _margin(output: ModelOutput) -> NDArray[np.float64]:
+    """Anomaly logit minus normal logit of each variable, (B, C, T)."""
+    logits = output.variable_logits.double()
+    return (logits[..., 1] - logits[..., 0]).cpu().numpy()
+
+
+def _periods(one: Series, units: Sequence[Unit]) -> list[int]:
+    """Period of each column in steps; 1 where there is none or the column was not read."""
+    periods = [1] * one.n_variables
+    for unit, columns in units:
+        for column in columns:
+            periods[column] = unit.strip.period
+    return periods
 
 
 _CACHE: dict[tuple[str, str, str], VETimePipeline] = {}
