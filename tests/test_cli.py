@@ -83,7 +83,7 @@ class TestScore:
         np.testing.assert_allclose(result["scores"], expected, atol=1e-6)
         assert result["rows"] == 600
         assert result["columns"] == ["load"]
-        metrics = evaluate(wave[1], np.array(result["scores"]))
+        metrics = evaluate(wave[1], np.array(result["scores"]), series=wave[0])
         assert result["metrics"] == pytest.approx({name: float(value) for name, value in metrics.items()})
         assert {"VUS-PR", "AUC-PR"} <= result["metrics"].keys()
         spans = result["spans"]

@@ -96,7 +96,7 @@ def _judge(series: LabelledSeries, scores: np.ndarray) -> dict[str, float | None
         return None
     from vetime_plugins.leaderboard.metrics import evaluate
 
-    found = {name: float(value) for name, value in evaluate(labels, scores).items()}
+    found = {name: float(value) for name, value in evaluate(labels, scores, series=series.values).items()}
     return {name: value if math.isfinite(value) else None for name, value in found.items()}
 
 
