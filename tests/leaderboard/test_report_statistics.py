@@ -1,0 +1,211 @@
+"""The report's arithmetic: what counts as what, ranks, wins, tests and the choice of series."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from vetime_plugins.errors import InputError
+from vetime_plugins.leaderboard.report.board import SeriesKey, build_board
+from vetime_plugins.leaderboard.report.figures import pareto_front
+from vetime_plugins.leaderboard.report.series import choose_series
+from vetime_plugins.leaderboard.report.statistics import (
+    analyse,
+    average_ranks,
+    compare_all,
+    count_wins,
+    holm,
+)
+from vetime_plugins.leaderboard.results import Cell
+
+NAN = math.nan
+
+
+def cell(detector, series, value, dataset="A", status="OK", reason=None, **more):
+    undefined = {"VUS-PR": reason} if reason else {}
+    fields = {"task": "t", "error": None, "fit_seconds": 0.5, "score_seconds": 1.5, **more}
+    return Cell(
+        detector=detector,
+        series=series,
+        dataset=dataset,
+        status=status,
+        metrics={"VUS-PR": value},
+        undefined=undefined,
+        **fields,
+    )
+
+
+def board_of(values, **options):
+    """Lay out a table of one data set: a dict from detector to its values on series 0, 1, ..."""
+    cells = [cell(name, str(i), value) for name, row in values.items() for i, value in enumerate(row)]
+    return build_board(cells, **options)
+
+
+class TestBoard:
+    def test_detectors_are_ordered_by_the_mean_over_data_sets(self):
+        cells = [cell("often", f"a{i}", 0.9) for i in range(9)] + [cell("often", "b", 0.1, "B")]
+        cells += [cell("even", f"a{i}", 0.6) for i in range(9)] + [cell("even", "b", 0.6, "B")]
+        board = build_board(cells)
+        assert board.detectors == ("even", "often")  # 60 against 50, although 60 against 82 by series
+        assert board.datasets == ("A", "B")
+
+    def test_equal_detectors_are_ordered_by_name(self):
+        assert board_of({"b": [0.5], "a": [0.5]}).detectors == ("a", "b")
+
+    @pytest.mark.parametrize("status", ["ERROR", "TIMEOUT", "OOM"])
+    def test_a_failure_counts_as_zero_and_is_counted(self, status):
+        board = build_board(
+            [
+                cell("a", "1", 0.8),
+                cell("a", "2", NAN, status=status),
+                cell("b", "1", 0.5),
+                cell("b", "2", 0.5),
+            ]
+        )
+        assert board.detectors == ("b", "a")
+        assert board.summary("a").mean["VUS-PR"] == pytest.approx(0.4)
+        assert board.counts("a") == {"OK": 1, "ERROR": 0, "TIMEOUT": 0, "OOM": 0, "NOT RUN": 0, status: 1}
+        assert average_ranks(board.defined()).tolist() == [1.5, 1.5]
+
+    def test_undefined_labels_leave_a_series_out_even_where_a_detector_failed(self):
+        board = build_board(
+            [
+                cell("a", "1", 0.8),
+                cell("a", "2", NAN, status="ERROR"),
+                cell("b", "1", 0.5),
+                cell("b", "2", NAN, reason="no anomaly"),
+            ]
+        )
+        assert np.isnan(board.values()[1]).all()
+        assert board.summary("a").mean["VUS-PR"] == pytest.approx(0.8)
+        assert board.undefined() == {("VUS-PR", "no anomaly"): [SeriesKey("A", "2")]}
+
+    def test_a_failure_that_knows_the_labels_leaves_the_series_undefined(self):
+        board = build_board([cell("a", "1", NAN, status="ERROR", reason="no anomaly")])
+        assert np.isnan(board.values()).all()
+
+    def test_undefined_for_one_detector_only_counts_as_zero(self):
+        board = build_board([cell("a", "1", NAN), cell("b", "1", 0.5)])
+        assert dict(zip(board.detectors, board.values()[0], strict=True)) == {"a": 0.0, "b": 0.5}
+
+    def test_everything_failed(self):
+        cells = [cell(name, "1", NAN, status="OOM").replace(metrics={}) for name in "ab"]
+        board = build_board(cells)
+        assert board.metrics == ("VUS-PR",)
+        assert board.values().tolist() == [[0.0, 0.0]]
+        assert math.isnan(board.seconds("a"))
+
+    def test_series_that_a_detector_was_not_run_on(self):
+        cells = [cell("a", "1", 0.8), cell("a", "2", 0.6), cell("b", "1", 0.5)]
+        board = build_board(cells)
+        assert board.series == (SeriesKey("A", "1"),)
+        assert board.left_out == (SeriesKey("A", "2"),)
+        assert board.counts("b")["NOT RUN"] == 1
+        counted = build_board(cells, missing="zero")
+        assert counted.summary("b").mean["VUS-PR"] == pytest.approx(0.25)
+        with pytest.raises(InputError, match=r"no series has been run with every detector.*--missing zero"):
+            build_board([cell("a", "1", 0.8), cell("b", "2", 0.5)])
+
+    def test_bad_input(self):
+        with pytest.raises(InputError, match="no results"):
+            build_board([])
+        with pytest.raises(InputError, match="two results on A/1"):
+            build_board([cell("a", "1", 0.5), cell("a", "1", 0.6, task="other")])
+        with pytest.raises(InputError, match="no result holds the metric PATE, only VUS-PR"):
+            board_of({"a": [0.5]}, metric="PATE")
+        with pytest.raises(InputError, match="missing must be"):
+            board_of({"a": [0.5]}, missing="drop")
+
+    def test_seconds_are_of_fit_and_score(self):
+        assert build_board([cell("a", "1", 0.5)]).seconds("a") == pytest.approx(2.0)
+        assert build_board([cell("a", "1", 0.5, fit_seconds=NAN)]).seconds("a") == pytest.approx(1.5)
+
+
+class TestComparison:
+    def test_ranks_and_friedman_are_those_of_scipy(self):
+        values = np.random.default_rng(0).random((30, 4)) + np.array([0, 0, 0.1, 0.4])
+        found = compare_all(values)
+        assert found.ranks == pytest.approx(stats.rankdata(-values, axis=1).mean(axis=0))
+        assert found.friedman_p == pytest.approx(stats.friedmanchisquare(*values.T).pvalue)
+
+    def test_pairs_are_tested_by_wilcoxon_with_holms_correction(self):
+        rng = np.random.default_rng(1)
+        values = rng.random((40, 3)) + np.array([0, 0.02, 0.5])
+        found = compare_all(values)
+        raw = [stats.wilcoxon(values[:, i], values[:, j]).pvalue for i, j in ((0, 1), (0, 2), (1, 2))]
+        smallest, middle, largest = sorted(raw)
+        expected = {smallest: 3 * smallest, middle: max(3 * smallest, 2 * middle)}
+        expected[largest] = max(expected[middle], largest)
+        assert found.p_values[0, 1] == pytest.approx(min(expected[raw[0]], 1))
+        assert found.p_values[2, 0] == pytest.approx(expected[raw[1]])
+        assert (found.p_values == found.p_values.T).all()
+        assert found.cliques == [(1, 0)] or found.cliques == [(0, 1)]
+
+    def test_holm_is_monotonous_and_never_above_one(self):
+        p = np.array([0.5, 0.001, 0.04, 0.9])
+        assert holm(p).tolist() == pytest.approx([1.0, 0.004, 0.12, 1.0])
+
+    def test_equal_detectors_are_one_clique(self):
+        found = compare_all(np.full((10, 4), 0.3))
+        assert found.cliques == [(0, 1, 2, 3)]
+        assert math.isnan(found.friedman_p)
+        assert found.ranks.tolist() == [2.5] * 4
+
+    def test_cliques_overlap_and_none_lies_within_another(self):
+        base = np.random.default_rng(2).normal(size=(25, 1))
+        values = base + [0.0, 0.02, 0.04, 5.0] + 0.05 * np.random.default_rng(3).normal(size=(25, 4))
+        found = compare_all(values)
+        assert all(not set(a) < set(b) for a in found.cliques for b in found.cliques)
+        assert all(3 not in clique for clique in found.cliques)
+
+    @pytest.mark.parametrize("shape", [(0, 3), (5, 1), (1, 1), (1, 3)])
+    def test_small_tables(self, shape):
+        found = compare_all(np.random.default_rng(0).random(shape))
+        assert math.isnan(found.friedman_p)
+        assert found.n_series == shape[0]
+        assert len(found.ranks) == shape[1]
+
+    def test_wins_and_ties(self):
+        wins = count_wins(np.array([[0.9, 0.5], [0.4, 0.4], [0.1, 0.2], [0.8, 0.3]]))
+        assert wins.wins.tolist() == [[0, 2], [1, 0]]
+        assert wins.ties[0, 1] == 1
+        assert wins.share[0, 1] == pytest.approx(2.5 / 4)
+        assert wins.share[0, 1] + wins.share[1, 0] == pytest.approx(1)
+
+    def test_differences_are_from_the_best_or_a_named_detector(self):
+        board = board_of({"a": [0.9, 0.8, 0.7], "b": [0.5, 0.5, 0.4]})
+        best = analyse(board)
+        assert best.reference == "a"
+        assert best.differences["b"].difference == pytest.approx(-1 / 3)
+        assert best.differences["b"].high < 0
+        assert set(analyse(board, "b").differences) == {"a"}
+        with pytest.raises(InputError, match="no results of 'c'; there are a, b"):
+            analyse(board, "c")
+
+    def test_nothing_defined(self):
+        cells = [cell(name, "1", NAN, reason="no anomaly") for name in "ab"]
+        found = analyse(build_board(cells))
+        assert found.differences == {"b": None}
+        assert found.comparison.n_series == 0
+
+
+def test_pareto_front():
+    seconds, accuracy = np.array([1.0, 2.0, 3.0, 1.0, 3.0]), np.array([0.5, 0.7, 0.6, 0.4, 0.7])
+    assert pareto_front(seconds, accuracy).tolist() == [True, True, False, False, False]
+
+
+class TestChooseSeries:
+    def test_hardest_easiest_and_the_best_detectors_gains_and_losses(self):
+        board = board_of({"a": [0.9, 0.1, 0.95, 0.2, 0.5], "b": [0.85, 0.1, 0.3, 0.6, 0.5]})
+        chosen = {choice.key.name: choice.why for choice in choose_series(board, "a", n=1)}
+        assert list(chosen) == ["1", "0", "2", "3"]
+        assert chosen["1"].startswith("Hardest")
+        assert chosen["0"].startswith("Easiest")
+        assert chosen["2"].startswith("Where a is furthest above")
+        assert chosen["3"].startswith("Where a is furthest below")
+
+    def test_each_series_once_and_none_without_a_value(self):
+        one = board_of({"a": [0.5]})
+        assert [choice.key.name for choice in choose_series(one, "a")] == ["0"]
+        assert choose_series(build_board([cell("a", "1", NAN, reason="no anomaly")]), "a") == []

@@ -1,0 +1,206 @@
+"""The page: what it shows and in which order, and the files it is put together from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from vetime_plugins.errors import InputError, MissingDependencyError
+from vetime_plugins.leaderboard.report import figures, tables
+from vetime_plugins.leaderboard.report.board import FAILURES, NOT_RUN, Board, Missing, build_board
+from vetime_plugins.leaderboard.report.markdown import render_markdown
+from vetime_plugins.leaderboard.report.series import SeriesSource, choose_series, draw_scores
+from vetime_plugins.leaderboard.report.statistics import Analysis, analyse
+from vetime_plugins.leaderboard.results import read_cells
+
+__all__ = ["render_page", "write_report"]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A series that is shown: its heading, why it is shown, and its picture, if it could be drawn."""
+
+    heading: str
+    why: str
+    picture: str | None
+
+
+def write_report(
+    folder: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    metric: str = "VUS-PR",
+    against: str | None = None,
+    data: str | PathLike[str] | None = None,
+    missing: Missing = "leave-out",
+    markdown: str | PathLike[str] | None = None,
+) -> Analysis:
+    """Write the report of a folder of results.
+
+    Parameters
+    ----------
+    folder : str or path
+        See `read_cells`.
+    out : str or path
+        The HTML file.
+    metric : str, default "VUS-PR"
+        To order and compare the detectors by.
+    against : str, optional
+        Detector to compare the others with; the best one where left out.
+    data : str or path, optional
+        Folder of the series, for results that came without them.
+    missing : {"leave-out", "zero"}, default "leave-out"
+        What to do with series that some detectors were not run on, see `build_board`.
+    markdown : str or path, optional
+        File for the table in Markdown.
+
+    Returns
+    -------
+    Analysis
+        What the report says.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no results that can be compared, there is no such metric or detector, or a file
+        cannot be written.
+    MissingDependencyError
+        If Jinja or matplotlib is not installed.
+    """
+    cells = read_cells(folder)
+    if not cells:
+        raise InputError(f"no results in {folder}; make some with: vetime leaderboard run TASK --out DIR")
+    analysis = analyse(build_board(cells, metric=metric, missing=missing), against)
+    _write(out, render_page(analysis, SeriesSource(folder, data)))
+    if markdown is not None:
+        _write(markdown, render_markdown(analysis))
+    return analysis
+
+
+def render_page(analysis: Analysis, source: SeriesSource) -> str:
+    """Return the HTML page of a run.
+
+    Parameters
+    ----------
+    analysis : Analysis
+    source : SeriesSource
+        Where to look up the series that are drawn.
+
+    Returns
+    -------
+    str
+        The same for the same results: it holds no date and nothing random.
+
+    Raises
+    ------
+    MissingDependencyError
+        If Jinja or matplotlib is not installed.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+        from markupsafe import Markup
+    except ImportError as error:
+        raise MissingDependencyError(
+            'the report needs jinja2>=3.1; run: pip install "vetime-plugins[report]"'
+        ) from error
+    environment = Environment(
+        loader=PackageLoader("vetime_plugins.leaderboard.report", "assets"),
+        autoescape=True,  # names come from whoever ran the leaderboard
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    assert environment.loader is not None
+    parts = {
+        name: Markup(environment.loader.get_source(environment, file)[0])
+        for name, file in (("style", "report.css"), ("script", "report.js"))
+    }
+    pictures = {name: None if svg is None else Markup(svg) for name, svg in _draw(analysis).items()}
+    drawings = [
+        Drawing(shown.heading, shown.why, None if shown.picture is None else Markup(shown.picture))
+        for shown in _draw_series(analysis, source)
+    ]
+    template = environment.get_template("report.html.jinja")
+    return template.render(**parts, **_describe(analysis), pictures=pictures, drawings=drawings)
+
+
+def _draw(analysis: Analysis) -> dict[str, str | None]:
+    """Draw the figures; None where there is nothing to draw."""
+    board, metric = analysis.board, analysis.board.metric
+    accuracy = [board.summary(name).mean[metric] for name in board.detectors]
+    seconds = [board.seconds(name) for name in board.detectors]
+    several = len(board.detectors) > 1 and analysis.comparison.n_series > 0
+    compared = any(found is not None for found in analysis.differences.values())
+    return {
+        "ranks": figures.draw_ranks(board.detectors, analysis.comparison) if several else None,
+        "differences": (
+            figures.draw_differences(analysis.differences, analysis.reference, metric) if compared else None
+        ),
+        "time": figures.draw_trade_off(board.detectors, seconds, accuracy, metric),
+        "heat": figures.draw_heat_map(board) if analysis.comparison.n_series else None,
+    }
+
+
+def _draw_series(analysis: Analysis, source: SeriesSource) -> list[Drawing]:
+    board = analysis.board
+    return [
+        Drawing(
+            f"{choice.key.dataset}/{choice.key.name}",
+            choice.why,
+            draw_scores(f"series{number}", board, choice.key, source),
+        )
+        for number, choice in enumerate(choose_series(board, analysis.reference))
+    ]
+
+
+def _describe(analysis: Analysis) -> Mapping[str, Any]:
+    """Return the texts and tables that the template fills in."""
+    board, comparison = analysis.board, analysis.comparison
+    others = [name for name in board.metrics if name != board.metric]
+    tasks = sorted({cell.task for name in board.detectors for cell in board.of(name)})
+    return {
+        "title": ", ".join(tasks),
+        "metric": board.metric,
+        "reference": analysis.reference,
+        "n_detectors": len(board.detectors),
+        "n_series": len(board.series),
+        "n_defined": comparison.n_series,
+        "n_datasets": len(board.datasets),
+        "n_left_out": len(board.left_out),
+        "incomplete": [
+            (name, board.counts(name)[NOT_RUN]) for name in board.detectors if board.counts(name)[NOT_RUN]
+        ],
+        "counts": _count(board),
+        "places": list(board.detectors),
+        "friedman": None if math.isnan(comparison.friedman_p) else f"{comparison.friedman_p:.2g}",
+        "level": f"{100 * comparison.level:.0f} %",
+        "standings": tables.standings(
+            board, comparison, analysis.wins, analysis.differences, analysis.reference
+        ),
+        "all_metrics": tables.all_metrics(board),
+        "by_dataset": tables.by_dataset(board, board.metric),
+        "other_metrics": [tables.by_dataset(board, name) for name in others],
+        "win_matrix": tables.win_matrix(board, analysis.wins, comparison),
+        "by_series": tables.by_series(board),
+        "runs": tables.runs(board),
+        "failures": tables.failures(board),
+        "undefined": tables.undefined(board),
+        "provenance": tables.provenance(board),
+    }
+
+
+def _count(board: Board) -> list[tuple[str, int]]:
+    counted = [board.counts(name) for name in board.detectors]
+    return [(status, sum(counts[status] for counts in counted)) for status in ("OK", *FAILURES, NOT_RUN)]
+
+
+def _write(path: str | PathLike[str], text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error

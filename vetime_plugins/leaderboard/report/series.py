@@ -1,0 +1,276 @@
+"""The series that tell most, drawn with the scores of every detector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from vetime_plugins._drawing import decimate
+from vetime_plugins.errors import InputError
+from vetime_plugins.leaderboard.datasets import find_series, read_series
+from vetime_plugins.leaderboard.report.board import Board, SeriesKey
+from vetime_plugins.leaderboard.report.svg import BLUE, GREY, INK, RED, render, shorten
+from vetime_plugins.leaderboard.results import StoredSeries, load_scores, load_series
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Choice", "SeriesSource", "choose_series", "draw_scores"]
+
+_WIDTH = 9.6  # inches
+_CHARACTER = 0.075  # inches
+_BINS = 400  # stretches that a line is decimated to; each keeps its lowest and highest point
+_MAX_LINES = 12  # more rows than this become stripes of colour
+_MAX_VARIABLES = 6  # more variables than this too
+
+
+class Choice(NamedTuple):
+    """A series worth a look, and why."""
+
+    key: SeriesKey
+    why: str
+
+
+def choose_series(board: Board, reference: str, *, n: int = 2) -> list[Choice]:
+    """Choose the series that are easiest and hardest, and those that one detector gains and loses most on.
+
+    Parameters
+    ----------
+    board : Board
+    reference : str
+        The detector whose gains and losses against the mean of the others are looked for.
+    n : int, default 2
+        How many of each kind.
+
+    Returns
+    -------
+    list of Choice
+        Each series once, for the first reason that holds; at most ``4 * n``.
+    """
+    values = board.values()
+    kept = np.flatnonzero(~np.isnan(values).any(axis=1))
+    if not kept.size:
+        return []
+    values = values[kept]
+    mean = values.mean(axis=1)
+    orders = [
+        ("Hardest: the lowest mean over detectors", np.argsort(mean, kind="stable")),
+        ("Easiest: the highest mean over detectors", np.argsort(-mean, kind="stable")),
+    ]
+    if len(board.detectors) > 1:
+        column = board.detectors.index(reference)
+        lead = values[:, column] - np.delete(values, column, axis=1).mean(axis=1)
+        most = [i for i in np.argsort(-lead, kind="stable") if lead[i] > 0]
+        least = [i for i in np.argsort(lead, kind="stable") if lead[i] < 0]
+        orders += [
+            (f"Where {reference} is furthest above the mean of the others", np.array(most, int)),
+            (f"Where {reference} is furthest below the mean of the others", np.array(least, int)),
+        ]
+    chosen: dict[SeriesKey, str] = {}
+    for why, order in orders:
+        fresh = [board.series[kept[i]] for i in order if board.series[kept[i]] not in chosen]
+        chosen.update(dict.fromkeys(fresh[:n], why))
+    return [Choice(key, why) for key, why in chosen.items()]
+
+
+class SeriesSource:
+    """Where the values and labels of a series are looked up.
+
+    Parameters
+    ----------
+    results : str or path
+        The folder of results, which keeps them itself.
+    data : str or path, optional
+        Folder of series in the layout of TSB-AD, for results that came without.
+
+    Raises
+    ------
+    InputError
+        If `data` holds no series.
+    """
+
+    def __init__(self, results: str | PathLike[str], data: str | PathLike[str] | None = None) -> None:
+        self.results = Path(results)
+        found = [] if data is None else find_series(data)
+        self._files = {file.path.stem: file for file in found}
+
+    def read(self, board: Board, key: SeriesKey) -> StoredSeries | None:
+        """Return a series, or None where neither folder has it.
+
+        Parameters
+        ----------
+        board : Board
+        key : SeriesKey
+
+        Returns
+        -------
+        StoredSeries or None
+        """
+        try:
+            return load_series(self.results, key.name)
+        except InputError:
+            file = self._files.get(key.name)
+        if file is None:
+            return None
+        series = read_series(file.path, dataset=key.dataset)
+        cell = next(board.cells[name, key] for name in board.detectors if (name, key) in board.cells)
+        if cell.n_points != len(series.values):
+            raise InputError(
+                f"{file.path} has {len(series.values)} points, the results are of {cell.n_points}; name the "
+                "folder that they were made from"
+            )
+        return StoredSeries(series.values, series.labels, cell.train_length, cell.buffer)
+
+    def scores(self, board: Board, detector: str, key: SeriesKey) -> np.ndarray | str:
+        """Return the scores of the test part (n_test,), or in a word why there are none."""
+        cell = board.cells.get((detector, key))
+        if cell is None or cell.failed:
+            return board.status(detector, key)
+        try:
+            return load_scores(self.results, cell)
+        except InputError:
+            return "scores not stored"
+
+
+def draw_scores(name: str, board: Board, key: SeriesKey, source: SeriesSource) -> str | None:
+    """Draw the test part of a series above every detector's scores, with the labels shaded.
+
+    Parameters
+    ----------
+    name : str
+        Unique in the page, see `render`.
+    board : Board
+    key : SeriesKey
+    source : SeriesSource
+
+    Returns
+    -------
+    str or None
+        SVG, or None where the series is not to be had. Scores fill their row from the lowest to the highest:
+        only their order counts in the metrics that use every threshold.
+    """
+    stored = source.read(board, key)
+    if stored is None:
+        return None
+    values, labels = stored.values[stored.train_length :], stored.test_labels
+    rows = [(detector, source.scores(board, detector, key)) for detector in board.detectors]
+    found = board.values()[board.series.index(key)]
+    as_lines = len(rows) <= _MAX_LINES
+    heights = [1.3, *[0.4 if as_lines else 0.2] * len(rows)]
+    gap = 0.05
+    size = (_WIDTH, sum(heights) + gap * len(rows) + 0.55)
+    margin = 0.25 + _CHARACTER * max(len(shorten(detector, 30)) for detector in ("series", *board.detectors))
+
+    def paint(figure: Figure) -> None:
+        top = 0.1
+        for row, height in enumerate(heights):
+            ax = figure.add_axes(
+                (
+                    margin / _WIDTH,
+                    1 - (top + height) / size[1],
+                    1 - (margin + 0.6) / _WIDTH,
+                    height / size[1],
+                )
+            )
+            top += height + gap
+            ax.set_yticks([])
+            ax.spines[["left", "bottom"]].set_visible(False)
+            if row == 0:
+                _draw_variables(ax, values)
+                label = "series" if values.shape[1] == 1 else f"{values.shape[1]} variables"
+                # over the dark stripes of many variables the shading alone is hard to see
+                _shade(ax, labels, heights=(1.0, 1.05), alpha=1.0, clip_on=False)
+            else:
+                detector, scores = rows[row - 1]
+                label = shorten(detector, 30)
+                _draw_row(ax, scores, as_lines=as_lines)
+                value = "-" if math.isnan(found[row - 1]) else f"{100 * found[row - 1]:.1f}"
+                ax.text(1.01, 0.5, value, transform=ax.transAxes, ha="left", va="center")
+            ax.text(-0.01, 0.5, label, transform=ax.transAxes, ha="right", va="center")
+            _shade(ax, labels)
+            ax.set_xlim(0, len(labels))
+            if row < len(heights) - 1:
+                ax.set_xticks([])
+            else:
+                ax.spines["bottom"].set_visible(True)
+                ax.set_xlabel("point of the test part", labelpad=2)
+
+    listed = "; ".join(
+        f"{detector} {100 * value:.1f}" for detector, value in zip(board.detectors, found, strict=True)
+    )
+    description = (
+        f"Series {key.name} of {key.dataset}, {len(labels)} points of which {int(labels.sum())} are labelled "
+        f"anomalous, above the scores of every detector. {board.metric}: {listed}."
+    )
+    return render(name, description, size, paint)
+
+
+def _draw_variables(ax: Axes, values: np.ndarray) -> None:
+    """Draw a series (T, C): as lines on one scale each, or as stripes where there are many."""
+    if values.shape[1] > _MAX_VARIABLES:
+        _draw_stripes(ax, [_scale(values[:, c]) for c in range(values.shape[1])])
+        return
+    for c in range(values.shape[1]):
+        _draw_line(ax, _scale(values[:, c]), color=INK, linewidth=0.7, alpha=1 if c == 0 else 0.55)
+    ax.set_ylim(-0.04, 1.04)
+
+
+def _draw_row(ax: Axes, scores: np.ndarray | str, *, as_lines: bool) -> None:
+    if isinstance(scores, str):
+        ax.text(0.5, 0.5, scores, transform=ax.transAxes, ha="center", va="center", color=RED)
+    elif as_lines:
+        _draw_line(ax, _scale(scores), color=BLUE, linewidth=0.8)
+        ax.axhline(-0.05, color=GREY, linewidth=0.4)
+        ax.set_ylim(-0.08, 1.08)
+    else:
+        _draw_stripes(ax, [_scale(scores)])
+
+
+def _draw_line(ax: Axes, values: np.ndarray, **style: Any) -> None:
+    rows, kept = decimate(values, _BINS)
+    ax.plot(rows + 0.5, kept, **style)
+
+
+def _draw_stripes(ax: Axes, rows: Sequence[np.ndarray]) -> None:
+    """Draw rows (T,) in [0, 1] as colours, of every stretch the highest."""
+    edges = _edges(len(rows[0]))
+    picture = np.stack([np.fmax.reduceat(row, edges[:-1]) for row in rows])
+    extent = (0, len(rows[0]), len(rows), 0)
+    # "none" keeps one pixel a stretch; the browser then scales it
+    ax.imshow(picture, aspect="auto", extent=extent, cmap="cividis", vmin=0, vmax=1, interpolation="none")
+
+
+def _shade(
+    ax: Axes, labels: np.ndarray, *, heights: tuple[float, float] = (0, 1), alpha: float = 0.28, **style: Any
+) -> None:
+    """Shade labelled points (T,); a single one stays visible, and touching ones become one span."""
+    if not labels.any():
+        return
+    edges = _edges(len(labels), 800)
+    marked = np.maximum.reduceat(labels.astype(np.int8), edges[:-1])
+    first, last = np.flatnonzero(np.diff(marked, prepend=0, append=0)).reshape(-1, 2).T
+    spans = list(zip(edges[first], edges[last] - edges[first], strict=True))
+    bottom, top = heights
+    style = {"transform": ax.get_xaxis_transform(), "color": RED, "linewidth": 0, "zorder": 3, **style}
+    ax.broken_barh(spans, (bottom, top - bottom), alpha=alpha, **style)
+
+
+def _edges(length: int, most: int = _BINS) -> np.ndarray:
+    return np.unique(np.linspace(0, length, min(length, most) + 1).astype(np.int64))
+
+
+def _scale(values: np.ndarray) -> np.ndarray:
+    """Stretch values (T,), which may hold NaN, over [0, 1]; equal ones become 0."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return np.full(len(values), np.nan)
+    low, high = finite.min(), finite.max()
+    # halved, since the difference of two large numbers can overflow
+    width = high / 2 - low / 2
+    return np.zeros(len(values)) if width == 0 else (values / 2 - low / 2) / width
