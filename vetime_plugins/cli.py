@@ -28,6 +28,9 @@ COMMANDS = {
     "info": ("vetime_plugins._commands.info", "show versions, bundled weights and devices"),
     "convert": ("vetime_plugins._commands.convert", "turn the authors' weights into a weights folder"),
     "train": ("vetime_plugins.training.commands", "train weights on synthetic series"),
+    "leaderboard": ("vetime_plugins._commands.leaderboard", "compare detectors of all frameworks on a task"),
+    "data": ("vetime_plugins._commands.data", "fetch open data sets with labels"),
+    "select": ("vetime_plugins._commands.select", "choose a detector for a series without labels"),
     "evaluate": ("vetime_plugins.leaderboard.commands", "run detectors over labelled data sets"),
 }
 

@@ -38,7 +38,17 @@ from numpy.typing import ArrayLike
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.framework_detector import Fit, FrameworkDetector, Job, Scores
 
-__all__ = ["GROUP", "Detector", "FrameworkDetector", "Job", "built_in", "get", "names", "register"]
+__all__ = [
+    "GROUP",
+    "Detector",
+    "FrameworkDetector",
+    "Job",
+    "built_in",
+    "built_in_detectors",
+    "get",
+    "names",
+    "register",
+]
 
 GROUP = "vetime_plugins.detectors"
 """Entry-point group in which other distributions name their detectors."""
@@ -73,7 +83,9 @@ class Detector(Protocol):
     Notes
     -----
     A detector that also has ``fit``, which takes the arguments of `fit_score` and returns a function without
-    arguments that gives the scores, has the times of fitting and scoring recorded apart.
+    arguments that gives the scores, has the times of fitting and scoring recorded apart. One that has
+    ``on(device)``, which returns the detector to be run there, is told the device of a run. One that has
+    ``versions()``, which returns versions by name, has its results renewed when one of them changes.
     """
 
     name: str
@@ -126,6 +138,11 @@ def names(framework: str | None = None) -> list[str]:
     if framework is not None:
         return sorted(name for name, detector in known.items() if detector.framework == framework)
     return sorted({*known, *_offered()})
+
+
+def built_in_detectors() -> dict[str, FrameworkDetector]:
+    """Return the detectors that come with this package, by name, with their own parameters."""
+    return dict(_load())
 
 
 def get(name: str, **params: Any) -> Any:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
 import logging
@@ -19,13 +20,16 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import resources
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vetime_plugins.errors import InputError, MissingDependencyError
+from vetime_plugins.errors import InputError, MissingDependencyError, VETimeError
 from vetime_plugins.leaderboard.metrics import find_buffer
 
 __all__ = ["FrameworkDetector", "Job", "complete"]
@@ -133,12 +137,18 @@ class FrameworkDetector:
         return [name for name in self.requires if not _is_installed(name)]
 
     def versions(self) -> dict[str, str]:
-        """Return the versions of the distributions that its scores may depend on, by name."""
+        """Return the versions of the distributions that its scores may depend on, by name.
+
+        Of a detector with a parameter `weights` also the first digits of the SHA-256 of these.
+        """
         found = {}
         for name in ("vetime_plugins", "numpy", "scipy", "scikit-learn", *self.requires):
             distribution = _DISTRIBUTIONS.get(name, name)
             with suppress(PackageNotFoundError):
                 found[distribution] = version(distribution)
+        if "weights" in self.params:
+            with suppress(VETimeError):  # missing ones are found missing when it runs
+                found["weights"] = _weights_hash(str(self.params["weights"]))
         return found
 
     def fit(
@@ -263,6 +273,20 @@ def complete(scores: ArrayLike, length: int) -> Scores:
     left, right = scored[np.maximum(after - 1, 0)], scored[np.minimum(after, len(scored) - 1)]
     filled: Scores = values[np.where(np.abs(points - left) <= np.abs(right - points), left, right)]
     return filled
+
+
+def _weights_hash(name: str) -> str:
+    folder = resources.files("vetime_plugins") / "weights" / name
+    path = Path(str(folder)) if folder.is_dir() else Path(name)
+    if not (path / "model.safetensors").is_file():
+        raise InputError(f"no weights {name}")
+    return _hash_of(path / "model.safetensors", (path / "model.safetensors").stat().st_mtime_ns)
+
+
+@cache
+def _hash_of(path: Path, changed: int) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
 
 
 def _is_installed(name: str) -> bool:

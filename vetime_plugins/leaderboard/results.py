@@ -47,6 +47,7 @@ __all__ = [
     "read_cells",
     "write_cell",
     "write_series",
+    "write_text",
 ]
 
 SCHEMA = 1
@@ -195,7 +196,7 @@ def write_cell(folder: str | PathLike[str], cell: Cell, scores: np.ndarray | Non
         _write_arrays(archive, scores=values)
     record = {"schema": SCHEMA, **asdict(cell)}
     text = json.dumps(_without_nan(record), indent=1, allow_nan=False) + "\n"
-    _write(path, lambda stream: stream.write(text.encode()))
+    write_text(path, text)
     if cell.failed:
         archive.unlink(missing_ok=True)
     return path
@@ -356,6 +357,11 @@ def _without_nan(value: Any) -> Any:
 
 def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that is there completely or not at all."""
+    _write(path, lambda stream: stream.write(text.encode()))
 
 
 def _write_arrays(path: Path, **arrays: Any) -> None:

@@ -1,0 +1,56 @@
+"""``vetime data``: fetch open data sets with labels, for those who have a network."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from vetime_plugins.errors import InputError
+from vetime_plugins.leaderboard.fetch import DATA_SETS, fetch
+
+__all__ = ["add_arguments", "run"]
+
+DESCRIPTION = """\
+Fetch a data set with labels from where its authors publish it, under their licence. The only command of this
+package that uses a network."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-commands of ``vetime data``."""
+    parser.description = DESCRIPTION
+    commands = parser.add_subparsers(dest="data_command", metavar="COMMAND", required=True)
+    fetching = commands.add_parser("fetch", help="fetch a data set")
+    fetching.add_argument("name", metavar="NAME", help=f"one of {', '.join(DATA_SETS)}")
+    fetching.add_argument("--to", required=True, metavar="DIR", type=Path, help="folder to put it into")
+    fetching.add_argument("--sha256", metavar="HEX", help="what the archive must have, if you know it")
+    fetching.add_argument("--url", help="fetch the same archive from here instead, e.g. from a mirror")
+    fetching.set_defaults(run=_fetch)
+    listing = commands.add_parser("list", help="list what can be fetched, with licences")
+    listing.set_defaults(run=_list)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run what was asked for; each sub-command replaces this function by its own."""
+    raise InputError(f"there is no command {args.data_command}")
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    def show(done: int, total: int | None) -> None:
+        share = "" if not total else f" of {total / 2**20:.1f}"
+        print(f"\r{done / 2**20:.1f}{share} MiB", end="", file=sys.stderr, flush=True)
+
+    progress = show if sys.stderr.isatty() else None
+    fetched = fetch(args.name, args.to, url=args.url, sha256=args.sha256, progress=progress)
+    if progress:
+        print(file=sys.stderr)
+    print(f"{fetched.n_series} series in {args.to}; licence: {DATA_SETS[args.name].licence}")
+    print(f"sha256 of the archive: {fetched.sha256} ({fetched.checked})")
+    print(f"run it with: vetime leaderboard run {DATA_SETS[args.name].task} --data {args.to} --out DIR")
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    for name, data in DATA_SETS.items():
+        print(f"{name:<8}{data.title}; {data.licence}; {data.homepage}")
+    return 0

@@ -1,0 +1,357 @@
+"""Run a function in a process of its own that can be stopped: when it takes too long, or too much memory.
+
+A `Child` is one process. It is kept from call to call, so what a call has loaded (a framework, a network)
+is there for the next, and replaced by a fresh one after it had to be killed or has died. It speaks through
+pipes, which works below any scheduler: also where the caller is a daemonic process, which may not use
+`multiprocessing`. A child ends itself as soon as whoever started it is gone, however that came about.
+
+Children run code that the caller hands them by pickle, through a pipe that nobody else can write to.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import queue
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import IO, Any
+
+from vetime_plugins.errors import MissingDependencyError, VETimeError
+
+__all__ = [
+    "Child",
+    "ChildDiedError",
+    "ChildError",
+    "MemoryLimitError",
+    "RaisedError",
+    "TimeLimitError",
+    "close_children",
+]
+
+_HEADER = struct.Struct("!Q")
+_POLL = 0.05  # seconds between two looks at the clock and at the memory
+_LOOK_FOR_OTHERS = 10  # so many looks at the memory go by before child processes are listed again
+_LAST_OUTPUT = 2000  # characters of what a child printed that are kept when it dies
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+class ChildError(VETimeError):
+    """A call did not come to its end."""
+
+
+class TimeLimitError(ChildError):
+    """It took longer than allowed, and was killed."""
+
+
+class MemoryLimitError(ChildError):
+    """It took more memory than allowed and was killed, or was refused memory."""
+
+
+class ChildDiedError(ChildError):
+    """The process ended by itself, or somebody else ended it.
+
+    Attributes
+    ----------
+    by_signal : int or None
+        The signal that ended it.
+    """
+
+    by_signal: int | None = None
+
+
+class RaisedError(ChildError):
+    """The function raised; the message is its traceback."""
+
+
+class Child:
+    """A process that runs functions for us.
+
+    Parameters
+    ----------
+    threads : int, default 1
+        How many threads numerical libraries may use in it.
+    """
+
+    def __init__(self, threads: int = 1) -> None:
+        self.threads = threads
+        self._process: subprocess.Popen[bytes] | None = None
+        self._printed: IO[bytes] | None = None
+        self._messages: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
+        with _LOCK:
+            _CHILDREN.add(self)
+
+    def start(self, function: Callable[..., Iterable[Any]], *arguments: Any) -> None:
+        """Have the process begin with a call.
+
+        Parameters
+        ----------
+        function : callable
+            Returns an iterable; each of its elements arrives at `receive`. Where it has no module that the
+            process could import, it goes by value.
+        *arguments
+        """
+        call = _cloudpickle().dumps((function, arguments))
+        for attempt in range(2):
+            process = self._running()
+            try:
+                _send(process.stdin, call)
+                return
+            except (BrokenPipeError, OSError):  # it has died since its last call
+                self.kill()
+                if attempt:
+                    raise ChildDiedError("a process for the detector could not be started") from None
+
+    def receive(self, *, time_limit: float | None = None, memory_limit: int | None = None) -> Any:
+        """Wait for the next element of what the function returns.
+
+        Parameters
+        ----------
+        time_limit : float, optional
+            Seconds from now.
+        memory_limit : int, optional
+            Bytes of resident memory of the process and of those that it has started.
+
+        Returns
+        -------
+        object
+
+        Raises
+        ------
+        TimeLimitError, MemoryLimitError
+            After the process, and what it has started, has been killed.
+        ChildDiedError
+            If it has ended otherwise.
+        RaisedError
+            If the function raised; MemoryLimitError if what it raised is a lack of memory.
+
+        Notes
+        -----
+        Nothing tells that there are no more elements: ask only for those that the function is known to give.
+        """
+        watch = None if memory_limit is None else _Watch(self._running().pid)
+        end = None if time_limit is None else time.monotonic() + time_limit
+        while True:
+            wait = _POLL if end is not None or watch is not None else None
+            if end is not None:
+                wait = max(0.0, min(_POLL, end - time.monotonic()))
+            try:
+                message = self._messages.get(timeout=wait)
+                break
+            except queue.Empty:
+                pass
+            if end is not None and time.monotonic() >= end:
+                self.kill()
+                raise TimeLimitError(f"stopped after the time limit of {time_limit:g} s")
+            if watch is not None and memory_limit is not None and (used := watch.bytes()) > memory_limit:
+                self.kill()
+                raise MemoryLimitError(
+                    f"stopped at {used / 2**20:.0f} MiB, above the memory limit of "
+                    f"{memory_limit / 2**20:.0f} MiB"
+                )
+        if message is None:
+            raise self._died()
+        kind, content = message
+        if kind == "memory":
+            raise MemoryLimitError(content)
+        if kind == "raised":
+            raise RaisedError(content)
+        return content
+
+    def kill(self) -> None:
+        """End the process and what it has started, at once."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        _kill_group(process.pid)
+        with suppress(OSError):
+            process.kill()
+        process.wait()
+        for stream in (process.stdin, self._printed):
+            with suppress(OSError):  # a broken pipe says so again when it is closed
+                if stream is not None:
+                    stream.close()
+
+    def close(self) -> None:
+        """End the process for good."""
+        self.kill()
+        with _LOCK:
+            _CHILDREN.discard(self)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is not None:
+            return self._process
+        threads = {name: str(self.threads) for name in _THREADS}
+        path = os.pathsep.join(entry for entry in sys.path if entry)
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 (closed when the process ends)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", f"from {__name__} import _serve; _serve()"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._printed,
+            env={**os.environ, **threads, "PYTHONPATH": path},
+            start_new_session=True,  # a group of its own, which can be killed as a whole
+        )
+        self._messages = queue.SimpleQueue()
+        threading.Thread(
+            target=_collect, args=(self._process.stdout, self._messages), daemon=True, name="messages"
+        ).start()
+        return self._process
+
+    def _died(self) -> ChildDiedError:
+        if self._process is None:
+            return ChildDiedError("the process was closed while it worked")
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(5)
+        code = self._process.poll()
+        error = ChildDiedError(f"the process ended with {_describe(code)}; it last printed:\n{self._tail()}")
+        error.by_signal = -code if code is not None and code < 0 else None
+        self.kill()
+        return error
+
+    def _tail(self) -> str:
+        if self._printed is None:
+            return ""
+        size = self._printed.seek(0, os.SEEK_END)
+        self._printed.seek(max(0, size - _LAST_OUTPUT))
+        return self._printed.read().decode(errors="replace")
+
+
+_LOCK = threading.Lock()
+_CHILDREN: set[Child] = set()
+
+
+def close_children() -> None:
+    """End all children of this process."""
+    with _LOCK:
+        children = list(_CHILDREN)
+    for child in children:
+        child.close()
+
+
+def _cloudpickle() -> Any:
+    """Return the pickler that takes functions and classes of a script or a notebook as well."""
+    with suppress(ImportError):
+        return importlib.import_module("cloudpickle")
+    try:
+        return importlib.import_module("joblib.externals.cloudpickle")  # joblib had it inside before 1.6
+    except ImportError as error:
+        raise MissingDependencyError(
+            'running detectors needs joblib and cloudpickle; run: pip install "vetime-plugins[bench]"'
+        ) from error
+
+
+class _Watch:
+    """The memory of a process and of those that it has started."""
+
+    def __init__(self, pid: int) -> None:
+        try:
+            import psutil
+        except ImportError as error:
+            raise MissingDependencyError(
+                'a memory limit needs psutil; run: pip install "vetime-plugins[bench]", or set none'
+            ) from error
+        self._gone = psutil.NoSuchProcess
+        self._main = psutil.Process(pid)
+        self._others: list[Any] = []
+        self._looks = 0
+
+    def bytes(self) -> int:
+        if self._looks % _LOOK_FOR_OTHERS == 0:  # finding them means going through all processes there are
+            with suppress(self._gone):
+                self._others = self._main.children(recursive=True)
+        self._looks += 1
+        total = 0
+        for process in (self._main, *self._others):
+            with suppress(self._gone):
+                total += process.memory_info().rss
+        return total
+
+
+def _describe(code: int | None) -> str:
+    if code is None:
+        return "an unknown status"
+    if code >= 0:
+        return f"the status {code}"
+    name = signal.Signals(-code).name
+    hint = " (the system kills like this when it runs out of memory)" if name == "SIGKILL" else ""
+    return f"the signal {name}{hint}"
+
+
+def _kill_group(pid: int) -> None:
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _send(stream: Any, content: bytes) -> None:
+    stream.write(_HEADER.pack(len(content)))
+    stream.write(content)
+    stream.flush()
+
+
+def _frames(stream: Any) -> Iterator[bytes]:
+    while len(header := stream.read(_HEADER.size)) == _HEADER.size:
+        (size,) = _HEADER.unpack(header)
+        content = stream.read(size)
+        if len(content) < size:
+            return
+        yield content
+
+
+def _collect(stream: Any, messages: queue.SimpleQueue[tuple[str, Any] | None]) -> None:
+    """Pass on what a child sends; None when it has ended."""
+    with stream, suppress(OSError, ValueError, EOFError, pickle.UnpicklingError):
+        for content in _frames(stream):
+            messages.put(pickle.loads(content))
+    messages.put(None)
+
+
+def _serve() -> None:
+    """Be a child: run what comes, until nobody is there any more."""
+    incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)  # what a detector prints must not get among the messages
+    calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def listen() -> None:
+        for content in _frames(incoming):
+            calls.put(content)
+        _kill_group(os.getpid())  # whoever started us has gone: nobody would read a result
+        os._exit(1)
+
+    threading.Thread(target=listen, daemon=True, name="calls").start()
+    while True:
+        call = calls.get()
+        try:
+            function, arguments = pickle.loads(call)
+            for element in function(*arguments):
+                _send(outgoing, pickle.dumps(("element", element), protocol=5))
+        except BaseException as error:  # SystemExit of a detector must not end us
+            kind = "memory" if _lacks_memory(error) else "raised"
+            _send(outgoing, pickle.dumps((kind, shorten(traceback.format_exc()))))
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether memory was refused: by Python, numpy, or torch for a GPU."""
+    torch = sys.modules.get("torch")
+    refused = getattr(getattr(torch, "cuda", None), "OutOfMemoryError", MemoryError)
+    return isinstance(error, MemoryError | refused)
+
+
+def shorten(text: str, limit: int = 20_000) -> str:
+    """Return a traceback without the folders in which packages are installed, and not too long of it."""
+    for folder in sorted({*sys.path, sys.prefix, os.getcwd()} - {"", "/"}, key=len, reverse=True):
+        text = text.replace(f"{folder.rstrip(os.sep)}{os.sep}", "")
+    half = limit // 2
+    return text if len(text) <= limit else f"{text[:half]}\n[...]\n{text[-half:]}"

@@ -1,0 +1,309 @@
+"""Readers of labelled series, one for each layout in which data sets are published.
+
+==========  ==============================================================================================
+name        layout
+==========  ==============================================================================================
+tsb-ad      CSV files that say in their name how many points are for training
+nab         the repository of the Numenta Anomaly Benchmark: ``data/`` and ``labels/combined_windows.json``
+ucr         text files of the UCR anomaly archive that say in their name where the anomaly is
+csv         any CSV files with a column of labels
+embedded    real series inside installed packages, see `vetime_plugins.leaderboard.embedded`
+==========  ==============================================================================================
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vetime_plugins.errors import InputError
+from vetime_plugins.leaderboard.datasets import BenchmarkSeries, find_series, read_series
+
+__all__ = ["READERS", "Reader", "SeriesEntry"]
+
+_UCR_NAME = re.compile(r"(?:\d+_)?UCR_Anomaly_(?P<title>.+)_(?P<train>\d+)_(?P<begin>\d+)_(?P<end>\d+)$")
+_UCR_EXAMPLE = "001_UCR_Anomaly_DISTORTED1sddb40_35000_52000_52620.txt"
+_NAB_WINDOWS = Path("labels") / "combined_windows.json"
+
+
+@dataclass(frozen=True)
+class SeriesEntry:
+    """A series that has been found, not read.
+
+    Attributes
+    ----------
+    name : str
+        Unique within its data set.
+    dataset : str
+    load : callable
+        Returns the `BenchmarkSeries`; raises InputError where it cannot be read.
+    """
+
+    name: str
+    dataset: str
+    load: Callable[[], BenchmarkSeries] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How to find the series of a layout.
+
+    Attributes
+    ----------
+    find : callable
+        Called with the folder (None where there is none) and the options, returns the entries.
+    options : dict of str to type
+        Names and types of the options that a task may set.
+    needs_folder : bool
+    knows_train_part : bool
+        Whether the layout says which points are for training.
+    """
+
+    find: Callable[[Path | None, Mapping[str, Any]], list[SeriesEntry]] = field(repr=False)
+    options: Mapping[str, type | tuple[type, ...]] = field(default_factory=dict)
+    needs_folder: bool = True
+    knows_train_part: bool = True
+
+
+def find_tsb_ad(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntry]:
+    """Find series in the layout of TSB-AD, see `vetime_plugins.leaderboard.datasets`."""
+    return [
+        SeriesEntry(file.path.stem, file.dataset, partial(read_series, file.path, dataset=file.dataset))
+        for file in find_series(_existing(folder))
+    ]
+
+
+def find_nab(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntry]:
+    """Find the series of the Numenta Anomaly Benchmark.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The repository, or a folder that holds it.
+    options : mapping
+        None.
+
+    Returns
+    -------
+    list of SeriesEntry
+        One for each entry of the labels; a data set is a folder of ``data``.
+
+    Raises
+    ------
+    InputError
+        If the labels are not there or damaged, or name a file that is not there.
+
+    Notes
+    -----
+    Points within a window, its ends included, are anomalous. The train part is NAB's probationary period:
+    15 % of the points, at most 750.
+    """
+    root = _existing(folder)
+    found = sorted([root / _NAB_WINDOWS, *root.glob(f"*/{_NAB_WINDOWS}")], key=lambda path: len(path.parts))
+    labels = next((path for path in found if path.is_file()), None)
+    if labels is None:
+        raise InputError(
+            f"no {_NAB_WINDOWS} in {root}; name the folder of the NAB repository, as "
+            "`vetime data fetch nab --to DIR` makes it"
+        )
+    try:
+        windows = json.loads(labels.read_text(encoding="utf-8"))
+        entries = []
+        for file, spans in windows.items():
+            path = labels.parents[1] / "data" / file
+            if not path.is_file():
+                raise InputError(f"{labels} names {file}, which is not in {labels.parents[1] / 'data'}")
+            bounds = [(datetime.fromisoformat(begin), datetime.fromisoformat(end)) for begin, end in spans]
+            dataset = Path(file).parts[0]
+            entries.append(SeriesEntry(path.stem, dataset, partial(_read_nab, path, dataset, bounds)))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(f"{labels} is no list of anomaly windows: {error}") from error
+    return entries
+
+
+def _read_nab(path: Path, dataset: str, bounds: Sequence[tuple[datetime, datetime]]) -> BenchmarkSeries:
+    rows = _rows(path)
+    if [name.strip() for name in rows[0]] != ["timestamp", "value"]:
+        raise InputError(f"{path} must have the columns timestamp and value, got {', '.join(rows[0])}")
+    try:
+        times = [datetime.fromisoformat(row[0]) for row in rows[1:]]
+        values = np.array([float(row[1]) for row in rows[1:]])
+    except (IndexError, ValueError) as error:
+        raise InputError(f"{path} must have rows of a time stamp and a number: {error}") from error
+    labels = np.array([any(begin <= time <= end for begin, end in bounds) for time in times], dtype=np.int8)
+    probation = min(math.floor(0.15 * len(values)), 750)
+    return _series(path.stem, dataset, values[:, None], labels, probation, path)
+
+
+def find_ucr(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntry]:
+    """Find the series of the UCR anomaly archive.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Holds the text files, at any depth.
+    options : mapping
+        None.
+
+    Returns
+    -------
+    list of SeriesEntry
+        Of the data set "UCR".
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+
+    Notes
+    -----
+    The three numbers in a name are the length of the train part and the begin and end of the anomaly. As in
+    the TSB-AD benchmark they count from 0, and the end is the first point after the anomaly. Some files hold
+    one number a line, others all in one line.
+    """
+    root = _existing(folder)
+    paths = sorted(path for path in root.rglob("*.txt") if _UCR_NAME.fullmatch(path.stem))
+    if not paths:
+        raise InputError(f"no series in {root}: files must be named like {_UCR_EXAMPLE}")
+    return [SeriesEntry(path.stem, "UCR", partial(_read_ucr, path)) for path in paths]
+
+
+def _read_ucr(path: Path) -> BenchmarkSeries:
+    match = _UCR_NAME.fullmatch(path.stem)
+    assert match is not None
+    train, begin, end = (int(match[name]) for name in ("train", "begin", "end"))
+    try:
+        values = np.array(path.read_text(encoding="utf-8").split(), dtype=np.float64)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} must hold numbers only: {error}") from error
+    if not 0 <= begin < end <= len(values):
+        raise InputError(f"{path} has {len(values)} points, but by its name an anomaly at {begin} to {end}")
+    labels = np.zeros(len(values), dtype=np.int8)
+    labels[begin:end] = 1
+    return _series(path.stem, "UCR", values[:, None], labels, train, path)
+
+
+def find_csv(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntry]:
+    """Find CSV files with a column of labels.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    options : mapping
+        ``label``, the name of the column of labels, upper or lower case (default "label");
+        ``ignore``, names of columns that are no variables, such as time stamps;
+        ``delimiter`` (default ",");
+        ``pattern``, which files (default ``"**/*.csv"``).
+
+    Returns
+    -------
+    list of SeriesEntry
+        A data set is called like its folder.
+
+    Raises
+    ------
+    InputError
+        If there is no such file.
+
+    Notes
+    -----
+    Labels are 0 and 1, or false and true. An empty cell of a variable is a gap.
+    """
+    root = _existing(folder)
+    pattern = options.get("pattern", "**/*.csv")
+    paths = sorted(path for path in root.glob(pattern) if path.is_file())
+    if not paths:
+        raise InputError(f"no file {pattern} in {root}")
+    return [
+        SeriesEntry(path.stem, path.resolve().parent.name, partial(_read_csv, path, dict(options)))
+        for path in paths
+    ]
+
+
+def _read_csv(path: Path, options: Mapping[str, Any]) -> BenchmarkSeries:
+    rows = _rows(path, options.get("delimiter", ","))
+    header = [name.strip() for name in rows[0]]
+    label, ignored = options.get("label", "label"), set(options.get("ignore", ()))
+    at = [i for i, name in enumerate(header) if name.lower() == label.lower()]
+    if len(at) != 1:
+        raise InputError(
+            f"{path} must have one column {label}, has {', '.join(header)}; set the option label"
+        )
+    if ignored - set(header):
+        raise InputError(f"{path} has no column {', '.join(sorted(ignored - set(header)))} to ignore")
+    kept = [i for i, name in enumerate(header) if i != at[0] and name not in ignored]
+    if not kept:
+        raise InputError(f"{path} has no column besides labels and ignored ones")
+    if any(len(row) != len(header) for row in rows):
+        raise InputError(f"{path} must have {len(header)} cells in each row")
+    try:
+        values = np.array([[float(row[i]) if row[i].strip() else math.nan for i in kept] for row in rows[1:]])
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; name columns without numbers in the option ignore") from error
+    labels = [_LABELS.get(row[at[0]].strip().lower()) for row in rows[1:]]
+    if None in labels:
+        wrong = rows[1 + labels.index(None)][at[0]]
+        raise InputError(f"{path}: labels must be 0 and 1, got {wrong!r} in row {1 + labels.index(None)}")
+    return _series(path.stem, path.parent.name, values, np.array(labels, dtype=np.int8), 0, path)
+
+
+_LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+
+
+def find_embedded(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntry]:
+    """Find the series inside installed packages."""
+    from vetime_plugins.leaderboard import embedded
+
+    return [SeriesEntry(name, dataset, load) for (dataset, name), load in embedded.SERIES.items()]
+
+
+READERS: dict[str, Reader] = {
+    "tsb-ad": Reader(find_tsb_ad),
+    "nab": Reader(find_nab),
+    "ucr": Reader(find_ucr),
+    "csv": Reader(
+        find_csv,
+        options={"label": str, "ignore": list, "delimiter": str, "pattern": str},
+        knows_train_part=False,
+    ),
+    "embedded": Reader(find_embedded, needs_folder=False),
+}
+"""The readers by name."""
+
+
+def _existing(folder: Path | None) -> Path:
+    if folder is None or not folder.is_dir():
+        raise InputError(f"no folder {folder}; name the one that holds the data set with --data DIR")
+    return folder
+
+
+def _rows(path: Path, delimiter: str = ",") -> list[list[str]]:
+    """Return header and rows of a CSV file, without empty lines."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = [row for row in csv.reader(stream, delimiter=delimiter) if row]
+    except (OSError, UnicodeDecodeError, csv.Error, TypeError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+    if len(rows) < 2:
+        raise InputError(f"{path} must have a header and rows below it, has {len(rows)} lines")
+    return rows
+
+
+def _series(
+    name: str, dataset: str, values: np.ndarray, labels: np.ndarray, train_length: int, path: Path
+) -> BenchmarkSeries:
+    if np.isinf(values).any():
+        raise InputError(f"{path} holds infinite values; leave the cells of missing readings empty")
+    if train_length >= len(values):
+        raise InputError(f"{path} has {len(values)} points, but {train_length} of them are for training")
+    return BenchmarkSeries(name, dataset, values, labels, train_length)

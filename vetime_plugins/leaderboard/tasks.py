@@ -1,0 +1,400 @@
+"""Tasks: which series are taken from where, how they are split and measured, and with which detectors.
+
+A task is a file in TOML (or YAML, where PyYAML is installed):
+
+.. code-block:: toml
+
+    name = "pumps"
+    description = "Vibration of our pumps"
+    metrics = ["VUS-PR", "AUC-PR"]            # all where left out
+    detectors = ["vetime-pyod", "pyod-knn(n_neighbors=10)"]
+    device = "cpu"                            # "auto", "cuda", ...
+    time_limit = 600                          # seconds a cell
+    memory_limit = "4G"
+
+    [source]
+    reader = "csv"                            # tsb-ad, nab, ucr, csv, embedded
+    folder = "data/pumps"                     # seen from this file
+    datasets = ["A", "B"]                     # only these
+    series = ["2024-*"]                       # only these, shell patterns
+    options = { label = "is_anomaly", ignore = ["timestamp"] }
+
+    [split]
+    rule = "fraction"                         # source, fraction, points, none
+    train = 0.3
+
+    [buffer]
+    rule = "period"                           # period, fixed
+    points = 100                              # of "fixed"
+
+An unknown key is an error, and so is a value of the wrong type: a typing error must not change what is
+measured.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from fnmatch import fnmatchcase
+from importlib import resources
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from vetime_plugins.errors import InputError
+from vetime_plugins.leaderboard._tables import Table, parse_bytes, parse_file
+from vetime_plugins.leaderboard.datasets import BenchmarkSeries
+from vetime_plugins.leaderboard.metrics import METRIC_NAMES, check_metric_names, find_buffer
+from vetime_plugins.leaderboard.readers import READERS, SeriesEntry
+
+__all__ = ["Buffer", "Source", "Split", "Task", "TaskSeries", "bundled_tasks"]
+
+_NUMBER = (int, float)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the series come from.
+
+    Attributes
+    ----------
+    reader : str
+        A name of `vetime_plugins.leaderboard.readers.READERS`.
+    folder : str or None
+        Where the data set lies; readers of installed packages need none.
+    datasets : tuple of str or None
+        Only these data sets.
+    series : tuple of str or None
+        Only series whose name fits one of these shell patterns.
+    options : dict
+        For the reader.
+    """
+
+    reader: str
+    folder: str | None = None
+    datasets: tuple[str, ...] | None = None
+    series: tuple[str, ...] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which points at the beginning are for training and not judged.
+
+    Attributes
+    ----------
+    rule : {"source", "fraction", "points", "none"}
+        As the data set says, a share of the points, a number of points, or none.
+    train : float or None
+        The share or the number.
+    """
+
+    rule: str = "source"
+    train: float | None = None
+
+    def length(self, series: BenchmarkSeries) -> int:
+        """Return the number of train points of a series."""
+        if self.rule == "source":
+            return series.train_length
+        if self.rule == "none" or self.train is None:
+            return 0
+        return int(self.train * len(series.values)) if self.rule == "fraction" else int(self.train)
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Tolerance of VUS and PATE.
+
+    Attributes
+    ----------
+    rule : {"period", "fixed"}
+        The period of the series as TSB-AD takes it (`find_buffer`), or the same for all.
+    points : int or None
+        Of "fixed".
+    """
+
+    rule: str = "period"
+    points: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TaskSeries:
+    """A series as a task has it: read, split, and with a name that no other series of the task has."""
+
+    name: str
+    dataset: str
+    values: Any
+    labels: Any
+    train_length: int
+    period: int
+    buffer: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is measured; see the module for the file that describes it.
+
+    Attributes
+    ----------
+    name : str
+    source : Source
+    description : str
+    split : Split
+    buffer : Buffer
+    metrics : tuple of str
+    detectors : tuple of str or None
+        What is run where nothing else is asked for.
+    device : str
+    time_limit : float or None
+        Seconds for fitting and scoring one series.
+    memory_limit : int or None
+        Bytes.
+    """
+
+    name: str
+    source: Source
+    description: str = ""
+    split: Split = field(default_factory=Split)
+    buffer: Buffer = field(default_factory=Buffer)
+    metrics: tuple[str, ...] = METRIC_NAMES
+    detectors: tuple[str, ...] | None = None
+    device: str = "cpu"
+    time_limit: float | None = None
+    memory_limit: int | None = None
+
+    @classmethod
+    def read(cls, name_or_file: str | PathLike[str]) -> Task:
+        """Read a task.
+
+        Parameters
+        ----------
+        name_or_file : str or path
+            A name of `bundled_tasks`, or a file that ends in ``.toml``, ``.yaml`` or ``.yml``.
+
+        Returns
+        -------
+        Task
+
+        Raises
+        ------
+        InputError
+            If there is none, or the file cannot be read, or says something that is not allowed.
+        """
+        path = Path(name_or_file)
+        if not path.suffix:
+            bundled = bundled_tasks()
+            if str(name_or_file) not in bundled:
+                raise InputError(
+                    f"no task {str(name_or_file)!r}; there are {', '.join(bundled)}, or name a .toml file"
+                )
+            return cls.from_table(parse_file(bundled[str(name_or_file)]), str(name_or_file))
+        task = cls.from_table(parse_file(path), str(path))
+        if task.source.folder is not None:
+            folder = str(path.parent / Path(task.source.folder).expanduser())
+            task = replace(task, source=replace(task.source, folder=folder))
+        return task
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], origin: str = "the task") -> Task:
+        """Make a task of what a file holds.
+
+        Parameters
+        ----------
+        table : mapping
+        origin : str
+            What to call it in errors.
+
+        Raises
+        ------
+        InputError
+            For an unknown key, a missing one, and a value that is not allowed.
+        """
+        checked = Table(table, origin, "")
+        task = cls(
+            name=checked.take("name", str),
+            description=checked.take("description", str, ""),
+            source=_source(checked.table("source")),
+            split=_split(checked.table("split", {})),
+            buffer=_buffer(checked.table("buffer", {})),
+            metrics=_named(origin, checked.strings("metrics")),
+            detectors=checked.strings("detectors"),
+            device=checked.take("device", str, "cpu"),
+            time_limit=_positive(origin, "time_limit", checked.take("time_limit", _NUMBER, None)),
+            memory_limit=_memory(origin, checked.take("memory_limit", (int, str), None)),
+        )
+        checked.finish()
+        if not re.fullmatch(r"[\w.-]+", task.name):
+            raise InputError(f"{origin}: name must be of letters, digits, _, - and ., got {task.name!r}")
+        if task.split.rule == "source" and not READERS[task.source.reader].knows_train_part:
+            raise InputError(
+                f"{origin}: the reader {task.source.reader} does not know which points are for training; "
+                'set [split] rule to "fraction", "points" or "none"'
+            )
+        return task
+
+    def find(self) -> list[SeriesEntry]:
+        """List the series without reading them.
+
+        Returns
+        -------
+        list of SeriesEntry
+            Sorted by data set and name; names are unique.
+
+        Raises
+        ------
+        InputError
+            If the data set is not where it should be, or nothing of it is asked for.
+        """
+        source = self.source
+        reader = READERS[source.reader]
+        if reader.needs_folder and source.folder is None:
+            raise InputError(f"the task {self.name} needs a data set; name its folder with --data DIR")
+        entries = reader.find(None if source.folder is None else Path(source.folder), source.options)
+        known = sorted({entry.dataset for entry in entries})
+        unknown = sorted(set(source.datasets or ()) - set(known))
+        if unknown:
+            raise InputError(
+                f"no data set {', '.join(unknown)} in {source.folder}; there are {', '.join(known)}"
+            )
+        times = Counter(entry.name for entry in entries)
+        chosen = [
+            replace(entry, name=f"{entry.dataset}-{entry.name}") if times[entry.name] > 1 else entry
+            for entry in entries
+            if source.datasets is None or entry.dataset in source.datasets
+        ]
+        if source.series is not None:
+            patterns = source.series
+            chosen = [entry for entry in chosen if any(fnmatchcase(entry.name, one) for one in patterns)]
+        if not chosen:
+            raise InputError(f"the task {self.name} has no series left: none fits {source.series}")
+        twice = [name for name, count in Counter(entry.name for entry in chosen).items() if count > 1]
+        if twice:
+            raise InputError(f"{len(twice)} series of {self.name} are there twice, e.g. {twice[0]}")
+        return sorted(chosen, key=lambda entry: (entry.dataset, entry.name))
+
+    def load(self, entry: SeriesEntry) -> TaskSeries:
+        """Read a series and split it.
+
+        Parameters
+        ----------
+        entry : SeriesEntry
+            One of `find`.
+
+        Raises
+        ------
+        InputError
+            If it cannot be read, or is no longer than its train part.
+        """
+        series = entry.load()
+        length = self.split.length(series)
+        if not 0 <= length < len(series.values):
+            raise InputError(
+                f"{entry.name} has {len(series.values)} points; the train part cannot be {length} of them"
+            )
+        period = find_buffer(series.values)
+        buffer = period if self.buffer.rule == "period" or self.buffer.points is None else self.buffer.points
+        return TaskSeries(entry.name, entry.dataset, series.values, series.labels, length, period, buffer)
+
+    def narrowed(
+        self, *, folder: str | PathLike[str] | None = None, series: Iterable[str] | None = None
+    ) -> Task:
+        """Return the task on another folder, or on fewer series."""
+        source = self.source
+        if folder is not None:
+            if not READERS[source.reader].needs_folder:
+                raise InputError(f"the task {self.name} brings its series along and takes no folder")
+            source = replace(source, folder=str(folder))
+        if series is not None:
+            source = replace(source, series=tuple(series))
+        return replace(self, source=source)
+
+    def rules(self) -> dict[str, Any]:
+        """Return what two runs must share for their results to be comparable, as JSON can hold it."""
+        return {
+            "name": self.name,
+            "reader": self.source.reader,
+            "options": self.source.options,
+            "split": asdict(self.split),
+            "buffer": asdict(self.buffer),
+        }
+
+
+def bundled_tasks() -> dict[str, Path]:
+    """Return the tasks that come with the package: names and files.
+
+    Examples
+    --------
+    >>> list(bundled_tasks())
+    ['embedded', 'gpu', 'nab', 'skab', 'tsb-ad', 'ucr']
+    """
+    folder = Path(str(resources.files(__package__) / "task_files"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def _source(table: Table) -> Source:
+    reader = table.choice("reader", READERS)
+    known = READERS[reader].options
+    options = table.table("options", {})
+    given = {key: options.take(key, kind, None) for key, kind in known.items()}
+    options.finish()
+    source = Source(
+        reader=reader,
+        folder=table.take("folder", str, None),
+        datasets=table.strings("datasets"),
+        series=table.strings("series"),
+        options={key: value for key, value in given.items() if value is not None},
+    )
+    table.finish()
+    if source.folder is not None and not READERS[reader].needs_folder:
+        raise InputError(f"{table.origin}: the reader {reader} takes no folder")
+    return source
+
+
+def _split(table: Table) -> Split:
+    rule = table.choice("rule", ("source", "fraction", "points", "none"), "source")
+    train = table.take("train", _NUMBER, None)
+    table.finish()
+    fits = {
+        "fraction": train is not None and 0 < train < 1,
+        "points": isinstance(train, int) and train > 0,
+    }.get(rule, train is None)
+    if not fits:
+        raise InputError(
+            f'{table.origin}: split.train must be a share in (0, 1) for "fraction", a number of points for '
+            f'"points", and is not used otherwise; got {train!r} for "{rule}"'
+        )
+    return Split(rule, train)
+
+
+def _buffer(table: Table) -> Buffer:
+    rule = table.choice("rule", ("period", "fixed"), "period")
+    points = table.take("points", int, None)
+    table.finish()
+    if (rule == "fixed") != (points is not None) or (points is not None and points < 0):
+        raise InputError(
+            f'{table.origin}: buffer.points must be a number of points for "fixed", and is not used '
+            f'otherwise; got {points!r} for "{rule}"'
+        )
+    return Buffer(rule, points)
+
+
+def _named(origin: str, metrics: tuple[str, ...] | None) -> tuple[str, ...]:
+    try:
+        return check_metric_names(metrics)
+    except InputError as error:
+        raise InputError(f"{origin}: {error}") from error
+
+
+def _positive(origin: str, key: str, value: float | None) -> float | None:
+    if value is not None and not value > 0:
+        raise InputError(f"{origin}: {key} must be above 0, got {value!r}")
+    return None if value is None else float(value)
+
+
+def _memory(origin: str, value: str | int | None) -> int | None:
+    try:
+        return None if value is None else parse_bytes(value)
+    except InputError as error:
+        raise InputError(f"{origin}: memory_limit: {error}") from error
