@@ -1,0 +1,55 @@
+"""Detectors whose place in a ranking is known beforehand."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+
+class Distance:
+    """Good at points that stand off: distance to the median of five points."""
+
+    def fit(self, X, y=None):
+        self.decision_scores_ = self.decision_function(X)
+        return self
+
+    def decision_function(self, X):
+        padded = np.pad(X, ((2, 2), (0, 0)), mode="edge")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 5, axis=0)
+        return np.abs(X - np.median(windows, axis=-1)).max(axis=1)
+
+
+class Noise:
+    """Knows nothing."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def decision_function(self, X):
+        return np.random.default_rng(len(X)).random(len(X))
+
+
+class Failing:
+    def __init__(self, longest=0):
+        self.longest = longest
+
+    def fit(self, X, y=None):
+        if len(X) > self.longest:
+            raise RuntimeError("it is\nbroken")
+        self.decision_scores_ = np.zeros(len(X))
+        return self
+
+    def decision_function(self, X):
+        return np.zeros(len(X))
+
+
+class Slow(Distance):
+    def fit(self, X, y=None):
+        time.sleep(len(X) * 2e-4)
+        return super().fit(X)
+
+
+def wave(n=1200, period=40, seed=0):
+    """A noisy sine, (n,)."""
+    return np.sin(2 * np.pi * np.arange(n) / period) + 0.1 * np.random.default_rng(seed).normal(size=n)

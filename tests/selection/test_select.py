@@ -1,0 +1,224 @@
+"""The better detector wins, the default where the evidence is weak; nothing is dropped without a word."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from tests._tiny import save_tiny_weights
+from tests.selection._fakes import Distance, Failing, Noise, Slow, wave
+from vetime_plugins.errors import InputError
+from vetime_plugins.selection import CandidateDetector, select_detector
+
+FAST = ["sub-knn", "sub-pca", "moving-variance"]
+
+
+def select(series, candidates=FAST, **options):
+    return select_detector(series, candidates, **{"budget": None, "n_trials": 5, **options})
+
+
+def without_times(selection):
+    found = selection.as_dict()
+    found.pop("seconds")
+    for candidate in found["candidates"]:
+        candidate.pop("seconds")
+    return found
+
+
+class TestChoice:
+    def test_a_good_candidate_beats_a_bad_default(self):
+        found = select(wave(), [Noise(), "sub-knn", "sub-pca"], default="Noise", n_trials=8)
+        assert found.name in ("sub-knn", "sub-pca")
+        assert found.ranking[-1] == "Noise"
+        report = found.candidates[0]
+        assert report.name == found.name
+        assert report.expected_advantage > 0
+        assert "evidence enough to leave the default" in found.reasons[0]
+
+    def test_a_bad_candidate_does_not_beat_a_good_default(self):
+        found = select(wave(), ["sub-knn", Noise(), "sub-pca"])
+        assert found.name == found.default == "sub-knn"
+        assert "No other candidate is expected to beat the default" in found.reasons[0]
+
+    def test_equals_leave_the_default(self):
+        found = select(wave(), [Distance(), Distance()], default="Distance-2")
+        assert found.name == "Distance-2"
+
+    def test_without_trials_the_default_wins(self):
+        assert select(wave(), n_trials=0, default="moving-variance").name == "moving-variance"
+
+    def test_vetime_is_the_default_wherever_it_is_named(self, tmp_path):
+        weights = save_tiny_weights(tmp_path)
+        found = select(wave(300), ["sub-pca", "vetime"], n_trials=0, weights=weights, device="cpu")
+        assert found.name == found.default == "vetime"
+
+    def test_same_input_same_choice(self):
+        one, same = select(wave()), select(wave())
+        assert without_times(one) == without_times(same)
+        np.testing.assert_array_equal(one.detector.decision_scores_, same.detector.decision_scores_)
+        other = select(wave(), random_state=1)
+        assert without_times(one)["candidates"] != without_times(other)["candidates"]
+
+    def test_global_random_state_is_left_alone(self):
+        np.random.seed(3)
+        before = np.random.get_state()[1].tolist()
+        select(wave(), n_trials=2)
+        assert np.random.get_state()[1].tolist() == before
+
+
+class TestWinner:
+    def test_is_fitted_on_the_whole_series(self):
+        series = wave()
+        found = select(series, max_points=500)
+        expected = CandidateDetector(found.name).fit(series)
+        np.testing.assert_array_equal(found.detector.decision_scores_, expected.decision_scores_)
+        np.testing.assert_array_equal(found.detector.labels_, expected.labels_)
+        assert found.detector.threshold_ == expected.threshold_
+        assert found.series.startswith("500 points")
+
+    def test_threshold(self):
+        found = select(wave(), contamination=0.02)
+        assert found.detector.labels_.mean() == pytest.approx(0.02, abs=0.005)
+        assert select(wave(), threshold=3.5).detector.threshold_ == 3.5
+
+
+class TestFailures:
+    def test_are_reported(self):
+        found = select(wave(), ["sub-knn", Failing(), "sub-pca"])
+        report = {one.name: one for one in found.candidates}["Failing"]
+        assert (report.status, report.reason) == ("FAILED", "RuntimeError: it is broken")
+        assert report.rank is report.detection is None
+        assert "Failing" in " ".join(found.reasons)
+        assert "failed: RuntimeError" in found.to_text()
+        assert found.candidates[-1].name == "Failing"
+
+    def test_a_default_that_fails_is_replaced(self):
+        found = select(wave(), [Failing(), "sub-knn", Noise()])
+        assert found.default is None
+        assert found.name == "sub-knn"
+        assert "The default Failing could not be used" in found.reasons[0]
+
+    def test_failure_on_the_whole_series_only(self):
+        found = select(wave(), [Failing(longest=600), "sub-knn"], max_points=600, n_trials=0)
+        assert found.name == "sub-knn"
+        assert {one.name: one.status for one in found.candidates} == {"sub-knn": "OK", "Failing": "FAILED"}
+
+    def test_nothing_left(self):
+        with pytest.raises(InputError, match="every candidate failed: Failing: RuntimeError"):
+            select(wave(), [Failing()])
+
+    def test_one_variable_only(self):
+        found = select(np.c_[wave(), wave(seed=1)], ["sub-knn", "merlion-zms"])
+        assert {one.name: one.status for one in found.candidates}["merlion-zms"] == "FAILED"
+
+
+class TestBudget:
+    def test_a_candidate_that_does_not_fit_is_reported(self):
+        found = select_detector(wave(3000), ["sub-pca", Slow(), "moving-variance"], budget=1.5, n_trials=4)
+        report = {one.name: one for one in found.candidates}["Slow"]
+        assert report.status == "OVER BUDGET"
+        assert "s are left" in report.reason
+        assert not found.complete
+        assert found.n_trials == 4
+        assert found.seconds < 4
+
+    def test_the_default_is_run_whatever_it_takes(self):
+        found = select_detector(wave(), [Slow(), "moving-variance"], budget=1e-3)
+        assert found.name == "Slow"
+        assert found.n_trials == 0
+        assert not found.complete
+        assert "no evidence from trials" in found.reasons[0] or "only candidate" in found.reasons[0]
+
+    def test_trials_end_with_the_budget(self):
+        found = select_detector(wave(), [Slow(), Distance()], budget=3.0, n_trials=10_000)
+        assert 0 < found.n_trials < 10_000
+        assert found.seconds < 3.5
+        assert not found.complete
+
+    def test_no_limit_is_complete(self):
+        assert select(wave()).complete
+
+
+class TestSeries:
+    @pytest.mark.parametrize("n", [1, 2, 7, 20, 64, 300])
+    def test_short(self, n):
+        found = select(wave(n), ["sub-knn", "moving-variance"])
+        assert found.detector.decision_scores_.shape == (n,)
+        assert found.name == "sub-knn" or found.n_trials > 0
+
+    @pytest.mark.parametrize("series", [np.ones(500), np.full((500, 2), 3), np.r_[np.zeros(499), 1]])
+    def test_degenerate(self, series):
+        found = select(series)
+        assert np.isfinite(found.detector.decision_scores_).all()
+
+    def test_gaps_lists_and_frames(self):
+        pd = pytest.importorskip("pandas")
+        series = wave()
+        series[[0, 100, 101]] = np.nan
+        expected = without_times(select(series, n_trials=2))
+        for given in (series.tolist(), pd.Series(series), pd.DataFrame({"a": series}), series[:, None]):
+            assert without_times(select(given, n_trials=2)) == expected
+
+    def test_several_variables(self):
+        one = wave()
+        found = select(np.c_[one, one + wave(seed=1) / 4, np.ones(1200)], n_trials=8)
+        assert found.n_trials == 8
+        assert set(found.kinds) & {"broken_correlation", "lag_change", "one_variable"}
+        assert "3 variables, related" in found.series
+
+    def test_input_is_not_changed(self):
+        series = wave()
+        before = series.copy()
+        select(series, n_trials=2)
+        np.testing.assert_array_equal(series, before)
+
+
+class TestReport:
+    def test_evidence_is_complete_and_adds_up(self):
+        found = select(wave(), n_trials=7)
+        assert found.n_trials == 7
+        assert sorted(one.rank for one in found.candidates) == [1, 2, 3]
+        for report in found.candidates:
+            assert set(report.by_group) == {"points", "level", "texture", "shape", "timing"}
+            assert 0 <= report.detection <= 1
+            assert -1 <= report.agreement <= 1
+            assert report.seconds > 0
+
+    def test_json(self):
+        found = select(wave())
+        assert json.loads(found.to_json()) == found.as_dict()
+        assert "detector" not in found.as_dict()
+        assert found.as_dict()["ranking"] == found.ranking
+
+    def test_text(self):
+        text = str(select(wave()))
+        assert text.startswith("selected: sub-knn\n")
+        assert all(name in text for name in FAST)
+
+    def test_progress(self):
+        seen = []
+        select(wave(), n_trials=2, progress=lambda what, done: seen.append((what, done)))
+        assert seen[0] == ("scoring with sub-knn", 0.0)
+        assert seen[-1][0].startswith("trial 2 (")
+        assert all(0 <= done <= 1 for _, done in seen)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"budget": 0}, "budget must be a number of seconds above 0"),
+        ({"n_trials": -1}, "n_trials must be 0 or more, got -1"),
+        ({"max_points": 0}, "max_points must be at least 1"),
+        ({"default": "vetime"}, "default must be one of the candidates sub-knn.*got 'vetime'"),
+        ({"threshold": "best"}, "threshold must be one of"),
+        ({"contamination": 0.7}, "contamination must be in"),
+        ({"series": np.zeros((2, 2, 2))}, "series needs shape"),
+        ({"series": [1.0, np.inf]}, "infinite"),
+        ({"series": ["a", "b"]}, "series needs numbers"),
+    ],
+)
+def test_bad_arguments(options, message):
+    with pytest.raises(ValueError, match=message):
+        select(options.pop("series", wave(100)), **options)

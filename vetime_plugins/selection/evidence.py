@@ -1,0 +1,116 @@
+"""From trials and agreement to an order of the candidates, and to the one that is taken.
+
+Two kinds of evidence stand in for labels, as in Goswami, Challu, Callot, Minorics and Kan, "Unsupervised
+Model Selection for Time-series Anomaly Detection", ICLR 2023 (arXiv 2210.01078): how well a candidate finds
+synthetic anomalies, and how central it is among the candidates. The order is a Borda count over both. The
+choice is a regression on both that is shrunk to a default: see `expected_advantage`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+__all__ = ["aggregate_ranks", "agreement", "expected_advantage"]
+
+Matrix = NDArray[np.float64]
+
+AGREEMENT_SHARE = 0.25
+"""Weight of the agreement in the Borda count; the trials share the rest."""
+
+BIAS = -0.1
+SLOPE_TRIALS = 0.5
+SLOPE_AGREEMENT = 0.5
+PSEUDO_TRIALS = 4.0
+
+
+def agreement(raw_scores: Matrix) -> Matrix:
+    """Return the mean rank correlation of each candidate with the others, (K,).
+
+    Parameters
+    ----------
+    raw_scores : ndarray of shape (K, T)
+        Scores of the series as it came, a row a candidate.
+
+    Returns
+    -------
+    ndarray of shape (K,)
+        In [-1, 1]; 0 for constant scores and where there is one candidate.
+
+    Notes
+    -----
+    The correlation is that of Savage scores (Iman and Conover, "A measure of top-down correlation",
+    Technometrics 1987): the order of the highest scores counts, where anomalies are, and the order of the
+    normal points hardly does.
+    """
+    n_candidates, n_points = raw_scores.shape
+    if n_candidates < 2:
+        return np.zeros(n_candidates)
+    ranks = rankdata(raw_scores, axis=1)
+    savage = -np.log((n_points - ranks + 1) / (n_points + 1))
+    savage -= savage.mean(axis=1, keepdims=True)
+    norm = np.sqrt((savage**2).sum(axis=1))
+    unit = savage / np.where(norm > 1e-9, norm, np.inf)[:, None]
+    correlation = unit @ unit.T
+    np.fill_diagonal(correlation, 0)
+    return correlation.sum(axis=1) / (n_candidates - 1)
+
+
+def aggregate_ranks(found: Matrix, agreed: Matrix) -> Matrix:
+    """Return the mean rank of each candidate over the trials and the agreement, (K,); 1 is best.
+
+    Parameters
+    ----------
+    found : ndarray of shape (N, K)
+        How well each candidate did in each trial.
+    agreed : ndarray of shape (K,)
+        See `agreement`.
+
+    Notes
+    -----
+    Borda count. Ranks are bounded, so that no single trial, however odd, moves the order by more than its
+    share. Ties get their mean rank.
+    """
+    by_agreement = rankdata(-agreed.round(9))
+    if not len(found):
+        return by_agreement
+    by_trials = rankdata(-found.round(9), axis=1).mean(axis=0)
+    mean: Matrix = (1 - AGREEMENT_SHARE) * by_trials + AGREEMENT_SHARE * by_agreement
+    return mean
+
+
+def expected_advantage(found: Matrix, agreed: Matrix, default: int) -> Matrix:
+    """Return by how much each candidate is expected to beat the default on the true anomalies, (K,).
+
+    Parameters
+    ----------
+    found : ndarray of shape (N, K)
+        VUS-PR of each candidate in each trial.
+    agreed : ndarray of shape (K,)
+        See `agreement`.
+    default : int
+        Column of the default.
+
+    Returns
+    -------
+    ndarray of shape (K,)
+        In VUS-PR; 0 for the default. Negative for all others where there is no trial.
+
+    Notes
+    -----
+    A constant, plus a slope times the mean advantage in the trials, plus a slope times the advantage in
+    agreement, fitted by least squares on synthetic series whose labels are known (``benchmarks/selection.py
+    --calibrate``). The constant is negative and the slopes are below 1: this is the pull towards the default.
+    Of few trials the mean counts less: it is multiplied by ``N / (N + 4)``, as if four more trials had shown
+    no difference.
+    """
+    n_trials = len(found)
+    advantage = np.zeros(len(agreed))
+    if n_trials:
+        mean = found.mean(axis=0)
+        advantage = n_trials / (n_trials + PSEUDO_TRIALS) * (mean - mean[default])
+    expected: Matrix = BIAS + SLOPE_TRIALS * advantage
+    expected += SLOPE_AGREEMENT * (agreed - agreed[default]) if n_trials else 0.0
+    expected[default] = 0.0
+    return expected

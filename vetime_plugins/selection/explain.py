@@ -1,0 +1,103 @@
+"""The reasons of a choice, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vetime_plugins.selection.report import CandidateReport
+
+__all__ = ["explain"]
+
+
+def explain(
+    winner: CandidateReport,
+    candidates: Sequence[CandidateReport],
+    *,
+    default: str,
+    n_trials: int,
+    wanted: int,
+) -> tuple[str, ...]:
+    """Return why the winner was taken.
+
+    Parameters
+    ----------
+    winner : CandidateReport
+    candidates : sequence of CandidateReport
+        All of them.
+    default : str
+        Name of the candidate that wins where the evidence is weak.
+    n_trials, wanted : int
+        Trials made and asked for.
+
+    Returns
+    -------
+    tuple of str
+    """
+    ranked = [one for one in candidates if one.ok]
+    others = [one for one in ranked if one.name != winner.name]
+    base = next(one for one in candidates if one.name == default)
+    reasons = [_choice(winner, others, base, n_trials)]
+    if n_trials and others:
+        reasons += _strengths(winner, others)
+    if n_trials < wanted and others:
+        reasons.append(_shortage(n_trials, wanted))
+    left_out = [f"{one.name} ({one.status.lower()})" for one in candidates if not one.ok]
+    if left_out:
+        reasons.append(f"Not compared to the end: {', '.join(left_out)}.")
+    return tuple(reasons)
+
+
+def _choice(
+    winner: CandidateReport, others: Sequence[CandidateReport], base: CandidateReport, n_trials: int
+) -> str:
+    if not others:
+        return f"{winner.name} is the only candidate that could be run."
+    if not base.ok:
+        return (
+            f"The default {base.name} could not be used, so the first in the order of all evidence is taken: "
+            f"{winner.name}."
+        )
+    if not n_trials:
+        return f"There is no evidence from trials, so the default {winner.name} is taken."
+    if winner.name == base.name:
+        rival = max(others, key=lambda one: one.expected_advantage or 0.0)
+        return (
+            f"No other candidate is expected to beat the default {winner.name}. The nearest, {rival.name}, "
+            f"{_comparison(rival, winner, n_trials)}, which after shrinkage leaves an expected "
+            f"{rival.expected_advantage:+.3f}."
+        )
+    return (
+        f"{winner.name} {_comparison(winner, base, n_trials)} of the default {base.name}: evidence enough to "
+        f"leave the default, with an expected advantage of {winner.expected_advantage:+.3f} after shrinkage."
+    )
+
+
+def _comparison(one: CandidateReport, other: CandidateReport, n_trials: int) -> str:
+    trials = "1 trial" if n_trials == 1 else f"{n_trials} trials"
+    return (
+        f"found the anomalies injected in {trials} with VUS-PR {one.detection:.3f} and agrees with the "
+        f"others by {one.agreement:.2f}, against {other.detection:.3f} and {other.agreement:.2f}"
+    )
+
+
+def _strengths(winner: CandidateReport, others: Sequence[CandidateReport]) -> list[str]:
+    """Say at which groups of kinds the winner is first, and where another is."""
+    first, behind = [], []
+    for group, found in winner.by_group.items():
+        best = max(others, key=lambda one: one.by_group[group])
+        if found >= best.by_group[group]:
+            first.append(group)
+        else:
+            behind.append(f"{group} ({best.name} {best.by_group[group]:.2f} against {found:.2f})")
+    sentences = []
+    if first:
+        sentences.append(f"Of the injected anomalies {winner.name} was best at: {', '.join(first)}.")
+    if behind:
+        sentences.append(f"Another candidate was better at: {', '.join(behind)}.")
+    return sentences
+
+
+def _shortage(n_trials: int, wanted: int) -> str:
+    if n_trials:
+        return f"Only {n_trials} of {wanted} trials fitted into the budget; fewer count less."
+    return "No trial fitted into the budget, or no injected anomaly could be seen in this series."

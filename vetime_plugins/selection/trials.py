@@ -1,0 +1,180 @@
+"""Copies of a series with synthetic anomalies, and how well scores find them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
+from scipy.stats import rankdata
+
+from vetime_plugins.errors import InputError
+from vetime_plugins.leaderboard.metrics import evaluate
+from vetime_plugins.selection.profile import GROUPS, Profile
+from vetime_plugins.synthesis import inject
+
+__all__ = ["METRIC", "Trial", "find_suspects", "iterate_trials", "margin_for", "measure"]
+
+Scores = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+METRIC = "VUS-PR"
+
+_SHORTEST = 64  # below, an anomaly of a few points is too large a share of the series
+_POINTS_AN_ANOMALY = 500
+_MOST_ANOMALIES = 4
+_SEVERITIES = ((0.2, 0.6), (0.6, 1.0))
+_ATTEMPTS = 5
+_TOP = 0.05
+_AGREE = 0.75
+_MOST_SUSPECTS = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A copy of the series with anomalies that are known.
+
+    Attributes
+    ----------
+    group : str
+        One of `GROUPS`.
+    kinds : tuple of str
+        Of its anomalies.
+    values : ndarray of shape (T, C)
+    labels : ndarray of shape (T,), uint8
+        1 where an anomaly was put.
+    judged : ndarray of shape (T,), bool
+        False at points that are suspect in the series itself.
+    """
+
+    group: str
+    kinds: tuple[str, ...]
+    values: Scores
+    labels: NDArray[np.uint8]
+    judged: Mask
+
+
+def margin_for(period: int) -> int:
+    """Return how far, in points, windows of one period may smear what stands out."""
+    return int(np.clip(period // 4, 2, 32))
+
+
+def find_suspects(raw_scores: Sequence[Scores], margin: int) -> Mask:
+    """Return the points that the candidates agree to be anomalous in the series as it came.
+
+    Parameters
+    ----------
+    raw_scores : sequence of ndarray of shape (T,)
+        Of each candidate on the series itself.
+    margin : int
+        Points on both sides that belong to what stands out.
+
+    Returns
+    -------
+    ndarray of shape (T,), bool
+        Points that three quarters of the candidates have among their highest 5 %, and those around them; the
+        most agreed first, until they are a twentieth of the series. None where there is one candidate: alone
+        it would excuse its own false alarms.
+    """
+    n_points = len(raw_scores[0])
+    if len(raw_scores) < 2:
+        return np.zeros(n_points, dtype=bool)
+    heights = np.stack([rankdata(scores, "average") / n_points for scores in raw_scores])
+    agreed = np.quantile(heights, 1 - _AGREE, axis=0)
+    most = _MOST_SUSPECTS * n_points
+    levels = np.unique(agreed[agreed > 1 - _TOP])[::-1]
+    low, high = 0, len(levels)  # the largest number of levels that keeps within the bound, one at least
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _around(agreed, levels[middle], margin).sum() <= most else (low, middle)
+    return _around(agreed, levels[low], margin) if len(levels) else np.zeros(n_points, dtype=bool)
+
+
+def _around(agreed: Scores, level: float, margin: int) -> Mask:
+    """Return the points at or above a level, and `margin` points on both sides."""
+    found: Mask = maximum_filter1d(agreed >= level, 2 * margin + 1, mode="constant")
+    return found
+
+
+def iterate_trials(
+    values: Scores, profile: Profile, suspects: Mask, margin: int, seed: int
+) -> Iterator[Trial]:
+    """Yield trials without end, the groups in turn; nothing where no anomaly can be put.
+
+    Parameters
+    ----------
+    values : ndarray of shape (T, C)
+        NaN marks gaps.
+    profile : Profile
+    suspects : ndarray of shape (T,), bool
+        See `find_suspects`; no anomaly is put there.
+    margin : int
+        Least distance of an anomaly from them, in points.
+    seed : int
+    """
+    if len(values) < _SHORTEST:
+        return
+    blocked = maximum_filter1d(suspects, 2 * margin + 1, mode="constant")
+    lost: set[str] = set()
+    for number, group in enumerate(_turns(profile.groups)):
+        if len(lost) == len(profile.groups):
+            return
+        if group in lost:
+            continue
+        severity = _SEVERITIES[number // len(profile.groups) % len(_SEVERITIES)]
+        trial = _make(values, profile, group, severity, suspects, blocked, (seed, number))
+        if trial is None:
+            lost.add(group)
+        else:
+            yield trial
+
+
+def measure(trial: Trial, scores: Scores, buffer: int) -> float:
+    """Return the VUS-PR of scores (T,) on a trial, suspect points left out.
+
+    What is left is judged as one series: injected anomalies are farther than the margin from every cut.
+    """
+    found = evaluate(trial.labels[trial.judged], scores[trial.judged], buffer, metrics=METRIC)
+    return float(found[METRIC])
+
+
+def _turns(shares: Mapping[str, int]) -> Iterator[str]:
+    """Yield names for ever, each as often as its share says, every one once before any comes again."""
+    rounds = [
+        [name for name, share in shares.items() if share > turn] for turn in range(max(shares.values()))
+    ]
+    return itertools.cycle(itertools.chain.from_iterable(rounds))
+
+
+def _make(
+    values: Scores,
+    profile: Profile,
+    group: str,
+    severity: tuple[float, float],
+    suspects: Mask,
+    blocked: Mask,
+    seed: tuple[int, int],
+) -> Trial | None:
+    count = min(max(len(values) // _POINTS_AN_ANOMALY, 1), _MOST_ANOMALIES)
+    for attempt in range(_ATTEMPTS):
+        drawn = int(np.random.SeedSequence((*seed, attempt)).generate_state(1)[0])
+        try:
+            made = inject(
+                values, GROUPS[group], n=count, severity=severity, period=profile.period, seed=drawn
+            )
+        except InputError:  # nothing of these kinds can be seen in this series
+            continue
+        changed, labels = made.values.copy(), made.labels.copy()
+        kinds = []
+        for anomaly in made.kinds:
+            span = slice(anomaly.start, anomaly.stop)
+            if blocked[span].any():
+                changed[span], labels[span] = values[span], 0
+            else:
+                kinds.append(anomaly.kind)
+        if kinds and not labels.all():
+            return Trial(group, tuple(kinds), changed, labels, ~suspects)
+    return None
