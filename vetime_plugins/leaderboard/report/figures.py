@@ -45,7 +45,9 @@ def draw_ranks(detectors: Sequence[str], comparison: Comparison) -> str:
     """
     order = np.argsort(comparison.ranks, kind="stable")
     left, right = order[: -(-len(order) // 2)], order[-(-len(order) // 2) :][::-1]
-    margin = 0.65 + _CHARACTER * max(len(shorten(name)) for name in detectors)
+    names = [shorten(name, 30) for name in detectors]
+    width = _WIDTH if len(names) <= 15 else 1.25 * _WIDTH
+    margin = 0.75 + _CHARACTER * max(map(len, names))
     low, high = 1, max(len(detectors), 2)
     bars = 0.16 * len(comparison.cliques)
     top = 0.55
@@ -53,25 +55,24 @@ def draw_ranks(detectors: Sequence[str], comparison: Comparison) -> str:
     height = first_row + _ROW * len(left)
 
     def place(rank: float) -> float:
-        return margin + (_WIDTH - 2 * margin) * (rank - low) / (high - low)
+        return margin + (width - 2 * margin) * (rank - low) / (high - low)
 
     def paint(figure: Figure) -> None:
-        ax = _blank(figure, (_WIDTH, height))
+        ax = _blank(figure, (width, height))
         ax.plot([place(low), place(high)], [top, top], color=INK, linewidth=1.2)
         step = max(1, math.ceil((high - low) / 12))
         for rank in range(low, high + 1, step):
             ax.plot([place(rank)] * 2, [top - 0.07, top], color=INK, linewidth=1.2)
             ax.text(place(rank), top - 0.12, str(rank), ha="center", va="bottom")
-        ax.text(_WIDTH / 2, 0.02, "average rank (1 is best)", ha="center", va="top", color=GREY)
+        ax.text(width / 2, 0.02, "average rank (1 is best)", ha="center", va="top", color=GREY)
         for side, members in ((-1, left), (1, right)):
-            edge = margin - 0.1 if side < 0 else _WIDTH - margin + 0.1
+            edge = margin - 0.1 if side < 0 else width - margin + 0.1
             for row, i in enumerate(members):
                 x, y = place(comparison.ranks[i]), first_row + _ROW * row
                 ax.plot([x, x, edge], [top, y, y], color=GREY, linewidth=0.8)
-                text = shorten(detectors[i])
                 number = f"{comparison.ranks[i]:.2f}"
                 ax.text(edge + side * 0.05, y, number, ha=_away(side), va="center", color=GREY)
-                ax.text(edge + side * 0.45, y, text, ha=_away(side), va="center")
+                ax.text(edge + side * 0.52, y, names[i], ha=_away(side), va="center")
         for row, clique in enumerate(comparison.cliques):
             ends = [place(comparison.ranks[clique[i]]) for i in (0, -1)]
             y = top + 0.2 + 0.16 * row
@@ -80,7 +81,7 @@ def draw_ranks(detectors: Sequence[str], comparison: Comparison) -> str:
     listed = ", ".join(f"{detectors[i]} {comparison.ranks[i]:.2f}" for i in order)
     joined = "; ".join(", ".join(detectors[i] for i in clique) for clique in comparison.cliques)
     description = f"Critical-difference diagram. Average ranks: {listed}. Not told apart: {joined or 'none'}."
-    return render("ranks", description, (_WIDTH, height), paint)
+    return render("ranks", description, (width, height), paint)
 
 
 def draw_differences(differences: Mapping[str, PairedDifference | None], reference: str, metric: str) -> str:
@@ -292,8 +293,8 @@ def _name_points(
         if math.hypot(nearest - x, middle - y) > 18:
             ends = ax.transData.inverted().transform([(x, y), (nearest, middle)])
             ax.plot(*ends.T, color=GREY, linewidth=0.5, zorder=1)
-        at = ax.transData.inverted().transform((place[0] + 2, middle))
-        ax.text(*at, text, va="center_baseline", ha="left", color=INK)
+        left, at = ax.transData.inverted().transform((place[0] + 2, middle))
+        ax.text(left, at, text, va="center_baseline", ha="left", color=INK)
 
 
 def _find_place(x: float, y: float, size: _Point, taken: Sequence[_Box], room: _Box) -> _Box:

@@ -184,16 +184,20 @@ def draw_scores(name: str, board: Board, key: SeriesKey, source: SeriesSource) -
             if row == 0:
                 _draw_variables(ax, values)
                 label = "series" if values.shape[1] == 1 else f"{values.shape[1]} variables"
-                # over the dark stripes of many variables the shading alone is hard to see
-                _shade(ax, labels, heights=(1.0, 1.05), alpha=1.0, clip_on=False)
+                as_stripes = values.shape[1] > _MAX_VARIABLES
             else:
                 detector, scores = rows[row - 1]
                 label = shorten(detector, 30)
+                as_stripes = not as_lines
                 _draw_row(ax, scores, as_lines=as_lines)
                 value = "-" if math.isnan(found[row - 1]) else f"{100 * found[row - 1]:.1f}"
                 ax.text(1.01, 0.5, value, transform=ax.transAxes, ha="left", va="center")
             ax.text(-0.01, 0.5, label, transform=ax.transAxes, ha="right", va="center")
-            _shade(ax, labels)
+            if as_stripes:  # shading would change the colours that it lies on: a bar along the top does not
+                bar = 0.04 / height
+                _shade(ax, labels, heights=(1.0, 1.0 + bar), alpha=1.0, clip_on=False)
+            else:
+                _shade(ax, labels)
             ax.set_xlim(0, len(labels))
             if row < len(heights) - 1:
                 ax.set_xticks([])

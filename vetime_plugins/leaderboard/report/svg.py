@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Callable
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vetime_plugins.errors import MissingDependencyError
 
@@ -61,7 +61,7 @@ def render(name: str, description: str, size: tuple[float, float], paint: Callab
         raise MissingDependencyError(
             'the report needs matplotlib>=3.8; run: pip install "vetime-plugins[report]"'
         ) from error
-    settings = {
+    settings: dict[Any, Any] = {
         "svg.hashsalt": name,
         "svg.fonttype": "none",  # text stays text: it can be searched, and takes the page's font
         "text.parse_math": False,  # a name may hold dollar signs

@@ -71,7 +71,11 @@ class Table:
     rows: list[list[Entry]]
     note: str = ""
     footer: list[list[Entry]] = field(default_factory=list)
-    sortable: bool = True
+
+    @property
+    def name_width(self) -> int:
+        """Characters that the headings of the rows may take before they wrap."""
+        return min(max((len(row[0].text) for row in self.rows), default=0), 36)
 
 
 def percent(value: float) -> str:
