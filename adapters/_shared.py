@@ -6,8 +6,6 @@ from numbers import Integral
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import numpy as np
-
 from vetime_plugins.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -68,16 +66,6 @@ def check_max_reference(max_reference: object) -> int:
 def latest(series: Rows, max_reference: object) -> Rows:
     """Return the last `max_reference` rows of an array or DataFrame: what ``fit`` keeps."""
     return series[-check_max_reference(max_reference) :]
-
-
-def reference_for(series: NDArray[Any], reference: NDArray[Any]) -> NDArray[Any] | None:
-    """Return the reference (n_ref, C) with which to score `series` (n, C): None if it is the series' own end.
-
-    Each part of a series that is its own reference has a perfect match there, be it normal or not. Without a
-    reference the parts of the series are compared with each other, leaving out the match with itself.
-    """
-    own = np.array_equal(series[-len(reference) :], reference, equal_nan=True)
-    return None if own else reference
 
 
 def check_width(adapter: str, fitted: int, given: int) -> None:

@@ -13,7 +13,6 @@ from vetime_plugins.adapters._shared import (
     latest,
     load_pipeline,
     missing_dependency,
-    reference_for,
 )
 from vetime_plugins.errors import InputError
 from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
@@ -236,10 +235,12 @@ class VETimeScorer(FittableAnomalyScorer):
 
     def _score(self, series: Sequence[TimeSeries], reference: list[Values] | None) -> list[TimeSeries]:
         values = [one.values(copy=False) for one in series]
-        references = None if reference is None else [_without(reference, one) for one in values]
+        references = None if reference is None else [reference] * len(values)
         if self.component_wise:  # each component as a series of its own: no other one has a say in its scores
             values = [column for one in values for column in one.T]
-            references = references and [column for one in references for column in one.T]
+            references = references and [
+                [one[:, i] for one in kept] for kept in references for i in range(kept[0].shape[1])
+            ]
         pipeline = load_pipeline(self.weights, device=self.device, dtype=self.dtype)
         scores = iter(pipeline.score(values, reference=references, readout=self.readout))
         columns = [one.width if self.component_wise else 1 for one in series]
@@ -284,12 +285,6 @@ def _latest(values: list[Values], max_reference: int) -> list[Values]:
         if share:
             kept[i] = latest(values[i], share).copy()  # a view would keep all of the user's data alive
     return [kept[i] for i in sorted(kept)]
-
-
-def _without(reference: list[Values], values: Values) -> Values:
-    """Return the reference of `values` (T, C): what `fit` kept of other series, else `values` itself."""
-    others = [one for one in reference if reference_for(values, one) is not None]
-    return np.concatenate(others) if others else values
 
 
 def _on_index_of(series: TimeSeries, scores: NDArray[np.float64]) -> TimeSeries:

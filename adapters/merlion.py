@@ -19,7 +19,6 @@ from vetime_plugins.adapters._shared import (
     latest,
     load_pipeline,
     missing_dependency,
-    reference_for,
 )
 from vetime_plugins.errors import InputError
 from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
@@ -394,8 +393,7 @@ class VETimeDetector(DetectorBase):
             config = self.config
             pipeline = load_pipeline(config.weights, device=config.device, dtype=config.dtype)
             values = series.to_numpy(dtype=float)
-            reference = None if self._reference is None else reference_for(values, self._reference)
-            scores = pipeline.score(values, reference=reference, readout=config.readout)[-len(rows) :]
+            scores = pipeline.score(values, reference=self._reference, readout=config.readout)[-len(rows) :]
         return pd.DataFrame({"anom_score": scores}, index=rows.index)
 
 

@@ -13,7 +13,6 @@ from vetime_plugins.adapters._shared import (
     latest,
     load_pipeline,
     missing_dependency,
-    reference_for,
 )
 from vetime_plugins.errors import InputError
 from vetime_plugins.inputs import as_float64
@@ -88,9 +87,8 @@ class VETime(BaseDetector):
     Notes
     -----
     The score of a row depends on the rows around it, so scoring a part of a series differs from taking that
-    part of its scores. A part of what `fit` was given also finds itself in the reference and looks too
-    normal: for those rows take `decision_scores_`. A NaN is a gap: it is bridged, and its row still gets a
-    finite score.
+    part of its scores. Rows that `fit` was given too are left out of the reference while they are scored:
+    they would match themselves. A NaN is a gap: it is bridged, and its row still gets a finite score.
 
     Examples
     --------
@@ -177,7 +175,7 @@ class VETime(BaseDetector):
         series = _as_series(X)
         check_width("VETime", self.n_features_in_, series.shape[1])
         self._check_names(X)
-        return self._score(series, reference_for(series, self.reference_))
+        return self._score(series, self.reference_)
 
     def predict(self, X: ArrayLike, return_confidence: bool = False) -> Any:
         """Label each row of a series: 1 where its score is greater than `threshold_`, else 0.

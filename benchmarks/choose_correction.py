@@ -37,8 +37,8 @@ def margins(
     """Return novelty and learned margin, both (T, C), and the first variable's period."""
     series = as_series(values)
     novelty = np.full(series.values.shape, -np.inf)
-    ((learned, periods),) = pipeline._margins([series], [None], None, lambda _: None)
-    for unit, columns in pipeline._units(series, None, None):
+    ((learned, periods),) = pipeline._margins([series], [[]], None, lambda _: None)
+    for unit, columns in pipeline._units(series, (), None):
         assert unit.retrieval is not None
         channels = list(novelty_channels(pipeline.config))
         novelty[:, columns] = unit.retrieval[: len(series), :, channels].mean(-1).double().numpy()

@@ -351,3 +351,28 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20)
 def test_two_million_points_fit_in_two_gibibytes() -> None:
     done = subprocess.run([sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 2.0
+
+
+def test_a_reference_may_have_several_stretches(small: VETimePipeline) -> None:
+    x, stretches = _series(200), [_series(400, seed=1), _series(150, seed=2)]
+    alone = small.score(x, reference=stretches)
+    assert np.abs(alone - small.score(x, reference=stretches[0])).max() > 1e-4
+    both = small.score([x, _series(90)], reference=[stretches, stretches[:1]])
+    np.testing.assert_allclose(both[0], alone, atol=1e-5)
+    np.testing.assert_allclose(both[1], small.score(_series(90), reference=stretches[0]), atol=1e-5)
+
+
+def test_what_the_series_holds_of_its_reference_is_left_out(small: VETimePipeline) -> None:
+    x, earlier = _series(400), _series(300, seed=1)
+    expected = small.score(x, reference=earlier)
+    np.testing.assert_array_equal(small.score(x, reference=x[100:300]), small.score(x))
+    np.testing.assert_array_equal(small.score(x, reference=np.concatenate([earlier, x[:200]])), expected)
+    np.testing.assert_array_equal(small.score(x, reference=np.concatenate([earlier, x])), expected)
+
+
+def test_a_variable_without_values_matters_only_in_what_is_new(small: VETimePipeline) -> None:
+    x = np.stack([_series(300), _series(300, seed=1)], axis=1)
+    x[200:, 1] = np.nan
+    np.testing.assert_array_equal(small.score(x, reference=x[200:]), small.score(x))
+    with pytest.raises(InputError, match=r"reference needs at least one value in every variable.*\[1\]"):
+        small.score(x[:200], reference=x[200:])

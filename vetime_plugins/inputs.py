@@ -61,7 +61,7 @@ def is_collection(series: object) -> bool:
     )
 
 
-def as_series(series: ArrayLike, what: str = "series") -> Series:
+def as_series(series: ArrayLike, what: str = "series", *, check_empty: bool = True) -> Series:
     """Validate one series.
 
     Parameters
@@ -71,6 +71,8 @@ def as_series(series: ArrayLike, what: str = "series") -> Series:
         with the nearest value.
     what : str
         How errors call the argument.
+    check_empty : bool
+        False leaves a variable without any value at zero; see `check_no_empty_variable`.
 
     Raises
     ------
@@ -95,15 +97,32 @@ def as_series(series: ArrayLike, what: str = "series") -> Series:
             "Replace them by NaN where the value is unknown, or by the sensor's limit."
         )
     observed = ~np.isnan(values)
+    if check_empty:
+        check_no_empty_variable(observed, what)
+    if not observed.all():
+        _fill_gaps(values, observed)
+    return Series(values, observed, _extent(values)[2], one_dimensional=array.ndim == 1)
+
+
+def check_no_empty_variable(observed: NDArray[np.bool_], what: str) -> None:
+    """Raise where a variable has no value at all.
+
+    Parameters
+    ----------
+    observed : bool ndarray of shape (T, C)
+    what : str
+        How the error calls the series.
+
+    Raises
+    ------
+    InputError
+    """
     empty = np.flatnonzero(~observed.any(axis=0))
     if len(empty):
         raise InputError(
             f"{what} needs at least one value in every variable, got nothing but NaN in "
             f"column(s) {empty.tolist()}. Drop them."
         )
-    if not observed.all():
-        _fill_gaps(values, observed)
-    return Series(values, observed, _extent(values)[2], one_dimensional=array.ndim == 1)
 
 
 def as_float64(series: Any, what: str) -> NDArray[Any]:
@@ -161,7 +180,8 @@ def _fill_gaps(values: NDArray[np.float64], observed: NDArray[np.bool_]) -> None
     time = np.arange(len(values))
     for column in np.flatnonzero(~observed.all(axis=0)):
         seen = observed[:, column]
-        values[~seen, column] = np.interp(time[~seen], time[seen], values[seen, column])
+        filled = np.interp(time[~seen], time[seen], values[seen, column]) if seen.any() else 0.0
+        values[~seen, column] = filled
 
 
 def unit_exponents(values: NDArray[np.float64]) -> NDArray[np.intp]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,8 +18,9 @@ from vetime_plugins.devices import choose_device
 from vetime_plugins.errors import InputError
 from vetime_plugins.fusion import DETECTION
 from vetime_plugins.imaging import FoldGeometry, fold_images, standardise
-from vetime_plugins.inputs import Series, as_series, is_collection, unit_exponents
+from vetime_plugins.inputs import Series, as_series, check_no_empty_variable, is_collection, unit_exponents
 from vetime_plugins.model import ModelOutput, VETime, pool_margins
+from vetime_plugins.overlap import new_parts
 from vetime_plugins.preparation import Chunk, Prepared, collate, prepare, split
 from vetime_plugins.progress import Progress, Reporter
 from vetime_plugins.readout import READOUTS, read_out
@@ -170,7 +171,9 @@ class VETimePipeline:
         reference : array-like of shape (T_ref, C), optional
             Earlier or clean data of the same variables, e.g. the training part: it widens the memory bank of
             checkpoints with a retrieval expert and fixes scale and period for short series. One reference
-            serves all series of a list; a list gives one each. Data equal to `series` changes nothing.
+            serves all series of a list; a list gives one each. Several stretches make one reference as a
+            list of arrays. What the series itself holds of it is left out, since it would match itself: a
+            reference that is a part of the series changes nothing.
         readout : {"point", "window"}, optional
             Sharp scores, or scores averaged over the period; the checkpoint's default if omitted.
         per_variable : bool
@@ -221,7 +224,7 @@ class VETimePipeline:
         margins = np.full(one.values.shape, -np.inf)
         reconstruction = np.zeros(one.values.shape)
         weights = np.zeros((len(one), len(config.experts)))
-        units = self._units(one, None, gammas)
+        units = self._units(one, (), gammas)
         exponents = unit_exponents(one.values)
         _, mean, std = standardise(np.ldexp(one.values, exponents))
         p = config.patch_size
@@ -265,7 +268,7 @@ class VETimePipeline:
         one = as_series(series)
         n_patches = -(-len(one) // self.config.patch_size)
         result = np.zeros((one.n_variables, n_patches, self.config.d_model))
-        for chunk, columns, output, row in self._run(self._units(one, None, None)):
+        for chunk, columns, output, row in self._run(self._units(one, (), None)):
             tokens = output.stages["F_AD"][row].unflatten(0, (len(columns), -1))
             result[columns, chunk.start : chunk.stop] = (
                 tokens[:, : chunk.stop - chunk.start].double().cpu().numpy()
@@ -297,7 +300,7 @@ class VETimePipeline:
             return plotting.plot_explanation(self.explain(series), **options)
         return plotting.plot_scores(series, self.score(series), **options)
 
-    def _validated(self, series: Any, reference: Any) -> tuple[bool, list[Series], list[Series | None]]:
+    def _validated(self, series: Any, reference: Any) -> tuple[bool, list[Series], list[list[Series]]]:
         many = is_collection(series)
         if isinstance(series, (list, tuple)) and not series:
             raise InputError("series needs at least one point, got an empty list.")
@@ -305,40 +308,43 @@ class VETimePipeline:
             all_series = [as_series(one, f"series[{i}]") for i, one in enumerate(series)]
         else:
             all_series = [as_series(series)]
-        references: list[Series | None]
+        references: list[list[Series]]
         if reference is None:
-            references = [None] * len(all_series)
-        elif many and is_collection(reference):
+            references = [[]] * len(all_series)
+        elif many and (_holds_collections(reference) or is_collection(reference)):
             if len(reference) != len(all_series):
                 raise InputError(
                     f"reference needs one entry a series ({len(all_series)}) or a single array, "
                     f"got {len(reference)}."
                 )
-            references = [as_series(one, f"reference[{i}]") for i, one in enumerate(reference)]
+            references = [_stretches(one, f"reference[{i}]") for i, one in enumerate(reference)]
         else:
-            references = [as_series(reference, "reference")] * len(all_series)
-        for one, other in zip(all_series, references, strict=True):
-            if other is not None and other.n_variables != one.n_variables:
-                raise InputError(
-                    f"reference needs the series' {one.n_variables} variable(s), got {other.n_variables}."
-                )
+            references = [_stretches(reference, "reference")] * len(all_series)
+        for one, others in zip(all_series, references, strict=True):
+            for other in others:
+                if other.n_variables != one.n_variables:
+                    raise InputError(
+                        f"reference needs the series' {one.n_variables} variable(s), got {other.n_variables}."
+                    )
         return many, all_series, references
 
-    def _units(self, one: Series, reference: Series | None, gammas: NDArray[np.float64] | None) -> list[Unit]:
+    def _units(
+        self, one: Series, references: Sequence[Series], gammas: NDArray[np.float64] | None
+    ) -> list[Unit]:
         """Prepare the variables that vary; return each unit with the columns it holds."""
         if gammas is not None and gammas.shape != (one.n_variables,):
             raise InputError(
                 f"variable_gammas needs {one.n_variables} positive numbers, one a variable, "
                 f"got shape {gammas.shape}."
             )
-        earlier = None
-        if reference is not None and not (
-            reference.values.shape == one.values.shape and np.array_equal(reference.values, one.values)
-        ):
-            earlier = reference.values
-        columns = np.flatnonzero(
-            one.varies if earlier is None else one.varies | cast(Series, reference).varies
-        )
+        earlier, varies = [], one.varies
+        for reference in references:
+            parts = new_parts(one, reference)
+            if parts:
+                check_no_empty_variable(reference.observed, "reference")
+                varies = varies | reference.varies
+            earlier += [reference.values[part] for part in parts]
+        columns = np.flatnonzero(varies)
         if self.config.any_variate and self.config.stacked_tiles and len(columns):
             # The image is that of all variables; a constant one is part of what the authors' network saw.
             columns = np.arange(one.n_variables)
@@ -349,7 +355,7 @@ class VETimePipeline:
             self.config,
             observed=one.observed[:, columns],
             gammas=None if gammas is None else gammas[columns],
-            reference=None if earlier is None else earlier[:, columns],
+            references=[part[:, columns] for part in earlier],
         )
         if len(units) == 1:
             return [(units[0], columns)]
@@ -358,7 +364,7 @@ class VETimePipeline:
     def _margins(
         self,
         all_series: Sequence[Series],
-        references: Sequence[Series | None],
+        references: Sequence[Sequence[Series]],
         gammas: NDArray[np.float64] | None,
         report: Callable[[int], None],
     ) -> Iterator[tuple[NDArray[np.float64], list[int]]]:
@@ -375,9 +381,9 @@ class VETimePipeline:
                 report((steps.stop - steps.start) * len(columns))
             group.clear()
 
-        for one, reference in zip(all_series, references, strict=True):
+        for one, others in zip(all_series, references, strict=True):
             margins = np.full(one.values.shape, -np.inf)
-            units = self._units(one, reference, gammas)
+            units = self._units(one, others, gammas)
             report(len(one) * (one.n_variables - sum(len(columns) for _, columns in units)))
             for unit, columns in units:
                 for chunk in split(unit, self.config):
@@ -420,6 +426,17 @@ class VETimePipeline:
         counts = torch.tensor([fold.n_patches]), torch.tensor([fold.patches_per_row])
         image = fold_images(intensities, pads, *counts, p, self.config.image_size)[0]
         return image.permute(1, 2, 0).to(torch.uint8).numpy(), fold, period
+
+
+def _holds_collections(reference: Any) -> bool:
+    return isinstance(reference, (list, tuple)) and any(is_collection(one) for one in reference)
+
+
+def _stretches(reference: Any, what: str) -> list[Series]:
+    """Validate one reference, an array or several; an empty variable may prove not to matter."""
+    if not is_collection(reference):
+        return [as_series(reference, what, check_empty=False)]
+    return [as_series(one, f"{what}[{i}]", check_empty=False) for i, one in enumerate(reference)]
 
 
 def _margin(output: ModelOutput) -> NDArray[np.float64]:

@@ -62,7 +62,7 @@ def prepare(
     *,
     observed: NDArray[np.bool_] | None = None,
     gammas: NDArray[np.float64] | None = None,
-    reference: NDArray[np.float64] | None = None,
+    references: Sequence[NDArray[np.float64]] = (),
 ) -> list[Prepared]:
     """Standardise, find the period, make the strip and the retrieval distances.
 
@@ -74,25 +74,25 @@ def prepare(
         False where a gap was filled.
     gammas : ndarray of shape (C,), optional
         Image gammas.
-    reference : float64 ndarray of shape (T_ref, C), optional
-        Earlier or clean data of the same variables: joins the scale of the standardisation, the search of the
-        period and the retrieval bank.
+    references : sequence of float64 ndarray of shape (T_ref, C)
+        Earlier or clean data of the same variables, in stretches: they join the scale of the standardisation,
+        the search of the period and the retrieval bank.
 
     Returns
     -------
     list of Prepared
         One with all variables where the configuration relates variables, else one a variable.
     """
-    z, earlier = _standardise_with(values, reference)
+    z, *earlier = _standardise_together([values, *references])
     features = None
     if config.retrieval is not None:
         features = retrieval_distances(
             torch.from_numpy(z.astype(np.float32)),
             config=RetrievalConfig(**config.retrieval),
-            reference=None if earlier is None else torch.from_numpy(earlier.astype(np.float32)),
+            reference=[torch.from_numpy(one.astype(np.float32)) for one in earlier],
             valid=None if observed is None or observed.all() else torch.from_numpy(observed),
         )
-    longest = earlier if earlier is not None and len(earlier) > len(z) else z
+    longest = max([z, *earlier], key=len)
     n_variables = z.shape[1]
     groups = [slice(0, n_variables)] if config.any_variate else [slice(c, c + 1) for c in range(n_variables)]
     # Variables that share an image are told apart by their gammas; one alone has the univariate gamma.
@@ -110,14 +110,10 @@ def prepare(
     return units
 
 
-def _standardise_with(
-    values: NDArray[np.float64], reference: NDArray[np.float64] | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64] | None]:
-    together = values if reference is None else np.concatenate([reference, values])
+def _standardise_together(parts: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    together = np.concatenate(parts)
     z, _, _ = standardise(np.ldexp(together, unit_exponents(together)))
-    if reference is None:
-        return z, None
-    return z[len(reference) :], z[: len(reference)]
+    return np.split(z, np.cumsum([len(part) for part in parts])[:-1])
 
 
 def _channels(features: RetrievalFeatures | None, group: slice, width: int) -> Tensor | None:

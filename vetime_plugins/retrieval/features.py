@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -48,7 +49,7 @@ def retrieval_distances(
     *,
     period: int | None = None,
     config: RetrievalConfig | None = None,
-    reference: Tensor | None = None,
+    reference: Tensor | Sequence[Tensor] | None = None,
     valid: Tensor | None = None,
 ) -> RetrievalFeatures:
     """Compare every part of a series with its nearest neighbours elsewhere.
@@ -68,9 +69,9 @@ def retrieval_distances(
         Length of the "period" scale in time steps. By default the highest peak of the autocorrelation up to
         400 lags, 125 where there is none.
     config : RetrievalConfig, optional
-    reference : Tensor of shape (T_ref, C), optional
-        Earlier or clean data of the same variables: its windows join the bank, and it takes part in what is
-        typical. The same content as `x` changes nothing.
+    reference : Tensor of shape (T_ref, C) or a sequence of such, optional
+        Earlier or clean data of the same variables: its windows join the bank, and where the series is short
+        it takes part in what is typical. It must not hold a part of `x`, which would match itself.
     valid : Tensor of shape (T, C), bool, optional
         False where a value was missing and has been filled in.
 
@@ -87,14 +88,14 @@ def retrieval_distances(
     x = _as_columns(x, "The series")
     n_variables = x.shape[1]
     sources = [x]
-    if reference is not None:
-        reference = _as_columns(reference, "The reference").to(x.device)
-        if reference.shape[1] != n_variables:
+    references = [] if reference is None else [reference] if isinstance(reference, Tensor) else reference
+    for one in references:
+        source = _as_columns(one, "The reference").to(x.device)
+        if source.shape[1] != n_variables:
             raise InputError(
-                f"The reference needs the variables of the series: {n_variables}, got {reference.shape[1]}."
+                f"The reference needs the variables of the series: {n_variables}, got {source.shape[1]}."
             )
-        if reference.shape != x.shape or not torch.equal(reference, x):
-            sources.append(reference)
+        sources.append(source)
     if valid is not None:
         valid = _as_columns(valid, "valid").to(x.device)
         if valid.shape != x.shape:

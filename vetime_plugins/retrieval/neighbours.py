@@ -20,6 +20,7 @@ _GOLDEN = (math.sqrt(5) - 1) / 2
 _CALIBRATION_QUERIES = 1000
 _SMALLEST_GROUP = 16
 _POINT_NEIGHBOURS = 3
+_SHORT = 200
 
 
 class ScaleDistances(NamedTuple):
@@ -34,7 +35,7 @@ class ScaleDistances(NamedTuple):
         Distance of the point itself to the neighbours of those windows, found with this variable alone and
         with all.
     mean, deviation : Tensor of shape (2, C + 1, 1)
-        Of the distances of all windows looked at, those of the reference included.
+        What is usual: of the series' own distances, and, the less there are of them, of the references'.
     """
 
     windows: Tensor
@@ -51,7 +52,7 @@ def scale_distances(
     Parameters
     ----------
     sources : list of Tensor of shape (C, T_i), float32
-        The series and perhaps a reference, standardised.
+        The series and perhaps references, standardised.
     valid : Tensor of shape (C, T), float32, optional
         0 where a value of the series was filled in, else 1.
     window : int
@@ -74,12 +75,11 @@ def scale_distances(
         hits = bank.search(at, config)
         out.copy_(hits.windows)
         squares.index_add_(2, (at[:, None] + inside).flatten(), bank.residuals(at, hits.columns).flatten(2))
-    everything = [windows]
+    earlier = []
     for source, offset in _with_offsets(sources)[1:]:
         starts = _spread_starts(source.shape[1] - window + 1, _CALIBRATION_QUERIES, own.device) + offset
-        everything += [bank.search(at, config).windows for at in starts.split(block) if len(at)]
-    distances = torch.cat(everything, dim=2)
-    mean = distances.mean(2, keepdim=True)
+        earlier += [bank.search(at, config).windows for at in starts.split(block) if len(at)]
+    mean, deviation = _usual(windows, earlier, length)
 
     if valid is not None:
         # A window half of which was filled in tells nothing: it counts as typical.
@@ -89,8 +89,25 @@ def scale_distances(
     points = (squares / cover).sqrt()
     if valid is not None:
         points = torch.where(valid > 0, points, mean[0, :-1])
-    deviation = distances.std(2, keepdim=True, correction=0)
     return ScaleDistances(_spread(windows, own, window, length) / cover, points, mean, deviation)
+
+
+def _usual(windows: Tensor, earlier: list[Tensor], length: int) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation of distances (2, C + 1, q) that are usual for a series of `length` steps.
+
+    A series that has drifted away from its reference is farther from everything than the reference is; all of
+    it would be novel if the reference said what is usual. A series of few steps cannot say it either: half of
+    one of `_SHORT` steps may be an anomaly, and there both count alike.
+    """
+    mean, variance = windows.mean(2, keepdim=True), windows.var(2, keepdim=True, correction=0)
+    if earlier:
+        share = 1 / (1 + (length / _SHORT) ** 2)
+        distances = torch.cat(earlier, dim=2)
+        gap = distances.mean(2, keepdim=True) - mean
+        variance = torch.lerp(variance, distances.var(2, keepdim=True, correction=0), share)
+        variance = variance + share * (1 - share) * gap.square()
+        mean = mean + share * gap
+    return mean, variance.sqrt()
 
 
 class _Hits(NamedTuple):
