@@ -87,8 +87,6 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._printed: IO[bytes] | None = None
         self._messages: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
-        with _LOCK:
-            _CHILDREN.add(self)
 
     def start(self, function: Callable[..., Iterable[Any]], *arguments: Any) -> None:
         """Have the process begin with a call.
@@ -182,7 +180,7 @@ class Child:
                     stream.close()
 
     def close(self) -> None:
-        """End the process for good."""
+        """End the process; the next call would begin another one."""
         self.kill()
         with _LOCK:
             _CHILDREN.discard(self)
@@ -201,6 +199,8 @@ class Child:
             env={**os.environ, **threads, "PYTHONPATH": path},
             start_new_session=True,  # a group of its own, which can be killed as a whole
         )
+        with _LOCK:
+            _CHILDREN.add(self)
         self._messages = queue.SimpleQueue()
         threading.Thread(
             target=_collect, args=(self._process.stdout, self._messages), daemon=True, name="messages"

@@ -262,11 +262,9 @@ class Task:
         chosen = [
             replace(entry, name=f"{entry.dataset}-{entry.name}") if times[entry.name] > 1 else entry
             for entry in entries
-            if source.datasets is None or entry.dataset in source.datasets
+            if (source.datasets is None or entry.dataset in source.datasets)
+            and (source.series is None or any(fnmatchcase(entry.name, one) for one in source.series))
         ]
-        if source.series is not None:
-            patterns = source.series
-            chosen = [entry for entry in chosen if any(fnmatchcase(entry.name, one) for one in patterns)]
         if not chosen:
             raise InputError(f"the task {self.name} has no series left: none fits {source.series}")
         twice = [name for name, count in Counter(entry.name for entry in chosen).items() if count > 1]
