@@ -54,7 +54,9 @@ class Budget:
 
     def check(self, seconds: float, planned: float) -> None:
         """Raise `OverBudget` unless so many seconds are left beside those planned for others."""
-        left = max(self.left - planned, 0.0)
+        left = self.left - planned
+        if left <= 0:
+            raise OverBudget(f"all of {self.limit:.1f} s were spent or planned when its turn came")
         if seconds > left:
             raise OverBudget(f"needs about {seconds:.1f} s, {left:.1f} s of {self.limit:.1f} s are left")
 

@@ -13,7 +13,7 @@ from vetime_plugins.thresholds import find_threshold
 __all__ = ["PyODBase"]
 
 
-class PyODBase(BaseDetector):  # type: ignore[misc]
+class PyODBase(BaseDetector):
     """PyOD's `BaseDetector` for series, with the threshold rules of this package.
 
     The base scores X again for each thing that it derives from the scores, and asks lists for their

@@ -21,6 +21,7 @@ from vetime_plugins.selection.explain import explain
 from vetime_plugins.selection.profile import describe
 from vetime_plugins.selection.report import CandidateReport, Selection
 from vetime_plugins.selection.trials import Trial, find_suspects, iterate_trials, margin_for, measure
+from vetime_plugins.thresholds import check_contamination, check_rule
 
 __all__ = ["select_detector"]
 
@@ -39,7 +40,7 @@ def select_detector(
     max_points: int | None = 20_000,
     default: str | None = None,
     threshold: str | float = "quantile",
-    contamination: float = 0.1,
+    contamination: Any = 0.1,
     weights: str = "small",
     device: str = "auto",
     random_state: int = 0,
@@ -113,6 +114,9 @@ def select_detector(
     checked = as_series(series)  # its errors name the argument
     values = as_float64(series, "series").astype(np.float64).reshape(len(checked), -1)
     _check(budget, n_trials, max_points)
+    check_rule(threshold)
+    if isinstance(contamination, (int, float)):  # else a thresholder of PyOD
+        check_contamination(contamination)
     clock = Budget(budget)
     entries = [
         _Entry(candidate)
@@ -265,10 +269,13 @@ class _Work:
             self.show(f"scoring with {entry.name}", 0.0)
             begin = self.clock.spent
             try:
+                if entry is not default:
+                    self.clock.check(0.0, planned)
                 run = forecast(entry.candidate, self.values, self.period, self.seed, self.clock)
                 entry.seconds += self.clock.spent - begin
                 if entry is not default:
-                    self.clock.check(run * (fewest + max(1.0, self.whole)), planned)
+                    fit = self.whole if self.whole > 1 else 0.0  # on all points, should it win
+                    self.clock.check(run * (1 + fewest + fit), planned)
             except OverBudget as error:
                 entry.drop("OVER BUDGET", str(error))
                 continue
