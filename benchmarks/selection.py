@@ -256,6 +256,8 @@ def policies(rows: Rows) -> dict[str, dict[tuple[str, str], float]]:
         add("first in the order of all evidence", key, min(ok, key=lambda one: one["rank"])[METRIC])
         add("best in the trials", key, max(ok, key=lambda one: one["detection"])[METRIC])
         add("most central", key, max(ok, key=lambda one: one["agreement"])[METRIC])
+        others = [one for one in ok if one["candidate"] != VETIME]
+        add("best of the others in the trials", key, max(others, key=lambda one: one["detection"])[METRIC])
         add("drawn by lot (expected)", key, float(np.mean([one[METRIC] for one in by_name.values()])))
         for name in DEFAULT_CANDIDATES:
             add(f"always {name}", key, by_name[name][METRIC])
