@@ -18,6 +18,7 @@ from vetime_plugins.losses import (
     intra_window_loss,
     ranking_loss,
     reconstruction_loss,
+    severity_ranking_loss,
 )
 
 
@@ -155,3 +156,35 @@ def test_reconstruction_counts_real_steps_only() -> None:
     prediction, target = torch.zeros(1, 1, 4), torch.tensor([[[0.5, 0.0, 9.0, 9.0]]])
     mask = torch.tensor([[[True, True, False, False]]])
     assert math.isclose(float(reconstruction_loss(prediction, target, mask)), 0.0625, rel_tol=1e-6)
+
+
+def test_severity_ranking_equals_the_loop() -> None:
+    generator = torch.Generator().manual_seed(0)
+    margin = torch.randn(3, 40, generator=generator)
+    severity = torch.where(
+        torch.rand(3, 40, generator=generator) < 0.3, torch.rand(3, 40, generator=generator) * 12, 0.0
+    )
+    normal, group = severity == 0, torch.tensor([0, 1, 1])
+    level = torch.bucketize(severity, torch.tensor([0.5, 1.0, 2.0, 4.0, 8.0]))
+    total = weights = 0.0
+    for row in range(3):
+        for i in range(40):
+            if severity[row, i] > 0:
+                rivals = [
+                    margin[r, j].exp()
+                    for r in range(3)
+                    for j in range(40)
+                    if group[r] == group[row]
+                    and (normal[r, j] or (severity[r, j] > 0 and level[r, j] <= level[row, i] - 2))
+                ]
+                weight = 0.25 + min(float(severity[row, i]), 4.0)
+                own = margin[row, i].exp()
+                total += weight * float(-torch.log(own / (own + sum(rivals))))
+                weights += weight
+    got = severity_ranking_loss(margin, severity, normal, group, 2)
+    assert float(got) == pytest.approx(total / weights, rel=1e-4)
+
+
+def test_severity_ranking_without_anomalies_is_zero() -> None:
+    zeros = torch.zeros(2, 10)
+    assert severity_ranking_loss(zeros, zeros, zeros == 0, torch.tensor([0, 1]), 2) == 0

@@ -59,12 +59,15 @@ class VETimeConfig:
     retrieval_channels : int
         Distance channels that the expert reads for one variable (its own and the joint ones).
     correction : float
-        How far what was learned may move a score away from the parameter-free novelty of the retrieval
-        expert: 0 keeps the novelty, 1 is the network as trained. Without the expert it has no meaning.
+        Share of the learned correction that is added to the parameter-free novelty of the retrieval expert:
+        0 keeps the novelty, 1 is the network as trained. Without the expert it has no meaning.
+    correction_bound : float or None
+        The correction stays within plus and minus this, in the novelty's unit: however sure the network is, a
+        gross novelty cannot lose to a mild one. None sets no bound.
     margin_scale, margin_offset : float
         Last linear step of the anomaly margin, which makes scores probabilities; it changes no order.
-    use_vision, use_temporal : bool
-        False blanks a branch: for ablations.
+    use_vision, use_temporal, use_router : bool
+        False blanks a branch, or gives every expert the same weight: for ablations.
     readout : {"point", "window"}
         How scores are read by default: per point, or averaged over the series' period.
     """
@@ -94,10 +97,12 @@ class VETimeConfig:
     retrieval: dict[str, Any] | None = None
     retrieval_channels: int = 0
     correction: float = 1.0
+    correction_bound: float | None = None
     margin_scale: float = 1.0
     margin_offset: float = 0.0
     use_vision: bool = True
     use_temporal: bool = True
+    use_router: bool = True
     readout: Literal["point", "window"] = "point"
     name: str = "base"
 
@@ -127,6 +132,10 @@ class VETimeConfig:
             raise InputError(
                 "VETimeConfig needs correction in [0, 1] and a positive margin_scale, "
                 f"got {self.correction} and {self.margin_scale}."
+            )
+        if self.correction_bound is not None and not self.correction_bound > 0:
+            raise InputError(
+                f"VETimeConfig.correction_bound must be positive or None, got {self.correction_bound}."
             )
         if (self.retrieval is None) != (self.retrieval_channels == 0):
             raise InputError("VETimeConfig needs retrieval and retrieval_channels together, or neither.")
@@ -220,6 +229,7 @@ PRESETS: dict[str, VETimeConfig] = {
             "dimensions": 48,
         },
         retrieval_channels=26,
+        correction_bound=2.0,
         readout="point",
         name="small",
     ),

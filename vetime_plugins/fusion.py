@@ -78,14 +78,18 @@ class TaskAdaptiveFusion(nn.Module):
 
     Parameters
     ----------
-    width, n_experts, top_k : int
+    width, n_experts : int
         With four experts the router also sees the fourth's features.
+    top_k : int or None
+        Experts that a patch may draw on; None leaves out the router: all of them, with equal weights.
     """
 
-    def __init__(self, width: int, n_experts: int, top_k: int) -> None:
+    def __init__(self, width: int, n_experts: int, top_k: int | None) -> None:
         super().__init__()
         self.contrastive = mlp(2 * width, 2 * width, width)
-        self.router = Router((n_experts - 1) * width, 2 * width // 8, n_experts, top_k)
+        self.router = (
+            None if top_k is None else Router((n_experts - 1) * width, 2 * width // 8, n_experts, top_k)
+        )
 
     def forward(
         self, temporal: Tensor, vision: Tensor, z_temporal: Tensor, z_vision: Tensor, retrieval: Tensor | None
@@ -114,7 +118,10 @@ class TaskAdaptiveFusion(nn.Module):
         if retrieval is not None:
             experts.append(retrieval)
             features = torch.cat([pair, retrieval], dim=-1)
-        weights = self.router(features)
+        if self.router is None:
+            weights = pair.new_full((2, *pair.shape[:2], len(experts)), 1 / len(experts))
+        else:
+            weights = self.router(features)
         fused = sum(weights[..., i, None] * expert for i, expert in enumerate(experts))
         assert isinstance(fused, Tensor)
         return fused, weights, contrastive

@@ -210,6 +210,44 @@ def ranking_loss(margin: Tensor, positive: Tensor, negative: Tensor, group: Tens
     return (loss * positive).sum() / positive.sum().clamp(min=1.0)
 
 
+_LEVELS = (0.5, 1.0, 2.0, 4.0, 8.0)
+_CLEARLY = 2
+
+
+def severity_ranking_loss(
+    margin: Tensor, severity: Tensor, normal: Tensor, group: Tensor, n_groups: int
+) -> Tensor:
+    """Every anomalous step should outrank the normal steps of its series and the clearly milder anomalies.
+
+    A binary label calls a gross spike and a faint change of context equals; a reader of the scores does not.
+    :func:`ranking_loss` is summed over levels of severity that double from one to the next: a step competes
+    with the normal steps and with those at least two levels below its own.
+
+    Parameters
+    ----------
+    margin : Tensor of shape (B, T)
+    severity : Tensor of shape (B, T)
+        Of each anomalous step, 0 elsewhere.
+    normal : bool Tensor of shape (B, T)
+        Normal, unpadded steps.
+    group : int64 Tensor of shape (B,)
+        Series that a row was cut from.
+    n_groups : int
+    """
+    anomalous = severity > 0
+    level = torch.bucketize(severity, severity.new_tensor(_LEVELS))
+    # A gross anomaly that is missed costs more than one nobody would have labelled.
+    weight = anomalous * (0.25 + severity.clamp(max=_LEVELS[-2]))
+    total = margin.new_zeros((), dtype=torch.float32)
+    for number in range(len(_LEVELS) + 1):
+        positive = weight * (level == number)
+        if positive.any():
+            rivals = normal | (anomalous & (level <= number - _CLEARLY))
+            mean = ranking_loss(margin, positive, rivals, group, n_groups)
+            total = total + mean * positive.sum().clamp(min=1.0)  # the divisor of that mean
+    return total / weight.sum().clamp(min=1.0)
+
+
 def reconstruction_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
     """Huber loss of the reconstruction against the clean series over real steps.
 

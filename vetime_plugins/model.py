@@ -100,7 +100,7 @@ class VETime(nn.Module):
         )
         self.alignment = PatchAlignment(c.vision_width, c.d_model, c.heads, c.max_patches)
         self.cross_attention = DualCrossAttention(c.d_model, c.heads)
-        self.fusion = TaskAdaptiveFusion(c.d_model, len(c.experts), c.router_top_k)
+        self.fusion = TaskAdaptiveFusion(c.d_model, len(c.experts), c.router_top_k if c.use_router else None)
         self.token_projection = nn.Linear(c.d_model, c.patch_size * c.d_proj)
         self.detection_head = mlp(c.d_proj, max(1, c.d_proj // 2), 2)
         self.reconstruction_head = mlp(c.d_proj, 4 * c.d_proj, 4 * c.d_proj, 1)
@@ -156,7 +156,9 @@ class VETime(nn.Module):
         variable_logits = self.detection_head(points[DETECTION])
         if self.retrieval is not None:
             assert batch.retrieval is not None
-            variable_logits = self.retrieval.add_distance(variable_logits, points[DETECTION], batch.retrieval)
+            variable_logits = self.retrieval.add_distance(
+                variable_logits, points[DETECTION], batch.retrieval, mask
+            )
         if (config.margin_scale, config.margin_offset) != (1.0, 0.0):
             step = variable_logits.new_tensor([0.0, config.margin_offset])
             variable_logits = variable_logits * config.margin_scale + step
@@ -195,21 +197,24 @@ class VETime(nn.Module):
         return images, tokens, unfolded.reshape(len(batch.values), n_variables * length, -1)
 
 
-_UNTRUSTED, _HALF = 0.01, 0.5
-
-
 def novelty_channels(config: VETimeConfig) -> tuple[int, int]:
     """Places of the variable's own and the joint parameter-free novelty among the retrieval channels."""
     assert config.retrieval is not None
     return 0, RetrievalConfig(**config.retrieval).n_features
 
 
+_SMOOTHED = 17
+"""Steps over which the correction is averaged: the windows behind the novelty are no shorter, and a network
+that is sharper than the labels of people loses to it."""
+
+
 class RetrievalExpert(nn.Module):
     """The router's fourth expert: distances to the nearest neighbours elsewhere in the series.
 
     The distances enter in three places: as a token of their own for the router, as a bias on the patch
-    embedding, and as an explicit non-negative term of the anomaly logit, so that an untrained network already
-    ranks points as the nearest-neighbour detector does and training learns when to trust it.
+    embedding, and in the anomaly margin. There the network only corrects: it starts from the parameter-free
+    novelty, so that an untrained network already ranks points as a nearest-neighbour detector does, and adds
+    a bounded amount, its own logit plus distances weighted by how far it trusts each of them.
 
     Parameters
     ----------
@@ -226,13 +231,9 @@ class RetrievalExpert(nn.Module):
         nn.init.zeros_(self.patch_bias.weight)
         nn.init.zeros_(self.patch_bias.bias)
         nn.init.zeros_(self.trust.weight)
-        # The parameter-free combination (its own and the joint one, one half each) starts with weight one in
-        # all; the single distances start near zero.
-        start = torch.full((channels,), _UNTRUSTED)
+        nn.init.zeros_(self.trust.bias)
         self.novelty = list(novelty_channels(config))
-        self.correction = config.correction
-        start[self.novelty] = _HALF
-        self.trust.bias.data.copy_(start.expm1().log())
+        self.correction, self.bound = config.correction, config.correction_bound
 
     def forward(self, distances: Tensor) -> tuple[Tensor, Tensor]:
         """Map distances (B, C, T, K) to tokens and a bias for the patch embedding, both (B, C*N, D)."""
@@ -243,19 +244,33 @@ class RetrievalExpert(nn.Module):
         tokens = self.embedding(patches)
         return tokens, self.patch_bias(tokens)
 
-    def add_distance(self, logits: Tensor, points: Tensor, distances: Tensor) -> Tensor:
-        """Add the trusted distances to the anomaly margin, and hold it near the parameter-free novelty.
+    def add_distance(self, logits: Tensor, points: Tensor, distances: Tensor, mask: Tensor) -> Tensor:
+        """Correct the parameter-free novelty by what the network says: the anomaly margin, as two logits.
 
         Parameters
         ----------
         logits : Tensor of shape (B, C, T, 2)
         points : Tensor of shape (B, C, T, d_proj)
         distances : Tensor of shape (B, C, T, K)
+        mask : bool Tensor of shape (B, N)
+            True at real patches.
         """
-        learned = logits[..., 1] - logits[..., 0] + (F.softplus(self.trust(points)) * distances).sum(-1)
-        novelty = distances[..., self.novelty].mean(-1)
-        margin = torch.lerp(novelty.to(learned.dtype), learned, self.correction)
+        learned = (logits[..., 1] - logits[..., 0] + (self.trust(points) * distances).sum(-1)).float()
+        if self.bound is not None:
+            learned = self.bound * torch.tanh(learned / self.bound)
+        real = mask.repeat_interleave(self.patch_size, dim=1)[:, None].expand_as(learned)
+        margin = distances[..., self.novelty].mean(-1) + self.correction * _smooth(learned, real)
         return torch.stack([torch.zeros_like(margin), margin], dim=-1)
+
+
+def _smooth(values: Tensor, real: Tensor) -> Tensor:
+    """Average (B, C, T) over `_SMOOTHED` steps; steps that are not real, (B, C, T), do not take part."""
+
+    def sums(x: Tensor) -> Tensor:
+        return F.avg_pool1d(x, _SMOOTHED, 1, _SMOOTHED // 2) * _SMOOTHED
+
+    # The count is at least one wherever the result is read.
+    return sums(values.where(real, 0.0)) / sums(real.to(values.dtype)).clamp_min(1.0)
 
 
 def pool_variables(logits: Tensor, how: str) -> Tensor:

@@ -52,6 +52,13 @@ class LossConfig:
         Anomalies above the normal steps of the same series.
     positive_weight : float
         Weight of an anomalous step in the detection term relative to a normal one.
+    label_margin : int
+        Annotators mark windows: up to so many steps on both sides of an anomaly count as anomalous too, a
+        random number for each series, in steps. 0 keeps the exact labels.
+    unmarked : float
+        Annotators mark what is gross: in this share of the series, anomalies milder than `mild` times the
+        grossest one stay unlabelled.
+    mild : float
     """
 
     detection: float = 1.0
@@ -60,6 +67,9 @@ class LossConfig:
     balance: float = 0.2
     ranking: float = 0.5
     positive_weight: float = 4.0
+    label_margin: int = 64
+    unmarked: float = 0.5
+    mild: float = 0.4
 
 
 @dataclass(frozen=True)
@@ -119,6 +129,8 @@ class TrainingConfig:
     def from_dict(cls, values: dict[str, Any]) -> TrainingConfig:
         """Build from nested tables; `model` may name a ``preset`` and override its fields.
 
+        ``retrieval_channels = 0`` leaves the retrieval expert out.
+
         Raises
         ------
         InputError
@@ -129,6 +141,8 @@ class TrainingConfig:
         preset = model.pop("preset", None)
         if preset is not None:
             model = {**VETimeConfig.preset(preset).to_dict(), **model}
+        if model.get("retrieval_channels") == 0:
+            model["retrieval"] = None  # TOML has no null
         nested = {"data": DataConfig, "loss": LossConfig}
         built: dict[str, Any] = {"model": _build(VETimeConfig, model, "model")}
         for name, kind in nested.items():

@@ -12,16 +12,14 @@ from vetime_plugins.losses import (
     WindowContrast,
     balance_loss,
     detection_loss,
-    ranking_loss,
     reconstruction_loss,
+    severity_ranking_loss,
 )
 from vetime_plugins.model import VETime
+from vetime_plugins.training.annotation import annotate
 from vetime_plugins.training.config import LossConfig, TrainingConfig
 from vetime_plugins.training.data import TrainingBatch
 from vetime_plugins.vision import MaskedAutoencoder
-
-_SEVERITY_CAP = 4.0
-"""Deviations beyond this many local scales count alike when anomalies are ranked."""
 
 
 class VisionStage(nn.Module):
@@ -121,21 +119,25 @@ class FullStage(nn.Module):
         self.model = model
         self.loss: LossConfig = config.loss
         self.contrast = WindowContrast(model.config.d_model)
+        # Margins are in the unit of the novelty. Cross-entropy and ranking need them in logits; these two
+        # serve the training only, since they change no order.
+        self.log_gain = nn.Parameter(torch.zeros(()))
+        self.offset = nn.Parameter(torch.full((), -3.0))
 
     def forward(self, batch: TrainingBatch, generator: torch.Generator) -> dict[str, Tensor]:
         """Return the weighted terms that are switched on."""
         output = self.model(batch.inputs)
-        margin = (output.logits[..., 1] - output.logits[..., 0]).float()
+        margin = (output.logits[..., 1] - output.logits[..., 0]).float() * self.log_gain.exp() + self.offset
         weights = self.loss
-        losses = {
-            "detection": detection_loss(margin, batch.labels, _step_weights(batch, weights.positive_weight))
-        }
+        marks = annotate(batch, weights, generator)
+        marked = marks.labels.float()
+        step_weights = batch.steps * (1.0 + (weights.positive_weight - 1.0) * marked)
+        losses = {"detection": detection_loss(margin, marked, step_weights)}
         if weights.ranking:
-            # Severity as weight: a gross anomaly that is missed costs more than one nobody would have
-            # labelled.
-            positive = batch.labels * batch.steps * (0.25 + batch.severity.clamp(max=_SEVERITY_CAP))
-            negative = (batch.labels < 0.5) & batch.steps
-            losses["ranking"] = ranking_loss(margin, positive, negative, batch.group, batch.n_groups)
+            normal = ~marks.labels & batch.steps
+            losses["ranking"] = severity_ranking_loss(
+                margin, marks.severity, normal, batch.group, batch.n_groups
+            )
         if weights.reconstruction:
             losses["reconstruction"] = reconstruction_loss(
                 output.reconstruction, batch.clean, batch.steps[:, None]
