@@ -67,7 +67,7 @@ class LossConfig:
     balance: float = 0.2
     ranking: float = 0.5
     positive_weight: float = 4.0
-    label_margin: int = 64
+    label_margin: int = 128
     unmarked: float = 0.5
     mild: float = 0.4
 
