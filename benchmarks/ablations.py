@@ -1,0 +1,230 @@
+"""Train `small` with one part left out at a time, and measure what each part is worth on real series.
+
+    python benchmarks/ablations.py train RUNS [--arm full --arm no-vision ...]
+    python benchmarks/ablations.py measure RUNS --data DIR --dataset NAME ... --out FILE [--correction 1 0.25]
+
+``train`` runs every arm with the same seed and budget (a fifth of that of the bundled weights): the same
+batches in the same order. A run that was cut off goes on where it was. ``measure`` scores every series with
+every arm, with the learned correction at full strength and at others, and prints means over data sets x 100
+with the paired bootstrap of the difference to ``full``. Two more rows take the distances to nearest
+neighbours between patch embeddings of ``full`` in place of raw subsequences, as THEMIS (2025) does with
+those of a foundation model: ``embedding`` alone, and ``novelty+embedding``, the mean of both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from vetime_plugins import VETimePipeline
+from vetime_plugins.inputs import as_series
+from vetime_plugins.leaderboard.datasets import find_series, read_series
+from vetime_plugins.leaderboard.evaluation import paired_bootstrap, summarise
+from vetime_plugins.leaderboard.metrics import evaluate, find_buffer
+from vetime_plugins.leaderboard.rows import Row, RowFile
+from vetime_plugins.model import novelty_channels, pool_margins
+from vetime_plugins.pipeline import Unit
+from vetime_plugins.readout import read_out
+from vetime_plugins.training.config import TrainingConfig
+from vetime_plugins.training.loop import train
+
+METRICS = ("VUS-PR", "AUC-PR")
+NEIGHBOURS, TRIVIAL = 5, 2
+"""Neighbours averaged, and patches on both sides that are trivial matches, of embeddings."""
+STEPS = {"vision": 60, "temporal": 60, "full": 320}
+ARMS: dict[str, dict[str, Any]] = {
+    "full": {},
+    "no-vision": {"model": {"use_vision": False}},
+    "no-temporal": {"model": {"use_temporal": False}},
+    "no-contrast": {"loss": {"contrast": 0.0}},
+    "no-router": {"model": {"use_router": False}},
+    "no-retrieval": {"model": {"retrieval": None, "retrieval_channels": 0}},
+    "no-pretraining": {"steps": {"vision": 0, "temporal": 0, "full": STEPS["full"]}},
+    "any-variate": {"model": {"any_variate": True}},
+}
+"""What each arm changes of the training configuration of `small`."""
+
+
+Scorer = Callable[[list[Unit], tuple[int, int]], NDArray[np.float64]]
+
+
+def configuration(arm: str) -> TrainingConfig:
+    """Return the training configuration of an arm."""
+    config = dataclasses.replace(TrainingConfig.read("small"), steps=STEPS)
+    changes = dict(ARMS[arm])
+    for table in ("model", "loss"):
+        if table in changes:
+            changes[table] = dataclasses.replace(getattr(config, table), **changes[table])
+    return dataclasses.replace(config, **changes)
+
+
+class Arm:
+    """A trained arm, at full strength."""
+
+    def __init__(self, folder: Path) -> None:
+        self.pipeline = VETimePipeline.from_pretrained(folder)
+        config = dataclasses.replace(
+            self.pipeline.config, correction=1.0, margin_scale=1.0, margin_offset=0.0
+        )
+        model = type(self.pipeline.model)(config)
+        model.load_state_dict(self.pipeline.model.state_dict())
+        self.pipeline = VETimePipeline(model, str(folder), self.pipeline.device)
+
+    def embedding_distances(self, units: list[Unit], shape: tuple[int, int]) -> NDArray[np.float64]:
+        """Return asinh z-scores (T, C) of the distances between patch embeddings."""
+        pipeline, p = self.pipeline, self.pipeline.config.patch_size
+        tokens: dict[int, list[torch.Tensor]] = {}
+        for _, columns, output, row in pipeline._run(units):
+            found = output.stages["F_AD"][row].unflatten(0, (len(columns), -1))
+            n_patches = int(output.mask[row].sum())
+            for column, own in zip(columns.tolist(), found, strict=True):
+                tokens.setdefault(column, []).append(own[:n_patches])
+        result = np.full(shape, -np.inf)
+        for column, parts in tokens.items():
+            embedded = torch.nn.functional.normalize(torch.cat(parts), dim=-1)
+            distances = torch.cdist(embedded, embedded)
+            index = torch.arange(len(embedded))
+            distances[(index[:, None] - index).abs() <= TRIVIAL] = torch.inf
+            nearest = distances.topk(min(NEIGHBOURS, len(embedded)), largest=False).values
+            nearest = nearest.where(nearest.isfinite(), 0.0).mean(1).double()
+            z = torch.asinh((nearest - nearest.mean()) / (nearest.std(correction=0) + 1e-9))
+            result[:, column] = z.repeat_interleave(p)[: shape[0]].numpy()
+        return result
+
+    def scores(self, units: list[Unit], shape: tuple[int, int], correction: float) -> NDArray[np.float64]:
+        """Return the scores of a prepared series; an arm without retrieval has one strength only."""
+        pipeline, p = self.pipeline, self.pipeline.config.patch_size
+        margins = np.full(shape, -np.inf)
+        for chunk, columns, output, row in pipeline._run(units):
+            steps = slice(chunk.start * p, min(chunk.stop * p, len(margins)))
+            logits = output.variable_logits[row, :, : steps.stop - steps.start].double()
+            margins[steps, columns] = (logits[..., 1] - logits[..., 0]).cpu().numpy().T
+        if pipeline.config.retrieval is not None:
+            novelty, read = self.novelty(units, shape), np.isfinite(margins)
+            moved = np.where(read, margins, 0) - np.where(read, novelty, 0)
+            margins = novelty + correction * moved
+        return self.read(margins, units)
+
+    def novelty(self, units: list[Unit], shape: tuple[int, int]) -> NDArray[np.float64]:
+        """Return the parameter-free novelty (T, C)."""
+        result = np.full(shape, -np.inf)
+        channels = list(novelty_channels(self.pipeline.config))
+        for unit, columns in units:
+            assert unit.retrieval is not None
+            result[:, columns] = unit.retrieval[: shape[0], :, channels].mean(-1).double().numpy()
+        return result
+
+    def read(self, margins: NDArray[np.float64], units: list[Unit]) -> NDArray[np.float64]:
+        """Return scores (T,) of margins (T, C)."""
+        period = units[0][0].strip.period if units else 1
+        return read_out(pool_margins(margins, self.pipeline.config.variable_pooling), "point", [period])
+
+
+def measure(args: argparse.Namespace) -> None:
+    """Write a row a series, arm and correction; print the table."""
+    arms = {name: Arm(args.runs / name / "weights") for name in args.arm or ARMS}
+    file = RowFile(args.out, METRICS)
+    rows = {row.key: row for row in file.read()}
+    names: list[tuple[str, Arm, Scorer]] = [
+        (f"{name}@{c:g}", arm, partial(arm.scores, correction=c))
+        for name, arm in arms.items()
+        for c in (args.correction if arm.pipeline.config.retrieval is not None else [1.0])
+    ]
+    if "full" in arms:
+        full = arms["full"]
+
+        def embedding(units: list[Unit], shape: tuple[int, int]) -> NDArray[np.float64]:
+            return full.read(full.embedding_distances(units, shape), units)
+
+        def both(units: list[Unit], shape: tuple[int, int]) -> NDArray[np.float64]:
+            joined = (full.novelty(units, shape) + full.embedding_distances(units, shape)) / 2
+            return full.read(joined, units)
+
+        names += [("embedding@1", full, embedding), ("novelty+embedding@1", full, both)]
+    for found in find_series(args.data, datasets=args.dataset):
+        missing = [one for one in names if (one[0], found.dataset, found.path.name) not in rows]
+        if not missing:
+            continue
+        read = read_series(found.path, dataset=found.dataset)
+        series, buffer = as_series(read.values), find_buffer(read.values)
+        prepared: dict[bool, list[Unit]] = {}  # the retrieval distances are most of the work: share them
+        for name, arm, score in missing:
+            config = arm.pipeline.config
+            joint = config.any_variate and series.n_variables > 1
+            if config.retrieval is not None and joint not in prepared:
+                prepared[joint] = arm.pipeline._units(series, (), None)
+            units = prepared[joint] if joint in prepared else arm.pipeline._units(series, (), None)
+            scores = score(units, series.values.shape)[read.test]
+            values = evaluate(read.labels[read.test], scores, buffer, metrics=METRICS)
+            row = Row(
+                detector=name,
+                dataset=found.dataset,
+                file=found.path.name,
+                n_points=len(series),
+                n_test=len(scores),
+                n_variables=series.n_variables,
+                buffer=buffer,
+                metrics=dict(values),
+                note=values.reason or "",
+            )
+            file.append(row)
+            rows[row.key] = row
+    report(list(rows.values()))
+
+
+def report(rows: list[Row]) -> None:
+    """Print one line an arm and correction."""
+    datasets = sorted({row.dataset for row in rows})
+    print(
+        "| arm @ correction | VUS-PR | against full | AUC-PR | against full | " + " | ".join(datasets) + " |"
+    )
+    print("| --- |" + " ---: |" * (4 + len(datasets)))
+    for name in dict.fromkeys(row.detector for row in rows):
+        own = [row for row in rows if row.detector == name]
+        full = [row for row in rows if row.detector == f"full@{name.split('@')[1]}"]
+        summary = summarise(own)
+        cells = []
+        for metric in METRICS:
+            cells.append(f"{100 * summary.mean[metric]:.1f}")
+            if own == full:
+                cells.append("")
+                continue
+            found = paired_bootstrap(own, full, metric=metric)
+            low, high = 100 * found.low, 100 * found.high
+            cells.append(f"{100 * found.difference:+.1f} [{low:+.1f}, {high:+.1f}]")
+        cells += [f"{100 * summary.datasets[dataset]['VUS-PR']:.1f}" for dataset in datasets]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+def main() -> None:
+    """Train or measure."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", choices=("train", "measure"))
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--arm", action="append", choices=tuple(ARMS))
+    parser.add_argument("--data")
+    parser.add_argument("--dataset", action="append")
+    parser.add_argument("--out")
+    parser.add_argument("--correction", type=float, nargs="+", default=[1.0])
+    args = parser.parse_args()
+    if args.what == "train":
+        for arm in args.arm or ARMS:
+            train(configuration(arm), args.runs / arm)
+    elif not (args.data and args.out):
+        parser.error("measure needs --data and --out")
+    else:
+        measure(args)
+
+
+if __name__ == "__main__":
+    main()
