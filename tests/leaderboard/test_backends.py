@@ -21,7 +21,7 @@ pytestmark = [
 
 
 @pytest.fixture
-def cluster():
+def cluster(log):  # noqa: F811 (its workers inherit what `log` sets)
     """Two worker processes with one thread each, behind a scheduler that has an address."""
     distributed = pytest.importorskip("distributed")
     # The worker's own memory manager would stop it before the limits under test do.
