@@ -3,7 +3,7 @@
     python benchmarks/tables.py FILE [FILE ...] [--against sub-knn] [--metric VUS-PR]
 
 Means over the series of a data set x 100, in brackets their number, then the mean over data sets and the
-paired bootstrap of the difference to one detector (95 %, series drawn within data sets, 10,000 times, seed 0).
+paired bootstrap of the difference to one detector (95 %, series drawn within data sets, seed 0).
 """
 
 from __future__ import annotations
