@@ -123,25 +123,29 @@ def run_cell(job: CellJob, limits: Limits) -> Outcome:
 
 
 _FROM_OUTSIDE = {9, 15}  # SIGKILL, SIGTERM; other signals are faults of native code
+_GETTING_READY = 120.0  # seconds for imports and the first run, which are not the detector's time
 _STAGES = ("getting ready", "fitting", "scoring")
 
 
 def _attempt(job: CellJob, limits: Limits) -> Outcome:
     child = _child(limits, job.detector.framework)
     fields: dict[str, Any] = {}
-    left = limits.seconds
+    left = None if limits.seconds is None else limits.seconds + _GETTING_READY
     doing = _STAGES[0]
     try:
         child.start(measure, job)
         for doing in _STAGES:
             begin = time.monotonic()
             fields.update(child.receive(time_limit=left, memory_limit=limits.memory))
-            if left is not None and doing != _STAGES[0]:  # getting ready is not the detector's time
+            if doing == _STAGES[0]:
+                left = limits.seconds
+            elif left is not None:
                 left = max(0.0, left - (time.monotonic() - begin))
         scores = fields.pop("scores")
         fields.update(child.receive())
     except TimeLimitError:
-        reason = f"stopped while {doing}, after the time limit of {limits.seconds:g} s"
+        more = f" and {_GETTING_READY:g} s for that" if doing == _STAGES[0] else ""
+        reason = f"stopped while {doing}, after the time limit of {limits.seconds:g} s{more}"
         return _failed(job, fields, results.TIMEOUT, reason)
     except MemoryLimitError as error:
         return _failed(job, fields, results.OOM, str(error))
