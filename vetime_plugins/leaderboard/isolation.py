@@ -24,6 +24,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, Any
 
 from vetime_plugins.errors import MissingDependencyError, VETimeError
@@ -351,7 +352,9 @@ def _lacks_memory(error: BaseException) -> bool:
 
 def shorten(text: str, limit: int = 20_000) -> str:
     """Return a traceback without the folders in which packages are installed, and not too long of it."""
-    for folder in sorted({*sys.path, sys.prefix, os.getcwd()} - {"", "/"}, key=len, reverse=True):
+    own = str(Path(__file__).resolve().parents[2])
+    folders = {*sys.path, sys.prefix, sys.base_prefix, os.getcwd(), own} - {"", "/"}
+    for folder in sorted(folders, key=len, reverse=True):
         text = text.replace(f"{folder.rstrip(os.sep)}{os.sep}", "")
     half = limit // 2
     return text if len(text) <= limit else f"{text[:half]}\n[...]\n{text[-half:]}"
