@@ -323,12 +323,12 @@ class VETime(BaseDetector):
             self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
         return self
 
-    def _on_scores(self) -> _OnScores:
+    def _on_scores(self) -> OnScores:
         check_is_fitted(self, ["decision_scores_", "threshold_", "labels_"])
-        return _OnScores(self)
+        return OnScores(self)
 
 
-class _OnScores(BaseDetector):
+class OnScores(BaseDetector):
     """A fitted detector whose data are scores already.
 
     The base's methods score X again for each thing they derive from the scores, and ask lists for their

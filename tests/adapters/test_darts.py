@@ -312,7 +312,7 @@ class TestDetectorsAndAggregators:
         train, test = make_series(3), with_spike(make_series(3, seed=1))
         scorer = VETimeScorer(component_wise=True).fit(train)
         scores = scorer.score(test)
-        quantile = QuantileDetector(high_quantile=0.97).fit_detect(scores)
+        quantile = QuantileDetector(high_quantile=0.99).fit_detect(scores)
         iqr = IQRDetector(scale=3.0).fit(scorer.score(train)).detect(scores)
         return quantile, iqr, scorer.detector().detect(scores)
 
@@ -334,7 +334,7 @@ class TestDetectorsAndAggregators:
             for i, one in enumerate(self.make_flags())
         ]
         stacked = flags[0].stack(flags[1]).stack(flags[2])
-        aggregator = EnsembleSklearnAggregator(GradientBoostingClassifier(n_estimators=5, random_state=0))
+        aggregator = EnsembleSklearnAggregator(GradientBoostingClassifier(n_estimators=50, random_state=0))
         aggregator.fit(make_anomalies(), stacked)
         assert aggregator.eval_metric(make_anomalies(), stacked, metric="f1") > 0.5
 

@@ -77,6 +77,6 @@ class PyODBase(BaseDetector):
         return tags
 
     def _on_scores(self) -> BaseDetector:
-        from vetime_plugins.adapters.pyod import _OnScores
+        from vetime_plugins.adapters.pyod import OnScores
 
-        return _OnScores(self)
+        return OnScores(self)
