@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint format docs clean
+.PHONY: help install demo leaderboard test test-all lint format docs clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -25,6 +25,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)  ## Score a real labelled series in three ways; a picture in demo-output/
 	$(RUN) benchmarks/demo.py
+
+leaderboard: $(STAMP)  ## Compare all fast detectors on six small series; a report in leaderboard-output/
+	$(VENV)/bin/vetime leaderboard run embedded --jobs 2 --out leaderboard-output || test $$? -eq 3  # 3: some cells failed
+	$(VENV)/bin/vetime leaderboard report leaderboard-output --out leaderboard-output/report.html
 
 test: $(STAMP)  ## Run the tests that take less than a minute each
 	$(RUN) -m pytest -m 'not slow'
@@ -44,4 +48,4 @@ docs: $(STAMP)  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 clean:  ## Remove what the targets made, .venv included
-	rm -rf $(VENV) build dist site demo-output *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site demo-output leaderboard-output *.egg-info .pytest_cache .mypy_cache .ruff_cache
