@@ -22,7 +22,7 @@ from vetime_plugins import VETimePipeline
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 CORE = {"torch", "numpy", "scipy", "safetensors"}
-EXTRAS = {"pyod", "sktime", "darts", "merlion", "cli", "report", "bench", "dev", "all"}
+EXTRAS = {"pyod", "sktime", "darts", "merlion", "cli", "report", "bench", "cluster", "dev", "all"}
 NOT_COPIED = shutil.ignore_patterns(
     ".git",
     ".venv",
