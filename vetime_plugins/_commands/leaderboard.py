@@ -9,7 +9,6 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from vetime_plugins.errors import InputError
@@ -43,8 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = commands.add_parser("detectors", help="list the detectors")
     listing.add_argument("--json", action="store_true", help="print all that is known of them as JSON")
     listing.set_defaults(run=_list_detectors)
-    with suppress(ModuleNotFoundError):
-        importlib.import_module(_REPORT).add_report_command(commands)
+    importlib.import_module(_REPORT).add_report_command(commands)
 
 
 def run(args: argparse.Namespace) -> int:
