@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 from vetime_plugins.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pyod.utils.ad_engine import ADEngine
+    from sklearn.base import BaseEstimator
 
 # The fields of the entries that PyOD ships. VETime has no rank in the benchmarks that PyOD knows.
 _KNOWLEDGE = {
@@ -73,17 +76,67 @@ def register_with_adengine(
     """
     from vetime_plugins.adapters.pyod import VETime  # which imports this function
 
+    return add_algorithm(
+        engine,
+        VETime(),
+        _KNOWLEDGE,
+        name=name,
+        confidence=confidence,
+        params=params,
+        reason="Time series: pretrained on the values and an image of them, needs no training data.",
+        evidence="VETime",
+    )
+
+
+def add_algorithm(
+    engine: ADEngine,
+    detector: BaseEstimator,
+    knowledge: Mapping[str, Any],
+    *,
+    name: str,
+    confidence: float,
+    params: Mapping[str, Any],
+    reason: str,
+    evidence: str,
+) -> ADEngine:
+    """Write an entry and a routing rule for time series into one engine, in place of those of the same name.
+
+    Parameters
+    ----------
+    engine : pyod.utils.ad_engine.ADEngine
+        Changed in place.
+    detector : BaseEstimator
+        With default parameters.
+    knowledge : mapping
+        The fields of the entry that describe it.
+    name, confidence, params
+        As in `register_with_adengine`.
+    reason, evidence : str
+        What plans say for it.
+
+    Returns
+    -------
+    ADEngine
+        The same engine.
+
+    Raises
+    ------
+    InputError
+        If `confidence` is outside [0, 1], `params` are not parameters of the detector, or `name` is another
+        detector.
+    """
+    kind = type(detector)
     if not 0 <= confidence <= 1:
         raise InputError(f"confidence must be in [0, 1], got {confidence!r}")
-    defaults = VETime().get_params()
+    defaults = detector.get_params(deep=False)
     unknown = sorted(set(params) - set(defaults))
     if unknown:
-        raise InputError(f"{unknown} are not parameters of VETime; it has {sorted(defaults)}")
-    class_path = f"{VETime.__module__}.{VETime.__qualname__}"
+        raise InputError(f"{unknown} are not parameters of {kind.__name__}; it has {sorted(defaults)}")
+    class_path = f"{kind.__module__}.{kind.__qualname__}"
     known = engine.kb.get_algorithm(name)
     if known is not None and known["class_path"] != class_path:
-        raise InputError(f"{name!r} is a detector of PyOD ({known['class_path']}); choose another name")
-    entry = {**_KNOWLEDGE, "class_path": class_path, "default_params": {**defaults, **params}}
+        raise InputError(f"{name!r} is another detector ({known['class_path']}); choose another name")
+    entry = {**knowledge, "class_path": class_path, "default_params": {**defaults, **params}}
     engine.kb.algorithms[name] = copy.deepcopy(entry)
     rules = engine.kb.routing_rules.setdefault("rules", [])
     rule_id = f"time_series_{name}"
@@ -93,8 +146,8 @@ def register_with_adengine(
             "id": rule_id,
             "conditions": [{"field": "data_type", "op": "eq", "value": "time_series"}],
             "recommendations": [{"detector": name, "params": dict(params), "confidence": confidence}],
-            "reason": "Time series: pretrained on the values and an image of them, needs no training data.",
-            "evidence": ["VETime"],
+            "reason": reason,
+            "evidence": [evidence],
         }
     )
     return engine

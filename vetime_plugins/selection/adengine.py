@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TYPE_CHECKING, Any
-
-from vetime_plugins.errors import InputError
 
 if TYPE_CHECKING:
     from pyod.utils.ad_engine import ADEngine
@@ -70,30 +67,16 @@ def register_selection_with_adengine(
     >>> engine.plan_detection({"data_type": "time_series", "n_samples": 2000})["detector_name"]
     'SelectedDetector'
     """
+    from vetime_plugins.adapters._adengine import add_algorithm
     from vetime_plugins.selection.detector import SelectedDetector
 
-    if not 0 <= confidence <= 1:
-        raise InputError(f"confidence must be in [0, 1], got {confidence!r}")
-    defaults = SelectedDetector().get_params(deep=False)
-    unknown = sorted(set(params) - set(defaults))
-    if unknown:
-        raise InputError(f"{unknown} are not parameters of SelectedDetector; it has {sorted(defaults)}")
-    class_path = f"{SelectedDetector.__module__}.{SelectedDetector.__qualname__}"
-    known = engine.kb.get_algorithm(name)
-    if known is not None and known["class_path"] != class_path:
-        raise InputError(f"{name!r} is another detector ({known['class_path']}); choose another name")
-    entry = {**_KNOWLEDGE, "class_path": class_path, "default_params": {**defaults, **params}}
-    engine.kb.algorithms[name] = copy.deepcopy(entry)
-    rules = engine.kb.routing_rules.setdefault("rules", [])
-    rule_id = f"time_series_{name}"
-    rules[:] = [rule for rule in rules if rule.get("id") != rule_id]
-    rules.append(
-        {
-            "id": rule_id,
-            "conditions": [{"field": "data_type", "op": "eq", "value": "time_series"}],
-            "recommendations": [{"detector": name, "params": dict(params), "confidence": confidence}],
-            "reason": "Time series without labels: detectors are compared on the series itself.",
-            "evidence": ["Goswami et al. 2023"],
-        }
+    return add_algorithm(
+        engine,
+        SelectedDetector(),
+        _KNOWLEDGE,
+        name=name,
+        confidence=confidence,
+        params=params,
+        reason="Time series without labels: detectors are compared on the series itself.",
+        evidence="Goswami et al. 2023",
     )
-    return engine
