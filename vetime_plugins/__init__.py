@@ -6,8 +6,9 @@ does not import torch.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from vetime_plugins._lazy import lazy_names
 
 if TYPE_CHECKING:
     from vetime_plugins.config import VETimeConfig
@@ -27,25 +28,12 @@ __all__ = [
 ]
 
 _HOME = {
-    "CheckpointError": "vetime_plugins.errors",
-    "InputError": "vetime_plugins.errors",
-    "MissingDependencyError": "vetime_plugins.errors",
-    "VETimeConfig": "vetime_plugins.config",
-    "VETimeError": "vetime_plugins.errors",
-    "VETimePipeline": "vetime_plugins.pipeline",
+    "CheckpointError": "errors",
+    "InputError": "errors",
+    "MissingDependencyError": "errors",
+    "VETimeConfig": "config",
+    "VETimeError": "errors",
+    "VETimePipeline": "pipeline",
 }
 
-
-def __getattr__(name: str) -> Any:
-    """Import the module that defines a public `name` when the name is first asked for."""
-    module = _HOME.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(module), name)
-    globals()[name] = value  # the next access does not come through here
-    return value
-
-
-def __dir__() -> list[str]:
-    """List the public names although most of them are not imported yet."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOME)
