@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests._commands import fails
 from vetime_plugins import VETimePipeline, __version__
 from vetime_plugins.cli import COMMANDS, main
 from vetime_plugins.thresholds import find_threshold
@@ -37,19 +38,6 @@ def expected(wave):
 
 
 ROLES = ("--time", "when", "--labels", "truth")
-
-
-def fails(capsys, *argv):
-    """Run a command that must fail; return its one line."""
-    try:
-        status = main([str(arg) for arg in argv])
-    except SystemExit as error:
-        status = error.code
-    captured = capsys.readouterr()
-    assert status not in (0, None)
-    assert not captured.out
-    assert captured.err.count("\n") == 1
-    return captured.err
 
 
 class TestScore:

@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from tests._commands import fails
 from tests.selection._fakes import wave
 from vetime_plugins.cli import main
 from vetime_plugins.selection import select_detector
@@ -25,18 +26,6 @@ def table(tmp_path):
         writer.writerow(["load", "truth"])
         writer.writerows([value, int(250 <= row < 260)] for row, value in enumerate(series.tolist()))
     return path, series
-
-
-def fails(capsys, *argv):
-    try:
-        status = main([str(arg) for arg in argv])
-    except SystemExit as error:
-        status = error.code
-    captured = capsys.readouterr()
-    assert status not in (0, None)
-    assert not captured.out
-    assert captured.err.count("\n") == 1
-    return captured.err
 
 
 def test_json_is_what_the_function_finds(table, capsys):
