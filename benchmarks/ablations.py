@@ -22,15 +22,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from choose_correction import at_full_strength, learned_margins, mix, novelty_margins
 from numpy.typing import NDArray
 
-from vetime_plugins import VETimePipeline
 from vetime_plugins.inputs import as_series
 from vetime_plugins.leaderboard.datasets import find_series, read_series
 from vetime_plugins.leaderboard.evaluation import paired_bootstrap, summarise
 from vetime_plugins.leaderboard.metrics import evaluate, find_buffer
 from vetime_plugins.leaderboard.rows import Row, RowFile
-from vetime_plugins.model import novelty_channels, pool_margins
+from vetime_plugins.model import pool_margins
 from vetime_plugins.pipeline import Unit
 from vetime_plugins.readout import read_out
 from vetime_plugins.training.config import TrainingConfig
@@ -70,13 +70,7 @@ class Arm:
     """A trained arm, at full strength."""
 
     def __init__(self, folder: Path) -> None:
-        self.pipeline = VETimePipeline.from_pretrained(folder)
-        config = dataclasses.replace(
-            self.pipeline.config, correction=1.0, margin_scale=1.0, margin_offset=0.0
-        )
-        model = type(self.pipeline.model)(config)
-        model.load_state_dict(self.pipeline.model.state_dict())
-        self.pipeline = VETimePipeline(model, str(folder), self.pipeline.device)
+        self.pipeline, _ = at_full_strength(folder)
 
     def embedding_distances(self, units: list[Unit], shape: tuple[int, int]) -> NDArray[np.float64]:
         """Return asinh z-scores (T, C) of the distances between patch embeddings."""
@@ -101,26 +95,14 @@ class Arm:
 
     def scores(self, units: list[Unit], shape: tuple[int, int], correction: float) -> NDArray[np.float64]:
         """Return the scores of a prepared series; an arm without retrieval has one strength only."""
-        pipeline, p = self.pipeline, self.pipeline.config.patch_size
-        margins = np.full(shape, -np.inf)
-        for chunk, columns, output, row in pipeline._run(units):
-            steps = slice(chunk.start * p, min(chunk.stop * p, len(margins)))
-            logits = output.variable_logits[row, :, : steps.stop - steps.start].double()
-            margins[steps, columns] = (logits[..., 1] - logits[..., 0]).cpu().numpy().T
-        if pipeline.config.retrieval is not None:
-            novelty, read = self.novelty(units, shape), np.isfinite(margins)
-            moved = np.where(read, margins, 0) - np.where(read, novelty, 0)
-            margins = novelty + correction * moved
-        return self.read(margins, units)
+        learned = learned_margins(self.pipeline, units, shape)
+        if self.pipeline.config.retrieval is None:
+            return self.read(learned, units)
+        return self.read(mix(self.novelty(units, shape), learned, correction), units)
 
     def novelty(self, units: list[Unit], shape: tuple[int, int]) -> NDArray[np.float64]:
         """Return the parameter-free novelty (T, C)."""
-        result = np.full(shape, -np.inf)
-        channels = list(novelty_channels(self.pipeline.config))
-        for unit, columns in units:
-            assert unit.retrieval is not None
-            result[:, columns] = unit.retrieval[: shape[0], :, channels].mean(-1).double().numpy()
-        return result
+        return novelty_margins(self.pipeline.config, units, shape)
 
     def read(self, margins: NDArray[np.float64], units: list[Unit]) -> NDArray[np.float64]:
         """Return scores (T,) of margins (T, C)."""

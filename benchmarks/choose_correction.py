@@ -14,6 +14,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 from collections import defaultdict
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,14 +23,47 @@ from scipy.optimize import minimize
 
 from vetime_plugins import VETimePipeline
 from vetime_plugins.checkpoint import load_checkpoint, save_checkpoint
+from vetime_plugins.config import VETimeConfig
 from vetime_plugins.inputs import as_series
 from vetime_plugins.leaderboard.datasets import find_series, read_series
 from vetime_plugins.leaderboard.metrics import auc_pr, find_buffer, vus_pr
 from vetime_plugins.model import novelty_channels, pool_margins
+from vetime_plugins.pipeline import Unit, _periods
 from vetime_plugins.readout import READOUTS, read_out
 from vetime_plugins.synthesis import generate
 
 CORRECTIONS = (0.0, 0.1, 0.25, 0.5, 1.0)
+
+
+def at_full_strength(weights: str | Path) -> tuple[VETimePipeline, dict[str, Any]]:
+    """Return a pipeline whose margins are as trained, neither held back nor calibrated, and its record."""
+    model, record = load_checkpoint(weights)
+    plain = dataclasses.replace(model.config, correction=1.0, margin_scale=1.0, margin_offset=0.0)
+    raw = type(model)(plain)
+    raw.load_state_dict(model.state_dict())
+    return VETimePipeline(raw, str(weights), next(raw.parameters()).device), record
+
+
+def novelty_margins(config: VETimeConfig, units: list[Unit], shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the parameter-free novelty (T, C) of a prepared series, -inf for constant variables."""
+    result = np.full(shape, -np.inf)
+    channels = list(novelty_channels(config))
+    for unit, columns in units:
+        assert unit.retrieval is not None
+        result[:, columns] = unit.retrieval[: shape[0], :, channels].mean(-1).double().numpy()
+    return result
+
+
+def learned_margins(
+    pipeline: VETimePipeline, units: list[Unit], shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    """Return the margin (T, C) of a prepared series, -inf for constant variables."""
+    result, p = np.full(shape, -np.inf), pipeline.config.patch_size
+    for chunk, columns, output, row in pipeline._run(units):
+        steps = slice(chunk.start * p, min(chunk.stop * p, len(result)))
+        logits = output.variable_logits[row, :, : steps.stop - steps.start].double()
+        result[steps, columns] = (logits[..., 1] - logits[..., 0]).cpu().numpy().T
+    return result
 
 
 def margins(
@@ -36,13 +71,9 @@ def margins(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
     """Return novelty and learned margin, both (T, C), and the first variable's period."""
     series = as_series(values)
-    novelty = np.full(series.values.shape, -np.inf)
-    ((learned, periods),) = pipeline._margins([series], [[]], None, lambda _: None)
-    for unit, columns in pipeline._units(series, (), None):
-        assert unit.retrieval is not None
-        channels = list(novelty_channels(pipeline.config))
-        novelty[:, columns] = unit.retrieval[: len(series), :, channels].mean(-1).double().numpy()
-    return novelty, learned, periods[0]
+    units, shape = pipeline._units(series, (), None), series.values.shape
+    novelty = novelty_margins(pipeline.config, units, shape)
+    return novelty, learned_margins(pipeline, units, shape), _periods(series, units)[0]
 
 
 def mix(novelty: NDArray[np.float64], learned: NDArray[np.float64], correction: float) -> NDArray[np.float64]:
@@ -114,20 +145,17 @@ def main() -> None:
     parser.add_argument("--set", type=float, help="correction to write")
     parser.add_argument("--out")
     args = parser.parse_args()
-    model, record = load_checkpoint(args.weights)
-    # The margins as trained: neither held near the novelty nor calibrated.
-    plain = dataclasses.replace(model.config, correction=1.0, margin_scale=1.0, margin_offset=0.0)
-    raw = type(model)(plain)
-    raw.load_state_dict(model.state_dict())
-    pipeline = VETimePipeline(raw, args.weights, next(raw.parameters()).device)
+    pipeline, record = at_full_strength(args.weights)
     if args.data:
         compare(pipeline, args.data, args.datasets, args.every)
     if args.set is not None:
         scale, offset = calibrate(pipeline, args.set)
-        config = dataclasses.replace(plain, correction=args.set, margin_scale=scale, margin_offset=offset)
+        config = dataclasses.replace(
+            pipeline.config, correction=args.set, margin_scale=scale, margin_offset=offset
+        )
         facts = {k: v for k, v in record.items() if k not in ("format", "config", "sha256")}
         print(
-            save_checkpoint(args.out, config, model.state_dict(), **facts),
+            save_checkpoint(args.out, config, pipeline.model.state_dict(), **facts),
             f"scale {scale:.4f} offset {offset:.4f}",
         )
 

@@ -98,7 +98,7 @@ class TemporalStage(nn.Module):
         error = F.huber_loss(self.rebuild(tokens).float(), patches, reduction="none").mean(-1)
         counted = hidden & mask
         margin = self.detect(tokens).reshape(size, n_variables, steps).amax(dim=1)
-        weight = _step_weights(batch, self.positive_weight)
+        weight = _step_weights(batch.steps, batch.labels, self.positive_weight)
         return {
             "hidden_patches": (error * counted).sum() / counted.sum().clamp(min=1),
             "detection": detection_loss(margin, batch.labels, weight),
@@ -131,7 +131,7 @@ class FullStage(nn.Module):
         weights = self.loss
         marks = annotate(batch, weights, generator)
         marked = marks.labels.float()
-        step_weights = batch.steps * (1.0 + (weights.positive_weight - 1.0) * marked)
+        step_weights = _step_weights(batch.steps, marked, weights.positive_weight)
         losses = {"detection": detection_loss(margin, marked, step_weights)}
         if weights.ranking:
             normal = ~marks.labels & batch.steps
@@ -167,5 +167,5 @@ def _per_variable(tokens: Tensor, n_variables: int) -> Tensor:
     return tokens.unflatten(1, (n_variables, -1)).flatten(0, 1)
 
 
-def _step_weights(batch: TrainingBatch, positive: float) -> Tensor:
-    return batch.steps * (1.0 + (positive - 1.0) * batch.labels)
+def _step_weights(steps: Tensor, labels: Tensor, positive: float) -> Tensor:
+    return steps * (1.0 + (positive - 1.0) * labels)
