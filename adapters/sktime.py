@@ -86,8 +86,8 @@ class VETimeDetector(BaseDetector):
     index of ``X``. Time points count as evenly spaced. Columns are matched by name where fitted and new data
     have the same names, otherwise by position.
 
-    The data passed last to ``fit`` or ``update`` are in the reference and would match themselves, so asking
-    for their scores returns those that were computed before they went in.
+    Asking for the scores of the data passed last to ``fit`` or ``update`` returns those that were computed
+    then. Scored anew beside the rest of the reference they would be others.
 
     Examples
     --------
