@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from vetime_plugins.imaging import FoldGeometry, fold_images, standardise
 from vetime_plugins.inputs import Series, as_series, check_no_empty_variable, is_collection, unit_exponents
 from vetime_plugins.model import ModelOutput, VETime, pool_margins
 from vetime_plugins.overlap import new_parts
+from vetime_plugins.parallel import check_n_jobs, run_parts
 from vetime_plugins.preparation import Chunk, Prepared, collate, prepare, split
 from vetime_plugins.progress import Progress, Reporter
 from vetime_plugins.readout import READOUTS, read_out
@@ -146,7 +148,7 @@ class VETimePipeline:
         return cls(model, str(name_or_folder), chosen, dtype, batch_size)
 
     def __reduce__(self) -> tuple[Callable[..., VETimePipeline], tuple[Any, ...]]:
-        """Pickle the recipe, not the weights: the other process loads them itself."""
+        """Pickle the recipe, not the weights: the other process loads them itself, once for all copies."""
         return _restore, (self.source, str(self.device), self.dtype, self.batch_size)
 
     def __repr__(self) -> str:
@@ -160,6 +162,7 @@ class VETimePipeline:
         readout: str | None = None,
         per_variable: bool = False,
         variable_gammas: ArrayLike | None = None,
+        n_jobs: int | None = None,
         progress: Progress = False,
     ) -> Any:
         """Score every point of a series.
@@ -180,6 +183,9 @@ class VETimePipeline:
             Return one score per variable.
         variable_gammas : array-like of shape (C,), optional
             Image gammas in place of the default ones.
+        n_jobs : int, optional
+            Score a list of series with so many of joblib's workers, -1 for all, each of which loads the
+            weights once; see :mod:`vetime_plugins.parallel` for clusters. Left out, this process scores them.
         progress : bool or callable
             Show a bar (needs tqdm), or call ``progress(done, total)`` in time steps.
 
@@ -192,19 +198,39 @@ class VETimePipeline:
         ------
         InputError
             If a series is empty, not numeric, not 1-D or 2-D or infinite, or an argument does not fit it.
+        MissingDependencyError
+            If `n_jobs` or `progress` needs a package that is not installed.
         """
         many, all_series, references = self._validated(series, reference)
         how = self.config.readout if readout is None else readout
         if how not in READOUTS:
             raise InputError(f"readout must be one of {READOUTS}, got {readout!r}.")
         gammas = None if variable_gammas is None else np.asarray(variable_gammas, dtype=np.float64)
-        results: list[NDArray[np.float64]] = []
-        total = sum(s.values.size for s in all_series)
-        with Reporter(progress, total) as report:
-            for margins, periods in self._margins(all_series, references, gammas, report):
-                scores = margins if per_variable else pool_margins(margins, self.config.variable_pooling)
-                results.append(read_out(scores, how, periods if per_variable else periods[:1]))
+        jobs = 1 if n_jobs is None else check_n_jobs(n_jobs)
+        sizes = [one.values.size for one in all_series]
+        if many and jobs != 1:
+            score = partial(self._score_some, readout=how, per_variable=per_variable, gammas=gammas)
+            parts = [([one], [others]) for one, others in zip(all_series, references, strict=True)]
+            return [found for (found,) in run_parts(score, parts, sizes, n_jobs=jobs, progress=progress)]
+        with Reporter(progress, sum(sizes)) as report:
+            results = self._score_some(all_series, references, how, per_variable, gammas, report)
         return results if many else results[0]
+
+    def _score_some(
+        self,
+        all_series: Sequence[Series],
+        references: Sequence[Sequence[Series]],
+        readout: str,
+        per_variable: bool,
+        gammas: NDArray[np.float64] | None,
+        report: Callable[[int], None] = lambda steps: None,
+    ) -> list[NDArray[np.float64]]:
+        """Do what `score` does, of arguments that were checked; other processes enter here."""
+        results = []
+        for margins, periods in self._margins(all_series, references, gammas, report):
+            scores = margins if per_variable else pool_margins(margins, self.config.variable_pooling)
+            results.append(read_out(scores, readout, periods if per_variable else periods[:1]))
+        return results
 
     def explain(self, series: ArrayLike, *, variable_gammas: ArrayLike | None = None) -> Explanation:
         """Score one series and show what the network saw and whom it believed.
@@ -454,26 +480,33 @@ def _periods(one: Series, units: Sequence[Unit]) -> list[int]:
     return periods
 
 
-_CACHE: dict[tuple[str, str, str], VETimePipeline] = {}
+_CACHE: dict[tuple[str, str, str, int], VETimePipeline] = {}
 _CACHE_LOCK = threading.Lock()
 
 
 def cached_pipeline(
-    name_or_folder: str | Path = "small", *, device: str = "auto", dtype: str = "float32"
+    name_or_folder: str | Path = "small",
+    *,
+    device: str = "auto",
+    dtype: str = "float32",
+    batch_size: int = 8,
 ) -> VETimePipeline:
     """Return the process-wide pipeline of these weights, loading it once.
 
-    Estimators keep the three strings, never the weights: copying and pickling them stays cheap. A folder
-    whose weights were replaced is loaded anew.
+    Estimators keep the arguments, never the weights: copying and pickling them stays cheap. A folder whose
+    weights were replaced is loaded anew.
     """
     folder = resolve_folder(name_or_folder)
     stamp = (folder / "model.safetensors").stat()
-    key = (f"{folder.resolve()}:{stamp.st_mtime_ns}:{stamp.st_size}", str(choose_device(device)), dtype)
+    version = f"{folder.resolve()}:{stamp.st_mtime_ns}:{stamp.st_size}"
+    key = (version, str(choose_device(device)), dtype, batch_size)
     with _CACHE_LOCK:
         if key not in _CACHE:
-            _CACHE[key] = VETimePipeline.from_pretrained(name_or_folder, device=device, dtype=dtype)
+            _CACHE[key] = VETimePipeline.from_pretrained(
+                name_or_folder, device=device, dtype=dtype, batch_size=batch_size
+            )
         return _CACHE[key]
 
 
 def _restore(source: str, device: str, dtype: str, batch_size: int) -> VETimePipeline:
-    return VETimePipeline.from_pretrained(source, device=device, dtype=dtype, batch_size=batch_size)
+    return cached_pipeline(source, device=device, dtype=dtype, batch_size=batch_size)

@@ -1,0 +1,89 @@
+"""Scoring many series on the processes of this machine, or on the workers of a cluster, through joblib.
+
+Which workers those are is up to joblib. Without more, ``n_jobs`` of `VETimePipeline.score` starts processes here;
+within a configuration of joblib it uses what that names, e.g. the workers of a Dask cluster::
+
+    from dask.distributed import Client
+
+    with Client("tcp://10.0.0.1:8786"), joblib.parallel_config(backend="dask"):
+        scores = pipeline.score(many_series, n_jobs=-1)
+
+A pipeline travels as the name of its weights. A worker loads them when it first needs them and keeps them;
+weights in a folder must lie at the same path there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from vetime_plugins.errors import InputError, MissingDependencyError
+from vetime_plugins.progress import Progress, Reporter
+
+__all__ = ["check_n_jobs", "run_parts"]
+
+T = TypeVar("T")
+
+
+def check_n_jobs(n_jobs: Any) -> int:
+    """Return a number of workers as joblib counts them: negative ones from all downwards, -1 is all.
+
+    Raises
+    ------
+    InputError
+        If it is 0 or no whole number.
+    """
+    if isinstance(n_jobs, (bool, np.bool_)) or not isinstance(n_jobs, (int, np.integer)) or n_jobs == 0:
+        raise InputError(f"n_jobs must be a number of workers, or -1 for all, got {n_jobs!r}.")
+    return int(n_jobs)
+
+
+def run_parts(
+    function: Callable[..., T],
+    parts: Sequence[tuple[Any, ...]],
+    sizes: Sequence[int],
+    *,
+    n_jobs: int,
+    progress: Progress = False,
+) -> list[T]:
+    """Call a function on joblib's workers, once for each part of the work.
+
+    Parameters
+    ----------
+    function : callable
+        Picklable.
+    parts : sequence of tuple
+        Positional arguments.
+    sizes : sequence of int
+        What each part counts for in `progress`.
+    n_jobs : int
+        Parts at a time; -1 uses all workers.
+    progress : bool or callable
+        As in `VETimePipeline.score`.
+
+    Returns
+    -------
+    list
+        In the order of the parts.
+
+    Raises
+    ------
+    MissingDependencyError
+        If joblib, or what `progress` needs, is not installed.
+    """
+    try:
+        import joblib
+    except ImportError as error:
+        raise MissingDependencyError("n_jobs needs joblib; run: pip install joblib") from error
+    calls = [joblib.delayed(function)(*part) for part in parts]
+    if progress is False:  # not every backend can give back what is done before all is
+        return list(joblib.Parallel(n_jobs=n_jobs)(calls))
+    results = []
+    with Reporter(progress, sum(sizes)) as report:
+        finished = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(calls)
+        for size, result in zip(sizes, finished, strict=True):
+            results.append(result)
+            report(size)
+    return results
