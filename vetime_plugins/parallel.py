@@ -1,7 +1,7 @@
 """Scoring many series on the processes of this machine, or on the workers of a cluster, through joblib.
 
-Which workers those are is up to joblib. Without more, ``n_jobs`` of `VETimePipeline.score` starts processes here;
-within a configuration of joblib it uses what that names, e.g. the workers of a Dask cluster::
+Which workers those are is up to joblib. Without more, ``n_jobs`` of `VETimePipeline.score` starts processes
+here; within a configuration of joblib it uses what that names, e.g. the workers of a Dask cluster::
 
     from dask.distributed import Client
 
