@@ -13,7 +13,7 @@ from tests._tiny import save_tiny_weights
 from tests.selection._fakes import Distance, Failing, wave
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard import detectors
-from vetime_plugins.selection.candidates import DEFAULT_CANDIDATES, VETIME, resolve, resolve_all
+from vetime_plugins.selection.candidates import DEFAULT_CANDIDATES, VETIME, _Registered, resolve, resolve_all
 
 SERIES = wave(400)[:, None]
 SERIES[200] += 5
@@ -37,6 +37,20 @@ def sklearn_lof():
     return LocalOutlierFactor(novelty=True)
 
 
+def sklearn_pipeline():
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(make_pipeline(StandardScaler()), make_pipeline(StandardScaler(), sklearn()))
+
+
+def pyod_pipeline():
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), pyod())
+
+
 def sktime():
     from sktime.detection.hampel import HampelDetector
 
@@ -55,7 +69,7 @@ def merlion():
     return StatThreshold(StatThresholdConfig(target_seq_index=0))
 
 
-OBJECTS = [pyod, sklearn, sklearn_lof, sktime, darts, merlion]
+OBJECTS = [pyod, pyod_pipeline, sklearn, sklearn_lof, sklearn_pipeline, sktime, darts, merlion]
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +143,28 @@ class TestNames:
         found = resolve_all([Distance(), Distance(), "sub-knn", Failing()])
         assert [one.name for one in found] == ["Distance", "Distance-2", "sub-knn", "Failing"]
         assert resolve_all("sub-knn")[0].name == "sub-knn"
+
+    def test_two_of_a_name_are_told_apart(self):
+        other = detectors.get("sub-knn", n_neighbors=2)
+        assert [one.name for one in resolve_all([other, "sub-knn", other])] == [
+            "sub-knn",
+            "sub-knn-2",
+            "sub-knn-3",
+        ]
+
+    def test_what_a_detector_writes_into_its_input_stays_its_own(self):
+        class Careless:
+            name = "careless"
+            sees_train, supports_multivariate = False, True
+
+            def fit_score(self, values, train_length, period=None, seed=0):
+                values[:] = 0
+                return values[:, 0]
+
+        values = SERIES.copy()
+        candidate = _Registered("careless", Careless(), None)
+        candidate.fit(values, 40, 0).score(values[:50])
+        np.testing.assert_array_equal(values, SERIES)
 
     def test_a_detector_of_the_leaderboard(self):
         detector = detectors.get("sub-knn", n_neighbors=2)

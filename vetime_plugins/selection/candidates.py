@@ -8,6 +8,7 @@ later ones. Gaps, points that a detector leaves out and random seeds are treated
 from __future__ import annotations
 
 import copy
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -129,8 +130,10 @@ class _Registered(Candidate):
     origin: Any
 
     def fit(self, values: Scores, period: int, seed: int) -> Fitted:
-        scores = complete(self.detector.fit_score(values, len(values), period, seed), len(values))
-        return _FittedRegistered(self.detector, scores, values.copy(), period, seed)
+        kept = values.copy()
+        # Not `values` themselves: one's own detector may write into what the other candidates get.
+        scores = complete(self.detector.fit_score(kept.copy(), len(kept), period, seed), len(kept))
+        return _FittedRegistered(self.detector, scores, kept, period, seed)
 
 
 @dataclass(frozen=True)
@@ -254,15 +257,20 @@ def resolve_all(
     if isinstance(candidates, str):
         candidates = [candidates]
     found: list[Candidate] = []
-    taken: dict[str, int] = {}
+    taken: set[str] = set()
+    named: set[str] = set()
     for given in candidates:
         candidate = resolve(given, weights=weights, device=device)
-        taken[candidate.name] = taken.get(candidate.name, 0) + 1
-        if taken[candidate.name] > 1:
-            if isinstance(given, str):
+        if isinstance(given, str):
+            if given in named:
                 raise InputError(f"candidate {given!r} is named twice")
+            named.add(given)
+        names = itertools.chain([candidate.name], (f"{candidate.name}-{i}" for i in itertools.count(2)))
+        name = next(name for name in names if name not in taken)
+        if name != candidate.name:
             candidate = copy.copy(candidate)
-            object.__setattr__(candidate, "name", f"{candidate.name}-{taken[candidate.name]}")
+            object.__setattr__(candidate, "name", name)
+        taken.add(name)
         found.append(candidate)
     if not found:
         raise InputError("there must be at least one candidate, got none")

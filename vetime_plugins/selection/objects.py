@@ -45,9 +45,16 @@ def find_interface(detector: Any) -> Interface | None:
         return _SKTIME
     if not hasattr(detector, "fit"):
         return None
-    if _derives_from(detector, "sklearn.base", "OutlierMixin"):
+    if _derives_from(_last_step(detector), "sklearn.base", "OutlierMixin"):
         return _SKLEARN
     return _PYOD if hasattr(detector, "decision_function") else None
+
+
+def _last_step(detector: Any) -> Any:
+    """Return what gives the scores of a scikit-learn pipeline: their sign is that of its last step."""
+    while getattr(detector, "steps", None):
+        detector = detector.steps[-1][1]
+    return detector
 
 
 def _derives_from(detector: Any, module: str, name: str | None = None) -> bool:
