@@ -42,6 +42,18 @@ class Failing:
         return np.zeros(len(X))
 
 
+class Tiring(Distance):
+    """Fails from its second run on, whichever of its copies runs."""
+
+    runs = 0
+
+    def fit(self, X, y=None):
+        type(self).runs += 1
+        if self.runs > 1:
+            raise RuntimeError("it is tired")
+        return super().fit(X)
+
+
 class Clock:
     """What detectors of this module take for the time of day, in seconds."""
 

@@ -87,6 +87,9 @@ class TestContract:
     def test_misuse(self, make):
         with pytest.raises(InputError, match="call fit first"):
             make().decision_function(SERIES)
+        exceptions = pytest.importorskip("sklearn.exceptions")
+        with pytest.raises(exceptions.NotFittedError, match="call fit first"):
+            make().predict(SERIES)
         with pytest.raises(InputError, match=r"fitted on 1 variable\(s\), got 2"):
             make().fit(SERIES).predict(np.c_[SERIES, SERIES])
         with pytest.raises(InputError, match="X needs shape"):
@@ -97,6 +100,13 @@ class TestContract:
         detector.fit(np.c_[SERIES, SERIES][:200])
         assert detector.decision_scores_.shape == (200,)
         assert detector.n_features_in_ == 2
+
+
+def test_a_copy_of_the_parameters_finds_the_same():
+    base = pytest.importorskip("sklearn.base")
+    detector = SelectedDetector(["sub-pca", Distance()], budget=None, n_trials=2).fit(SERIES)
+    for twin in (base.clone(detector), base.clone(detector.detector_)):
+        np.testing.assert_array_equal(twin.fit(SERIES).decision_scores_, detector.decision_scores_)
 
 
 def test_nested_parameters():

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tests._tiny import save_tiny_weights
-from tests.selection._fakes import Clock, Distance, Failing, Fast, Noise, Quadratic, Slow, wave
+from tests.selection._fakes import Clock, Distance, Failing, Fast, Noise, Quadratic, Slow, Tiring, wave
 from vetime_plugins.errors import InputError
-from vetime_plugins.selection import CandidateDetector, budget, select_detector
+from vetime_plugins.selection import CandidateDetector, budget, runs, select_detector
+from vetime_plugins.selection.trials import measure
 
 FAST = ["sub-knn", "sub-pca", "moving-variance"]
 
@@ -79,6 +80,12 @@ class TestWinner:
         assert found.detector.threshold_ == expected.threshold_
         assert found.series.startswith("500 points")
 
+    def test_is_fitted_with_the_period_of_the_whole_series(self):
+        series = np.r_[wave(800, period=20), wave(400, period=50)]  # its latest part has another
+        found = select(series, max_points=400)
+        expected = CandidateDetector(found.name).fit(series)
+        np.testing.assert_array_equal(found.detector.decision_scores_, expected.decision_scores_)
+
     def test_threshold(self):
         found = select(wave(), contamination=0.02)
         assert found.detector.labels_.mean() == pytest.approx(0.02, abs=0.005)
@@ -105,6 +112,11 @@ class TestFailures:
         found = select(wave(), [Failing(longest=600), "sub-knn"], max_points=600, n_trials=0)
         assert found.name == "sub-knn"
         assert {one.name: one.status for one in found.candidates} == {"sub-knn": "OK", "Failing": "FAILED"}
+
+    def test_all_fail_in_the_trials(self, monkeypatch):
+        monkeypatch.setattr(Tiring, "runs", -1)
+        with pytest.raises(InputError, match=r"every candidate failed: Tiring: .*; Tiring-2: .* it is tired"):
+            select(wave(), [Tiring(), Tiring()])
 
     def test_nothing_left(self):
         with pytest.raises(InputError, match="every candidate failed: Failing: RuntimeError"):
@@ -166,6 +178,25 @@ class TestBudget:
         assert found.seconds <= 15
         assert found.detector.decision_scores_.shape == (3000,)
 
+    def test_growth_is_foreseen_for_the_whole_series(self):
+        options = {"n_trials": 100, "max_points": 1000}
+        found = select_detector(wave(8000), [Fast(), Quadratic()], budget=60.0, **options)
+        report = {one.name: one for one in found.candidates}["Quadratic"]
+        assert report.reason.startswith("needs about 68.0 s")  # 4 s for the part and trials, 64 s for all
+        found = select_detector(wave(8000), [Quadratic(), Fast()], budget=80.0, **options)
+        assert 10 < found.n_trials < 20
+        assert 70 < found.seconds <= 80
+
+    def test_injection_and_judgement_count(self, monkeypatch):
+        def judge(*args):
+            Clock.now += 1.0
+            return measure(*args)
+
+        monkeypatch.setattr(runs, "measure", judge)
+        found = select_detector(wave(), [Fast(), Fast()], budget=10.0, n_trials=100)
+        assert found.n_trials == 4  # of two seconds and a bit
+        assert found.seconds <= 10
+
     def test_no_limit_is_complete(self):
         assert select(wave()).complete
 
@@ -196,6 +227,20 @@ class TestSeries:
         assert found.n_trials == 8
         assert set(found.kinds) & {"broken_correlation", "lag_change", "one_variable"}
         assert "3 variables, related" in found.series
+
+    def test_a_variable_that_fell_silent(self):
+        series = np.c_[wave(), wave(seed=1)]
+        series[500:, 1] = np.nan
+        found = select(series, max_points=400, n_trials=3)
+        assert found.n_trials == 3
+        assert [one.status for one in found.candidates] == ["OK"] * 3
+
+    def test_no_anomaly_can_be_seen(self):
+        found = select(wave(40))
+        assert found.complete
+        assert found.reasons[-1] == (
+            "No trial could be made: the series is too short, or hides what is injected."
+        )
 
     def test_input_is_not_changed(self):
         series = wave()
@@ -238,8 +283,14 @@ class TestReport:
     ("options", "message"),
     [
         ({"budget": 0}, "budget must be a number of seconds above 0"),
-        ({"n_trials": -1}, "n_trials must be 0 or more, got -1"),
-        ({"max_points": 0}, "max_points must be at least 1"),
+        ({"budget": "60"}, "budget must be a number of seconds above 0.*got '60'"),
+        ({"n_trials": -1}, "n_trials must be a whole number, 0 or more, got -1"),
+        ({"n_trials": 2.5}, "n_trials must be a whole number"),
+        ({"max_points": 0}, "max_points must be a whole number of at least 1"),
+        ({"max_points": 1.5}, "max_points must be a whole number"),
+        ({"random_state": None}, "random_state must be a whole number.*got None"),
+        ({"random_state": -1}, "random_state must be"),
+        ({"series": [wave(50), wave(60)]}, "takes one series, got 2"),
         ({"default": "vetime"}, "default must be one of the candidates sub-knn.*got 'vetime'"),
         ({"threshold": "best"}, "threshold must be one of"),
         ({"contamination": 0.7}, "contamination must be in"),

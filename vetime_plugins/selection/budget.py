@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vetime_plugins.selection.candidates import Candidate
 
-__all__ = ["Budget", "OverBudget", "forecast"]
+__all__ = ["Budget", "Forecast", "OverBudget", "forecast"]
 
 _PILOT = 1024
 _WARM_UP = 256
@@ -61,15 +62,39 @@ class Budget:
             raise OverBudget(f"needs about {seconds:.1f} s, {left:.1f} s of {self.limit:.1f} s are left")
 
 
+@dataclass(frozen=True)
+class Forecast:
+    """How long a candidate takes, judged by runs on short stretches.
+
+    Attributes
+    ----------
+    seconds : float
+        Of a run on `n_points`.
+    n_points : int
+    power : float
+        The time grows with the length to this power.
+    """
+
+    seconds: float = 0.0
+    n_points: int = 1
+    power: float = 1.0
+
+    def at(self, n_points: int) -> float:
+        """Return the seconds that a series of so many points is expected to take."""
+        return self.seconds * (n_points / self.n_points) ** self.power
+
+
 def forecast(
-    candidate: Candidate, values: NDArray[np.float64], period: int, seed: int, clock: Budget
-) -> float:
-    """Return about how many seconds a candidate takes for a series; 0 where there is no limit.
+    candidate: Candidate, values: NDArray[np.float64], longest: int, period: int, seed: int, clock: Budget
+) -> Forecast:
+    """Return about how many seconds a candidate takes; none where there is no limit.
 
     Parameters
     ----------
     candidate : Candidate
     values : ndarray of shape (T, C)
+    longest : int
+        Points of the longest series that the forecast is asked for.
     period, seed : int
         As for `Candidate.fit`.
     clock : Budget
@@ -79,21 +104,21 @@ def forecast(
     It is run on the last 256 points, where imports and the loading of weights happen, again on them, and for
     a longer series on 1,024 points. The time is taken to grow by the power of the length that the last two
     show, between 1 and 2. What fails on so short a stretch may still work on the series: then nothing is
-    known, and 0 returned.
+    known, and no time foreseen.
     """
     if clock.limit is None:
-        return 0.0
+        return Forecast()
     try:
         _time(candidate, values[-_WARM_UP:], period, seed)
-        short = _time(candidate, values[-_WARM_UP:], period, seed)
-        times = len(values) / _WARM_UP
-        if len(values) <= 2 * _PILOT or not clock.allows(short * _PILOT / _WARM_UP):
-            return short * max(times, 1.0)
-        long = _time(candidate, values[-_PILOT:], period, seed)
+        few = Forecast(_time(candidate, values[-_WARM_UP:], period, seed), min(_WARM_UP, len(values)))
+        many = min(_PILOT, len(values))
+        if longest <= 2 * _PILOT or many < 2 * _WARM_UP or not clock.allows(few.at(many)):
+            return few
+        seconds = _time(candidate, values[-_PILOT:], period, seed)
     except Exception:  # whatever it is, the run on the series will tell
-        return 0.0
-    power = np.clip(math.log(max(long, 1e-9) / max(short, 1e-9), _PILOT / _WARM_UP), 1.0, 2.0)
-    return long * float(len(values) / _PILOT) ** float(power)
+        return Forecast()
+    power = math.log(max(seconds, 1e-9) / max(few.seconds, 1e-9), many / few.n_points)
+    return Forecast(seconds, many, min(max(power, 1.0), 2.0))
 
 
 def _time(candidate: Candidate, values: NDArray[np.float64], period: int, seed: int) -> float:

@@ -51,7 +51,8 @@ class _SeriesDetector(_Base):
         Raises
         ------
         InputError
-            Before `fit`, or if X is not one series of these variables.
+            Before `fit` (where PyOD is installed also a `sklearn.exceptions.NotFittedError`), or if X is not
+            one series of these variables.
 
         Notes
         -----
@@ -59,8 +60,8 @@ class _SeriesDetector(_Base):
         given and scores X as what follows them.
         """
         if not hasattr(self, "decision_scores_"):
-            raise InputError(f"{type(self).__name__} has not seen a series yet; call fit first")
-        values = _as_values(X)
+            raise self._NOT_FITTED(f"{type(self).__name__} has not seen a series yet; call fit first")
+        values = as_values(X)
         if values.shape[1] != self.n_features_in_:
             raise InputError(
                 f"{type(self).__name__} was fitted on {self.n_features_in_} variable(s), got "
@@ -153,7 +154,7 @@ class CandidateDetector(_SeriesDetector):
             on.
         """
         check_rule(self.threshold)
-        values = _as_values(X)
+        values = as_values(X)
         candidate = resolve(self.candidate, weights=self.weights, device=self.device)
         return self.adopt(candidate.fit(values, find_buffer(values), self.random_state), values.shape[1])
 
@@ -233,12 +234,12 @@ class SelectedDetector(_SeriesDetector):
         """
         from vetime_plugins.selection.select import select_detector
 
-        self.selection_: Selection = select_detector(_as_values(X), **self.get_params(deep=False))
+        self.selection_: Selection = select_detector(as_values(X), **self.get_params(deep=False))
         self.detector_: CandidateDetector = self.selection_.detector
         return self.adopt(self.detector_._fitted, self.detector_.n_features_in_)
 
 
-def _as_values(X: ArrayLike) -> NDArray[np.float64]:
-    """Return X as (n, C) float64 with its gaps."""
-    rows = len(as_series(X, "X"))
-    return as_float64(X, "X").astype(np.float64).reshape(rows, -1)
+def as_values(X: ArrayLike, what: str = "X") -> NDArray[np.float64]:
+    """Return one series as (n, C) float64 with its gaps; errors call it `what`."""
+    rows = len(as_series(X, what))
+    return as_float64(X, what).astype(np.float64).reshape(rows, -1)

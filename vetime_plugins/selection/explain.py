@@ -16,6 +16,7 @@ def explain(
     default: str,
     n_trials: int,
     wanted: int,
+    cut: bool,
 ) -> tuple[str, ...]:
     """Return why the winner was taken.
 
@@ -28,6 +29,8 @@ def explain(
         Name of the candidate that wins where the evidence is weak.
     n_trials, wanted : int
         Trials made and asked for.
+    cut : bool
+        Whether the budget ended them.
 
     Returns
     -------
@@ -40,7 +43,7 @@ def explain(
     if n_trials and others:
         reasons += _strengths(winner, others)
     if n_trials < wanted and others:
-        reasons.append(_shortage(n_trials, wanted))
+        reasons.append(_shortage(n_trials, wanted, cut))
     left_out = [f"{one.name} ({one.status.lower()})" for one in candidates if not one.ok]
     if left_out:
         reasons.append(f"Not compared to the end: {', '.join(left_out)}.")
@@ -97,7 +100,7 @@ def _strengths(winner: CandidateReport, others: Sequence[CandidateReport]) -> li
     return sentences
 
 
-def _shortage(n_trials: int, wanted: int) -> str:
-    if n_trials:
-        return f"Only {n_trials} of {wanted} trials fitted into the budget; fewer count less."
-    return "No trial fitted into the budget, or no injected anomaly could be seen in this series."
+def _shortage(n_trials: int, wanted: int, cut: bool) -> str:
+    made = f"Only {n_trials} of {wanted} trials" if n_trials else "No trial"
+    unseen = "could be made: the series is too short, or hides what is injected"
+    return f"{made} {'fitted into the budget' if cut else unseen}{'; fewer count less.' if n_trials else '.'}"

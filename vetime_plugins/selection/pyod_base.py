@@ -7,10 +7,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pyod.models.base import BaseDetector
+from sklearn.exceptions import NotFittedError
 
+from vetime_plugins.errors import InputError
 from vetime_plugins.thresholds import find_threshold
 
 __all__ = ["PyODBase"]
+
+
+class _NotFitted(InputError, NotFittedError):
+    """What scikit-learn's tools and those of this package look for."""
 
 
 class PyODBase(BaseDetector):
@@ -19,6 +25,8 @@ class PyODBase(BaseDetector):
     The base scores X again for each thing that it derives from the scores, and asks lists for their
     ``.shape``. Here it is handed the scores in place of X.
     """
+
+    _NOT_FITTED = _NotFitted
 
     threshold: str | float
 

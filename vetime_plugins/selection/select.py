@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.inputs import as_float64, as_series
+from vetime_plugins.inputs import as_series, is_collection
 from vetime_plugins.leaderboard.metrics import find_buffer
-from vetime_plugins.selection.budget import Budget, OverBudget, forecast
-from vetime_plugins.selection.candidates import DEFAULT_CANDIDATES, VETIME, Candidate, Fitted, resolve_all
-from vetime_plugins.selection.detector import CandidateDetector
+from vetime_plugins.selection.budget import Budget
+from vetime_plugins.selection.candidates import DEFAULT_CANDIDATES, VETIME, Fitted, resolve_all
+from vetime_plugins.selection.detector import CandidateDetector, as_values
 from vetime_plugins.selection.evidence import aggregate_ranks, agreement, expected_advantage
 from vetime_plugins.selection.explain import explain
 from vetime_plugins.selection.profile import describe
-from vetime_plugins.selection.report import CandidateReport, Selection
-from vetime_plugins.selection.trials import Trial, find_suspects, iterate_trials, margin_for, measure
+from vetime_plugins.selection.report import Selection
+from vetime_plugins.selection.runs import Entry, Progress, Work
+from vetime_plugins.selection.trials import find_suspects, iterate_trials, margin_for
 from vetime_plugins.thresholds import check_contamination, check_rule
 
 __all__ = ["select_detector"]
 
 Scores = NDArray[np.float64]
-Progress = Callable[[str, float], None]
 
 _FEWEST_TRIALS = 3  # a candidate that the budget does not allow so many is not worth starting
 
@@ -111,22 +111,23 @@ def select_detector(
     >>> sorted(found.ranking)
     ['moving-variance', 'sub-knn']
     """
-    checked = as_series(series)  # its errors name the argument
-    values = as_float64(series, "series").astype(np.float64).reshape(len(checked), -1)
-    _check(budget, n_trials, max_points)
+    if is_collection(series):
+        raise InputError(f"select_detector takes one series, got {len(series)}; call it for each")
+    values = as_values(series, "series")
+    _check(budget, n_trials, max_points, random_state)
     check_rule(threshold)
     if isinstance(contamination, (int, float)):  # else a thresholder of PyOD
         check_contamination(contamination)
     clock = Budget(budget)
     entries = [
-        _Entry(candidate)
+        Entry(candidate)
         for candidate in resolve_all(
             DEFAULT_CANDIDATES if candidates is None else candidates, weights=weights, device=device
         )
     ]
     first = _default(entries, default)
-    part = values if max_points is None else values[-max_points:]
-    work = _Work(part, find_buffer(part), len(values) / len(part), clock, random_state, progress)
+    part = values if max_points is None else _latest(values, max_points)
+    work = Work(part, find_buffer(part), len(values), clock, random_state, progress)
     work.score_raw(entries, first, min(n_trials, _FEWEST_TRIALS))
     alive = [entry for entry in entries if entry.alive]
     if not alive:
@@ -135,8 +136,7 @@ def select_detector(
     suspects = find_suspects([entry.raw.scores for entry in alive], margin)
     profile = describe(as_series(part))
     trials = work.run_trials(entries, iterate_trials(part, profile, suspects, margin, random_state), n_trials)
-    order = _rank(entries, first)
-    winner, fitted = _fit(order, values, work)
+    winner, fitted = _rank_and_fit(entries, first, values, work)
     detector = CandidateDetector(
         winner.candidate.origin,
         weights=weights,
@@ -156,6 +156,7 @@ def select_detector(
             default=first.name,
             n_trials=len(trials),
             wanted=n_trials,
+            cut=work.cut,
         ),
         candidates=tuple(
             entry.report()
@@ -171,159 +172,31 @@ def select_detector(
     )
 
 
-@dataclass(eq=False)
-class _Entry:
-    """A candidate and what is known of it so far."""
-
-    candidate: Candidate
-    status: str = "OK"
-    reason: str = ""
-    seconds: float = 0.0
-    run_seconds: float = 0.0  # of the dearest run on the whole part
-    fitted: Fitted | None = None
-    found: list[float] = field(default_factory=list)
-    groups: list[str] = field(default_factory=list)
-    agreed: float | None = None
-    mean_rank: float | None = None
-    rank: int | None = None
-    expected: float | None = None
-
-    @property
-    def name(self) -> str:
-        return self.candidate.name
-
-    @property
-    def alive(self) -> bool:
-        return self.status == "OK"
-
-    @property
-    def raw(self) -> Fitted:
-        assert self.fitted is not None  # of all that are alive
-        return self.fitted
-
-    def drop(self, status: str, reason: str) -> None:
-        self.status, self.reason = status, reason
-        self.rank = self.mean_rank = self.expected = None
-
-    def fail(self, error: Exception) -> None:
-        text = " ".join(str(error).split())
-        self.drop("FAILED", f"{type(error).__name__}: {text}"[:300])
-
-    def report(self) -> CandidateReport:
-        groups = {
-            group: float(np.mean([f for f, g in zip(self.found, self.groups, strict=True) if g == group]))
-            for group in dict.fromkeys(self.groups)
-        }
-        return CandidateReport(
-            name=self.name,
-            status=self.status,
-            reason=self.reason,
-            rank=self.rank,
-            mean_rank=self.mean_rank,
-            detection=float(np.mean(self.found)) if self.found else None,
-            by_group=groups,
-            agreement=self.agreed,
-            expected_advantage=self.expected,
-            seconds=round(self.seconds, 3),
-        )
-
-
-@dataclass
-class _Work:
-    """Runs of candidates on the part of the series that they are compared on.
-
-    Attributes
-    ----------
-    values : ndarray of shape (T, C)
-    period : int
-        In points; the buffer of the metric as well.
-    whole : float
-        Length of the whole series over that of the part.
-    """
-
-    values: Scores
-    period: int
-    whole: float
-    clock: Budget
-    seed: int
-    progress: Progress | None
-    cut: bool = False
-
-    def run(self, entry: _Entry, values: Scores) -> Fitted | None:
-        """Fit a candidate; a failure is its result, whatever a third party's code raises."""
-        begin = self.clock.spent
-        fitted = None
-        try:
-            fitted = entry.candidate.fit(values, self.period, self.seed)
-        except Exception as error:
-            entry.fail(error)
-        seconds = self.clock.spent - begin
-        entry.seconds += seconds
-        entry.run_seconds = max(entry.run_seconds, seconds)
-        return fitted
-
-    def score_raw(self, entries: list[_Entry], default: _Entry, fewest: int) -> None:
-        """Score the series as it came by every candidate that the budget allows, the default first."""
-        planned = 0.0  # seconds still needed by those that were started, for the fewest trials
-        for entry in [default, *(entry for entry in entries if entry is not default)]:
-            self.show(f"scoring with {entry.name}", 0.0)
-            begin = self.clock.spent
-            try:
-                if entry is not default:
-                    self.clock.check(0.0, planned)
-                run = forecast(entry.candidate, self.values, self.period, self.seed, self.clock)
-                entry.seconds += self.clock.spent - begin
-                if entry is not default:
-                    fit = self.whole if self.whole > 1 else 0.0  # on all points, should it win
-                    self.clock.check(run * (1 + fewest + fit), planned)
-            except OverBudget as error:
-                entry.drop("OVER BUDGET", str(error))
-                continue
-            entry.fitted = self.run(entry, self.values)
-            planned += entry.run_seconds * fewest if entry.alive else 0.0
-
-    def run_trials(self, entries: list[_Entry], trials: Iterable[Trial], wanted: int) -> list[Trial]:
-        """Let all candidates score one trial after the other, so that every one has the same trials."""
-        made: list[Trial] = []
-        if not wanted:
-            return made
-        for trial in trials:
-            alive = [entry for entry in entries if entry.alive]
-            a_round = sum(entry.run_seconds for entry in alive)
-            last = max((entry.run_seconds * self.whole for entry in alive if self.whole > 1), default=0.0)
-            if len(alive) < 2 or not self.clock.allows(a_round + last):
-                self.cut = len(alive) > 1
-                break
-            results = {}
-            for entry in alive:
-                done = len(made) / wanted if self.clock.limit is None else self.clock.share
-                self.show(f"trial {len(made) + 1} ({trial.group}): {entry.name}", done)
-                fitted = self.run(entry, trial.values)
-                if fitted is not None:
-                    results[entry] = measure(trial, fitted.scores, self.period)
-            for entry, found in results.items():
-                entry.found.append(found)
-                entry.groups.append(trial.group)
-            made.append(trial)
-            if len(made) == wanted:
-                break
-        return made
-
-    def show(self, what: str, done: float) -> None:
-        if self.progress is not None:
-            self.progress(what, min(done, 1.0))
-
-
-def _check(budget: float | None, n_trials: int, max_points: int | None) -> None:
-    if budget is not None and not budget > 0:
+def _check(budget: float | None, n_trials: int, max_points: int | None, random_state: int) -> None:
+    if budget is not None and not (isinstance(budget, Real) and budget > 0):
         raise InputError(f"budget must be a number of seconds above 0, or None for no limit, got {budget!r}")
-    if n_trials < 0:
-        raise InputError(f"n_trials must be 0 or more, got {n_trials!r}")
-    if max_points is not None and max_points < 1:
-        raise InputError(f"max_points must be at least 1, or None for all, got {max_points!r}")
+    if not isinstance(n_trials, Integral) or n_trials < 0:
+        raise InputError(f"n_trials must be a whole number, 0 or more, got {n_trials!r}")
+    if max_points is not None and not (isinstance(max_points, Integral) and max_points >= 1):
+        raise InputError(f"max_points must be a whole number of at least 1, or None, got {max_points!r}")
+    if not isinstance(random_state, Integral) or not 0 <= random_state < 2**32:
+        raise InputError(f"random_state must be a whole number from 0 to 2**32 - 1, got {random_state!r}")
 
 
-def _default(entries: list[_Entry], name: str | None) -> _Entry:
+def _latest(values: Scores, n_points: int) -> Scores:
+    """Return the last points; a variable without any value there goes on with its last one from before."""
+    part = values[-n_points:]
+    silent = np.flatnonzero(np.isnan(part).all(axis=0))
+    if not len(silent):
+        return part
+    part = part.copy()
+    for column in silent:
+        known = values[~np.isnan(values[:, column]), column]
+        part[0, column] = known[-1]
+    return part
+
+
+def _default(entries: list[Entry], name: str | None) -> Entry:
     named = {entry.name: entry for entry in entries}
     if name is None:
         return named.get(VETIME, entries[0])
@@ -332,8 +205,8 @@ def _default(entries: list[_Entry], name: str | None) -> _Entry:
     return named[name]
 
 
-def _rank(entries: list[_Entry], default: _Entry) -> list[_Entry]:
-    """Set ranks and expected advantages; return those alive, the one to be taken first."""
+def _rank(entries: list[Entry], default: Entry) -> Entry:
+    """Set ranks and expected advantages; return the one to be taken."""
     alive = [entry for entry in entries if entry.alive]
     agreed = agreement(np.stack([entry.raw.scores for entry in alive]))
     found = np.array([entry.found for entry in alive]).T.reshape(-1, len(alive))
@@ -344,17 +217,19 @@ def _rank(entries: list[_Entry], default: _Entry) -> list[_Entry]:
     for index, entry in enumerate(alive):
         entry.agreed, entry.mean_rank = float(agreed[index]), float(mean_ranks[index])
         entry.expected = None if expected is None else float(expected[index])
-    return sorted(alive, key=lambda one: (-(one.expected or 0.0), one is not default, one.rank))
+    return min(alive, key=lambda one: (-(one.expected or 0.0), one is not default, one.rank))
 
 
-def _fit(order: list[_Entry], values: Scores, work: _Work) -> tuple[_Entry, Fitted]:
-    """Return the first candidate of `order` that can be fitted on the whole series, and what was fitted."""
-    for entry in order:
-        fitted = entry.fitted if len(work.values) == len(values) else work.run(entry, values)
+def _rank_and_fit(entries: list[Entry], default: Entry, values: Scores, work: Work) -> tuple[Entry, Fitted]:
+    """Return the best candidate that can be fitted on the whole series, and what was fitted."""
+    while any(entry.alive for entry in entries):
+        winner = _rank(entries, default)
+        # The period is that of the whole series, as for `CandidateDetector.fit`.
+        fitted = work.run(winner, values, find_buffer(values)) if work.in_part else winner.fitted
         if fitted is not None:
-            return entry, fitted
-    raise InputError(f"no candidate could be fitted on the whole series: {_failures(order)}")
+            return winner, fitted
+    raise InputError(f"every candidate failed: {_failures(entries)}")
 
 
-def _failures(entries: list[_Entry]) -> str:
+def _failures(entries: list[Entry]) -> str:
     return "; ".join(f"{entry.name}: {entry.reason}" for entry in entries)

@@ -1,0 +1,186 @@
+"""Runs of candidates on a series and on its trials: what each found, what it took, and why it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vetime_plugins.selection.budget import Budget, OverBudget, forecast
+from vetime_plugins.selection.candidates import Candidate, Fitted
+from vetime_plugins.selection.report import CandidateReport
+from vetime_plugins.selection.trials import Trial, measure
+
+__all__ = ["Entry", "Progress", "Work"]
+
+Scores = NDArray[np.float64]
+Progress = Callable[[str, float], None]
+
+
+@dataclass(eq=False)
+class Entry:
+    """A candidate and what is known of it so far."""
+
+    candidate: Candidate
+    status: str = "OK"
+    reason: str = ""
+    seconds: float = 0.0
+    run_seconds: float = 0.0  # of the dearest run on the part that is compared
+    growth: float = 1.0  # of the time with the length, as a power
+    fitted: Fitted | None = None
+    found: list[float] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
+    agreed: float | None = None
+    mean_rank: float | None = None
+    rank: int | None = None
+    expected: float | None = None
+
+    @property
+    def name(self) -> str:
+        """Name of the candidate."""
+        return self.candidate.name
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still be selected."""
+        return self.status == "OK"
+
+    @property
+    def raw(self) -> Fitted:
+        """Fitted on the series as it came; of a candidate that is alive."""
+        assert self.fitted is not None
+        return self.fitted
+
+    def drop(self, status: str, reason: str) -> None:
+        """Take it out of the comparison."""
+        self.status, self.reason = status, reason
+        self.rank = self.mean_rank = self.expected = None
+
+    def fail(self, error: Exception) -> None:
+        """Take it out, for what it raised."""
+        text = " ".join(str(error).split())
+        self.drop("FAILED", f"{type(error).__name__}: {text}"[:300])
+
+    def report(self) -> CandidateReport:
+        """Return what is known of it."""
+        groups = {
+            group: float(np.mean([f for f, g in zip(self.found, self.groups, strict=True) if g == group]))
+            for group in dict.fromkeys(self.groups)
+        }
+        return CandidateReport(
+            name=self.name,
+            status=self.status,
+            reason=self.reason,
+            rank=self.rank,
+            mean_rank=self.mean_rank,
+            detection=float(np.mean(self.found)) if self.found else None,
+            by_group=groups,
+            agreement=self.agreed,
+            expected_advantage=self.expected,
+            seconds=round(self.seconds, 3),
+        )
+
+
+@dataclass
+class Work:
+    """Runs of candidates on the part of the series that they are compared on.
+
+    Attributes
+    ----------
+    values : ndarray of shape (T, C)
+    period : int
+        In points; the buffer of the metric as well.
+    n_whole : int
+        Points of the whole series, which the winner is fitted on.
+    """
+
+    values: Scores
+    period: int
+    n_whole: int
+    clock: Budget
+    seed: int
+    progress: Progress | None
+    cut: bool = False
+
+    def run(self, entry: Entry, values: Scores, period: int | None = None) -> Fitted | None:
+        """Fit a candidate; a failure is its result, whatever a third party's code raises."""
+        begin = self.clock.spent
+        fitted = None
+        try:
+            fitted = entry.candidate.fit(values, period or self.period, self.seed)
+        except Exception as error:
+            entry.fail(error)
+        seconds = self.clock.spent - begin
+        entry.seconds += seconds
+        entry.run_seconds = max(entry.run_seconds, seconds)
+        return fitted
+
+    def score_raw(self, entries: list[Entry], default: Entry, fewest: int) -> None:
+        """Score the series as it came by every candidate that the budget allows, the default first."""
+        planned = 0.0  # seconds still needed by those that were started, for the fewest trials
+        for entry in [default, *(entry for entry in entries if entry is not default)]:
+            self.show(f"scoring with {entry.name}", 0.0)
+            begin = self.clock.spent
+            try:
+                if entry is not default:
+                    self.clock.check(0.0, planned)
+                time = forecast(
+                    entry.candidate, self.values, self.n_whole, self.period, self.seed, self.clock
+                )
+                entry.seconds += self.clock.spent - begin
+                entry.growth = time.power
+                if entry is not default:
+                    fit = time.at(self.n_whole) if self.in_part else 0.0  # should it win
+                    self.clock.check(time.at(len(self.values)) * (1 + fewest) + fit, planned)
+            except OverBudget as error:
+                entry.drop("OVER BUDGET", str(error))
+                continue
+            entry.fitted = self.run(entry, self.values)
+            planned += entry.run_seconds * fewest if entry.alive else 0.0
+
+    def run_trials(self, entries: list[Entry], trials: Iterable[Trial], wanted: int) -> list[Trial]:
+        """Let all candidates score one trial after the other, so that every one has the same trials."""
+        made: list[Trial] = []
+        if not wanted:
+            return made
+        begin, longest = self.clock.spent, 0.0  # seconds of a round, injection and judgement included
+        for trial in trials:
+            alive = [entry for entry in entries if entry.alive]
+            a_round = max(longest, sum(entry.run_seconds for entry in alive))
+            last = max(map(self.seconds_to_fit, alive), default=0.0)
+            if len(alive) < 2 or not self.clock.allows(a_round + last):
+                self.cut = len(alive) > 1
+                break
+            results = {}
+            for entry in alive:
+                done = len(made) / wanted if self.clock.limit is None else self.clock.share
+                self.show(f"trial {len(made) + 1} ({trial.group}): {entry.name}", done)
+                fitted = self.run(entry, trial.values)
+                if fitted is not None:
+                    results[entry] = measure(trial, fitted.scores, self.period)
+            for entry, found in results.items():
+                entry.found.append(found)
+                entry.groups.append(trial.group)
+            made.append(trial)
+            longest = max(longest, self.clock.spent - begin)
+            begin = self.clock.spent
+            if len(made) == wanted:
+                break
+        return made
+
+    @property
+    def in_part(self) -> bool:
+        """Whether only a part of the series is compared, so that the winner must be fitted again."""
+        return len(self.values) < self.n_whole
+
+    def seconds_to_fit(self, entry: Entry) -> float:
+        """Return what fitting a candidate on the whole series will take, should it win."""
+        times = self.n_whole / len(self.values)
+        return entry.run_seconds * times**entry.growth if self.in_part else 0.0
+
+    def show(self, what: str, done: float) -> None:
+        """Tell whoever watches what is being done."""
+        if self.progress is not None:
+            self.progress(what, min(done, 1.0))
