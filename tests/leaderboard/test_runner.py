@@ -376,6 +376,12 @@ class TestCommand:
         found = json.loads(capsys.readouterr().out)
         assert set(found["random"]["mean"]) == {"PATE"}
         assert found["raises"]["statuses"] == {"ERROR": 2}
+        table = tmp_path / "cells.csv"
+        assert main(["leaderboard", "export", str(out), "--out", str(table)]) == 0
+        assert capsys.readouterr().out == f"6 cells: {table}\n"
+        assert [(one.detector, one.status) for one in read_cells(table)] == [
+            (one.detector, one.status) for one in read_cells(out)
+        ]
 
     @pytest.mark.parametrize(
         ("options", "says"),

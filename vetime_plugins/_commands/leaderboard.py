@@ -1,4 +1,4 @@
-"""``vetime leaderboard``: run detectors over a task, take metrics again, list tasks and detectors, report."""
+"""``vetime leaderboard``: run detectors over a task, take metrics again, export, report, list."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(dest="leaderboard_command", metavar="COMMAND", required=True)
     _add_run(commands)
     _add_metrics(commands)
+    _add_export(commands)
     listing = commands.add_parser("tasks", help="list the tasks that come with the package")
     listing.set_defaults(run=_list_tasks)
     listing = commands.add_parser("detectors", help="list the detectors")
@@ -163,6 +164,22 @@ def _retake(args: argparse.Namespace) -> int:
         print(json.dumps(_as_json(cells), allow_nan=False))
     else:
         _print_summary(cells)
+    return 0
+
+
+def _add_export(commands: Any) -> None:
+    parser = commands.add_parser("export", help="write all cells as one CSV file; `report` reads it as well")
+    parser.add_argument("folder", metavar="DIR", help="folder of results")
+    parser.add_argument("--out", required=True, metavar="FILE", help="the CSV file")
+    parser.set_defaults(run=_export)
+
+
+def _export(args: argparse.Namespace) -> int:
+    from vetime_plugins.leaderboard.export import write_cells
+    from vetime_plugins.leaderboard.results import read_cells
+
+    cells = read_cells(args.folder)
+    print(f"{len(cells)} cells: {write_cells(args.out, cells)}")
     return 0
 
 

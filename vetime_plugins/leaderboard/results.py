@@ -244,6 +244,7 @@ def read_cells(folder: str | PathLike[str]) -> list[Cell]:
     Parameters
     ----------
     folder : str or path
+        Or a file of `vetime_plugins.leaderboard.export`.
 
     Returns
     -------
@@ -256,6 +257,10 @@ def read_cells(folder: str | PathLike[str]) -> list[Cell]:
         If there is no such folder, or a file in it is no cell.
     """
     root = Path(folder)
+    if root.is_file():
+        from vetime_plugins.leaderboard import export
+
+        return export.read_cells(root)
     if not root.is_dir():
         raise InputError(f"no folder of results {root}; make one with: vetime leaderboard run TASK --out DIR")
     cells = [read_cell(path) for path in root.glob("*/*.json") if path.parent.name[0] not in "._"]

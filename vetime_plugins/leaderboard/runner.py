@@ -174,6 +174,8 @@ def retake_metrics(
         If the folder is none of results, or a metric is unknown.
     """
     wanted = check_metric_names(metrics)
+    if Path(folder).is_file():
+        raise InputError(f"{folder} holds no scores to take metrics of; name a folder of results")
     cells = results.read_cells(folder)
     renewed = []
     for cell in cells:

@@ -1,0 +1,92 @@
+"""All cells in one CSV file, and back."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+
+import pytest
+
+from tests.leaderboard.test_results import cell
+from vetime_plugins.errors import InputError
+from vetime_plugins.leaderboard import results
+from vetime_plugins.leaderboard.export import read_cells, write_cells
+from vetime_plugins.leaderboard.runner import retake_metrics
+
+NOT_KEPT = {"hardware": {}, "undefined": {}, "fingerprint": ""}
+FAILED = {
+    "series": "f",
+    "status": "ERROR",
+    "error": 'Traceback (most recent call last):\n  ...\nValueError: a, "b" and\nthe rest',
+    "metrics": {"VUS-PR": math.nan, "PATE": math.nan},
+    "fit_seconds": math.nan,
+    "saw_train": False,
+    "parameters": {},
+    "peak_gpu_bytes": 2**33,
+}
+
+
+def test_what_is_written_comes_back_to_six_digits(tmp_path):
+    third = {"VUS-PR": 1 / 3, "PATE": math.nan}
+    path = write_cells(tmp_path / "some" / "cells.csv", [cell(metrics=third), cell(**FAILED)])
+    for found in (read_cells(path), results.read_cells(path)):
+        assert [one.series for one in found] == ["f", "s"]
+        expected = [cell(**{**FAILED, "error": "the rest"}, **NOT_KEPT), cell(**NOT_KEPT)]
+        for one, other in zip(found, expected, strict=True):
+            a, b = dataclasses.asdict(one), dataclasses.asdict(other)
+            assert a.pop("metrics").keys() == b.pop("metrics").keys()
+            assert results._without_nan(a) == results._without_nan(b)
+        assert math.isnan(found[0].metrics["VUS-PR"])
+        assert found[1].metrics["VUS-PR"] == 0.333333
+        assert math.isnan(found[1].metrics["PATE"])
+
+
+def test_anything_can_read_it(tmp_path):
+    path = write_cells(tmp_path / "cells.csv", [cell()])
+    (row,) = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+    assert (row["detector"], row["VUS-PR"], row["PATE"]) == ("d", "0.3", "")
+    assert row["parameters"] == '{"k": 3, "window": null}'
+
+
+def test_cells_of_other_metrics_are_refused(tmp_path):
+    with pytest.raises(
+        InputError, match="s has the metrics AUC-PR, others have VUS-PR, PATE; take them again"
+    ):
+        write_cells(tmp_path / "cells.csv", [cell(), cell(detector="e", metrics={"AUC-PR": 1.0})])
+    with pytest.raises(InputError, match="there are no cells to write"):
+        write_cells(tmp_path / "cells.csv", [])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("detector", "method", "lacks detector"),
+        (",OK,", ",FINE,", "line 2: not a cell of results .unknown status 'FINE'"),
+        (",True,", ",yes,", "line 2: not a cell of results .'yes'"),
+        (",0.25,", ",soon,", "line 2: not a cell of results"),
+        ('"{""numpy"": ""1.26.4""}"', "[]", "line 2: not a cell of results ..* is no mapping"),
+    ],
+)
+def test_a_damaged_file_is_refused(tmp_path, old, new, message):
+    path = write_cells(tmp_path / "cells.csv", [cell()])
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        read_cells(path)
+
+
+def test_a_file_that_is_missing_or_something_else_is_refused(tmp_path):
+    with pytest.raises(InputError, match="cannot read"):
+        read_cells(tmp_path / "missing.csv")
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="cannot read"):
+        read_cells(tmp_path / "binary.csv")
+
+
+def test_metrics_cannot_be_taken_again_from_it(tmp_path):
+    path = write_cells(tmp_path / "cells.csv", [cell()])
+    with pytest.raises(InputError, match="holds no scores to take metrics of; name a folder of results"):
+        retake_metrics(path)
