@@ -178,7 +178,9 @@ class TestPage:
         assert [row[0] for row in table["rows"]] == ["a", "b", "c", "broken"]
         for row, name in zip(table["rows"], analysis.board.detectors, strict=True):
             assert row[2] == f"{100 * analysis.board.summary(name).mean['VUS-PR']:.1f}"
-        assert table["rows"][3][7:] == ["7", "-"]
+        assert table["head"][7:] == ["run", "failed", "undefined", "seconds"]
+        assert table["rows"][0][7:10] == ["7", "0", "1"]
+        assert table["rows"][3][7:] == ["7", "7", "0", "-"]
         assert table["rows"][3][3] == "4.00"
 
     def test_failures_and_undefined_metrics_are_shown(self, plain):
@@ -208,6 +210,7 @@ class TestPage:
         assert "7 series of 3 data sets, VUS-PR defined on 6" in text
         mean = 100 * analysis.board.summary("a").mean["VUS-PR"]
         assert f"| 1 | a | {mean:.1f} | {mean:.1f} | {mean:.1f} | " in text
+        assert "| series | 6 | 2 | 2 | 2 |" in text
         widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
         assert len(widths) == 2  # of two tables
 
@@ -274,10 +277,98 @@ class TestSizes:
         write_results(folder, ["b"], 2)
         _, text, page = report(folder)
         assert "The run is not complete" in text
-        assert "b lacks 1 of 3 series" in text
+        assert "Not run on 1 of 3 series: b." in text
         assert len(page.table("VUS-PR on every series")["rows"]) == 2
         series = report(folder, missing="zero")[2].table("VUS-PR on every series")["rows"]
         assert series[2][-1] == "NOT RUN"
+
+
+class TestHonesty:
+    """What a detector did not do never makes it look better."""
+
+    @pytest.fixture
+    def mixed(self, tmp_path):
+        """Return two detectors on three univariate series, of which one is on four multivariate ones too."""
+        folder = tmp_path / "r"
+        for s in range(7):
+            many = s >= 3
+            for name, value in (("both", 0.4), ("one", 0.7)):
+                if many and name == "one":
+                    continue
+                fields = {"n_points": 10, "n_variables": 4 if many else 1}
+                write_cell(
+                    folder,
+                    Cell("t", name, f"s{s}", f"D{s % 2}", "OK", None, {"VUS-PR": value}, **fields),
+                    np.arange(10.0),
+                )
+        return folder
+
+    def test_kinds_are_compared_by_the_detectors_that_were_run_on_all_of_them(self, mixed):
+        _, text, page = report(mixed, markdown=mixed.parent / "t.md")
+        assert "Not run on 4 of 7 series: one." in text
+        table = page.table("VUS-PR of univariate and multivariate series")
+        assert table["head"][1:4] == ["univariate VUS-PR", "rank", "run"]
+        assert table["rows"] == [
+            ["one", "70.0", "1.00", "3", "-", "-", "0"],
+            ["both", "40.0", "2.00", "3", "40.0", "1.00", "4"],
+        ]
+        markdown = (mixed.parent / "t.md").read_text(encoding="utf-8")
+        assert "| one | 70.0 | 1.00 | 3 | - | - | 0 |" in markdown
+        assert "Left out: 4 series" in markdown
+
+    def test_a_report_of_one_kind(self, mixed):
+        analysis, text, _ = report(mixed, only="multivariate")
+        assert analysis.board.detectors == ("both",)
+        assert "The run is not complete" not in text
+        with pytest.raises(InputError, match="are of multivariate series"):
+            report(write_results(mixed.parent / "q", ["a"], 1), only="multivariate")
+
+    def test_what_was_not_run_on_either_kind_is_asked_for(self, mixed):
+        write_cell(
+            mixed,
+            Cell("t", "other", "s6", "D0", "OK", None, {"VUS-PR": 0.5}, n_points=3, n_variables=4),
+            np.arange(3.0),
+        )
+        with pytest.raises(InputError, match=r"other has the fewest: 1 of 7.*--only univariate"):
+            report(mixed)
+
+    def test_one_series_a_data_set_has_no_interval(self, tmp_path):
+        _, text, page = report(
+            write_results(tmp_path / "r", ["a", "b"], 3), markdown=tmp_path / "t.md", against="a"
+        )
+        (row,) = [row for row in page.table("Detectors by VUS-PR")["rows"] if row[0] == "b"]
+        assert row[6] == "-"
+        assert "no data set has two series" in text
+        assert 'class="number bad"' not in text
+        assert " [" not in (tmp_path / "t.md").read_text(encoding="utf-8")
+
+    def test_failures_that_differ_in_numbers_alone_are_one(self, tmp_path):
+        folder = tmp_path / "r"
+        for s in range(12):
+            error = f"Traceback\nValueError: window 40 is larger than the series {s + 9}"
+            write_cell(folder, Cell("t", "a", f"s{s}", "D", "ERROR", error, {"VUS-PR": math.nan}))
+        (row,) = report(folder)[2].table("Failures")["rows"]
+        assert row[2].startswith("12 ")
+
+    def test_undefined_for_one_detector_alone_is_not_shown_as_a_value(self, tmp_path):
+        folder = tmp_path / "r"
+        for name, value in (("a", 0.5), ("b", math.nan)):
+            cell = Cell("t", name, "s", "D", "OK", None, {"VUS-PR": value}, n_points=3)
+            write_cell(folder, cell, np.arange(3.0))
+        _, _, page = report(folder)
+        assert page.table("VUS-PR on every series")["rows"] == [["s", "D", "50.0", "undefined"]]
+
+    def test_a_traceback_that_is_no_text_is_shown(self, tmp_path):
+        error = "OSError: no file \udc80"  # what Python makes of a file name in another encoding
+        write_cell(tmp_path / "r", Cell("t", "a", "s", "D", "ERROR", error, {"VUS-PR": math.nan}))
+        assert "no file \\udc80" in report(tmp_path / "r")[1]
+
+    def test_times_are_of_the_series_that_are_compared(self, mixed):
+        board = report(mixed)[0].board
+        assert math.isnan(board.seconds("both"))
+        slow = Cell("t", "both", "s5", "D1", "OK", None, {"VUS-PR": 0.4}, n_points=10, n_variables=4)
+        write_cell(mixed, slow.replace(score_seconds=9.0), np.arange(10.0))
+        assert math.isnan(report(mixed)[0].board.seconds("both"))
 
 
 class TestCommand:

@@ -15,6 +15,8 @@ from vetime_plugins.leaderboard.report.statistics import (
     average_ranks,
     compare_all,
     count_wins,
+    format_p,
+    has_interval,
     holm,
 )
 from vetime_plugins.leaderboard.results import Cell
@@ -117,6 +119,33 @@ class TestBoard:
         with pytest.raises(InputError, match="missing must be"):
             board_of({"a": [0.5]}, missing="drop")
 
+    def test_a_metric_that_was_not_measured_is_not_zero(self):
+        cells = [cell("a", "1", 0.5), cell("b", "1", 0.4)]
+        cells[0].metrics["PATE"] = 0.7
+        board = build_board(cells)
+        assert board.metrics == ("VUS-PR",)
+        assert board.unmeasured == ("PATE",)
+        with pytest.raises(InputError, match="b on A/1 was measured without PATE; take the metrics again"):
+            build_board(cells, metric="PATE")
+        failed = cell("b", "1", NAN, status="OOM").replace(metrics={})
+        assert build_board([cells[0], failed], metric="PATE").detectors == ("a", "b")
+
+    def test_undefined_is_counted(self):
+        cells = [
+            cell("a", "1", NAN, reason="no anomaly"),
+            cell("a", "2", 0.5),
+            cell("a", "3", NAN, status="OOM"),
+        ]
+        assert build_board(cells).count_undefined("a") == 1
+
+    def test_kinds(self):
+        cells = [cell("a", "1", 0.5), cell("a", "2", 0.5, n_variables=3), cell("b", "1", 0.6)]
+        boards = build_board(cells).by_kind()
+        assert {kind: board.detectors for kind, board in boards.items()} == {
+            "univariate": ("b", "a"),
+            "multivariate": ("a",),
+        }
+
     def test_seconds_are_of_fit_and_score(self):
         assert build_board([cell("a", "1", 0.5)]).seconds("a") == pytest.approx(2.0)
         assert build_board([cell("a", "1", 0.5, fit_seconds=NAN)]).seconds("a") == pytest.approx(1.5)
@@ -165,6 +194,23 @@ class TestComparison:
         assert math.isnan(found.friedman_p)
         assert found.n_series == shape[0]
         assert len(found.ranks) == shape[1]
+
+    def test_what_differs_by_rounding_ties(self):
+        rng = np.random.default_rng(0)
+        values = rng.random(30)
+        found = analyse(board_of({"a": values, "b": values + 1e-12, "c": values / 2}))
+        assert found.comparison.ranks.tolist() == [1.5, 1.5, 3.0]
+        assert found.wins.ties[0, 1] == 30
+        assert found.comparison.p_values[0, 1] == 1.0
+        assert found.differences["b"].low == found.differences["b"].high == 0.0
+
+    def test_p_values_are_never_shown_as_zero(self):
+        assert [format_p(p) for p in (0.0, 0.00005, 0.04, 1.0)] == ["< 0.0001", "< 0.0001", "= 0.04", "= 1"]
+
+    def test_an_interval_needs_a_data_set_of_two_series(self):
+        cells = [cell(name, dataset, v, dataset) for dataset in "AB" for name, v in (("a", 0.5), ("b", 0.3))]
+        assert not has_interval(analyse(build_board(cells)).differences["b"])
+        assert has_interval(analyse(board_of({"a": [0.5, 0.4], "b": [0.2, 0.3]})).differences["b"])
 
     def test_wins_and_ties(self):
         wins = count_wins(np.array([[0.9, 0.5], [0.4, 0.4], [0.1, 0.2], [0.8, 0.3]]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -18,12 +18,14 @@ from vetime_plugins.leaderboard.rows import Row
 if TYPE_CHECKING:
     from vetime_plugins.leaderboard.results import Cell
 
-__all__ = ["FAILURES", "NOT_RUN", "Board", "SeriesKey", "build_board"]
+__all__ = ["FAILURES", "NOT_RUN", "Board", "Kind", "SeriesKey", "build_board", "find_kind"]
 
 FAILURES = ("ERROR", "TIMEOUT", "OOM")
 NOT_RUN = "NOT RUN"
+_DECIMALS = 6  # of a metric in [0, 1]
 
 Missing = Literal["leave-out", "zero"]
+Kind = Literal["univariate", "multivariate"]
 
 
 class SeriesKey(NamedTuple):
@@ -51,6 +53,8 @@ class Board:
         The one that detectors are ordered by.
     left_out : tuple of SeriesKey
         Series that some detector was not run on and that are not compared for that reason.
+    unmeasured : tuple of str
+        Metrics that were taken from only some of the scores, and are not reported for that reason.
     """
 
     cells: dict[tuple[str, SeriesKey], Cell]
@@ -59,6 +63,7 @@ class Board:
     metrics: tuple[str, ...]
     metric: str
     left_out: tuple[SeriesKey, ...] = ()
+    unmeasured: tuple[str, ...] = ()
     _values: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
     _summaries: dict[str, Summary] = field(default_factory=dict, repr=False)
 
@@ -80,17 +85,18 @@ class Board:
         numpy.ndarray of float64, shape (n_series, n_detectors)
             A row is NaN where the metric is undefined on the series. A cell without a value in a row where
             other detectors have one counts as 0, the worst there is: a failure, or a detector that was not
-            run.
+            run. Rounded to a millionth: the same model run through two frameworks gives metrics that differ
+            in the last digits, and ranks and signed-rank tests see a difference's sign before its size.
         """
         name = metric or self.metric
         if name not in self._values:
-            self._values[name] = np.array(
-                [self._row(name, key) for key in self.series], dtype=np.float64
-            ).reshape(len(self.series), len(self.detectors))
+            rows = [self._row(name, key) for key in self.series]
+            table = np.array(rows, dtype=np.float64).reshape(len(self.series), len(self.detectors))
+            self._values[name] = table.round(_DECIMALS)
         return self._values[name]
 
     def defined(self, metric: str | None = None) -> np.ndarray:
-        """Return the rows of `values` without NaN, shape (n_defined, n_detectors)."""
+        """Return the rows of `values` that are not NaN, shape (n_defined, n_detectors)."""
         values = self.values(metric)
         return values[~np.isnan(values).any(axis=1)]
 
@@ -131,24 +137,35 @@ class Board:
             self._summaries[detector] = summarise(self.rows(detector))
         return self._summaries[detector]
 
+    @property
+    def every_series(self) -> tuple[SeriesKey, ...]:
+        """Series of the folder, compared and left out."""
+        return (*self.series, *self.left_out)
+
     def status(self, detector: str, key: SeriesKey) -> str:
         """Return "OK", "ERROR", "TIMEOUT", "OOM" or "NOT RUN"."""
         cell = self.cells.get((detector, key))
         return NOT_RUN if cell is None else cell.status
 
-    def counts(self, detector: str) -> dict[str, int]:
+    def counts(self, detector: str) -> Counter[str]:
         """Return how many cells of a detector have which status, in compared and left out series."""
-        found = Counter(self.status(detector, key) for key in (*self.series, *self.left_out))
-        return {status: found[status] for status in ("OK", *FAILURES, NOT_RUN)}
+        found = Counter(self.status(detector, key) for key in self.every_series)
+        return Counter({status: found[status] for status in ("OK", *FAILURES, NOT_RUN)})
+
+    def count_undefined(self, detector: str) -> int:
+        """Return on how many series a detector succeeded without a value of `metric`."""
+        cells = self.of(detector)
+        return sum(cell.status == "OK" and math.isnan(_read(cell, self.metric)) for cell in cells)
 
     def of(self, detector: str) -> list[Cell]:
         """Return the cells of a detector, in compared and left out series."""
-        keys = ((detector, key) for key in (*self.series, *self.left_out))
+        keys = ((detector, key) for key in self.every_series)
         return [self.cells[key] for key in keys if key in self.cells]
 
     def seconds(self, detector: str) -> float:
-        """Return the mean time in seconds to fit and score a series, over those that succeeded; or NaN."""
-        sums = [_seconds(cell) for cell in self.of(detector) if cell.status == "OK"]
+        """Return the mean time in seconds to fit and score a compared series that succeeded; or NaN."""
+        cells = (self.cells.get((detector, key)) for key in self.series)
+        sums = [_seconds(cell) for cell in cells if cell is not None and cell.status == "OK"]
         times = [seconds for seconds in sums if not math.isnan(seconds)]
         return math.fsum(times) / len(times) if times else math.nan
 
@@ -161,6 +178,27 @@ class Board:
                 key = self.series[i]
                 found.setdefault((metric, self._reason(metric, key)), []).append(key)
         return found
+
+    def by_kind(self) -> dict[Kind, Board]:
+        """Split the series of the folder into univariate and multivariate ones.
+
+        Returns
+        -------
+        dict of str to Board
+            Of `metric` alone, with every series of the kind and only those detectors that were run on all
+            of them, which may be none. A folder of one kind has one entry.
+        """
+        keys: dict[Kind, list[SeriesKey]] = {}
+        kinds = {key: find_kind(cell) for (_, key), cell in self.cells.items()}
+        for key in sorted(kinds):
+            keys.setdefault(kinds[key], []).append(key)
+        boards: dict[Kind, Board] = {}
+        for kind in sorted(keys, reverse=True):
+            complete = [
+                name for name in self.detectors if all((name, key) in self.cells for key in keys[kind])
+            ]
+            boards[kind] = Board(self.cells, tuple(complete), tuple(keys[kind]), (self.metric,), self.metric)
+        return boards
 
     def _row(self, metric: str, key: SeriesKey) -> list[float]:
         found = [_read(self.cells.get((detector, key)), metric) for detector in self.detectors]
@@ -199,9 +237,32 @@ def build_board(cells: Iterable[Cell], *, metric: str = "VUS-PR", missing: Missi
     Raises
     ------
     InputError
-        If there are no cells, one occurs twice, none has the metric, or no series has been run with every
-        detector and `missing` is "leave-out".
+        If there are no cells, one occurs twice, one with scores lacks the metric, or no series has been run
+        with every detector and `missing` is "leave-out".
     """
+    if missing not in ("leave-out", "zero"):
+        raise InputError(f'missing must be "leave-out" or "zero", got {missing!r}')
+    table = _index(cells)
+    names = sorted({detector for detector, _ in table})
+    every = sorted({key for _, key in table})
+    compared = every if missing == "zero" else [k for k in every if all((name, k) in table for name in names)]
+    if not compared:
+        raise InputError(_explain_nothing_in_common(table, names, every))
+    metrics, unmeasured = _find_metrics(table.values(), metric)
+    shown = set(compared)
+    left_out = tuple(key for key in every if key not in shown)
+    unordered = Board(table, tuple(names), tuple(compared), metrics, metric, left_out, unmeasured)
+    means = {name: unordered.summary(name).mean[metric] for name in names}
+    ordered = sorted(names, key=lambda name: (math.isnan(means[name]), -means[name], name))
+    return Board(table, tuple(ordered), tuple(compared), metrics, metric, left_out, unmeasured)
+
+
+def find_kind(cell: Cell) -> Kind:
+    """Return whether a cell is of a series of one variable or of several."""
+    return "univariate" if cell.n_variables == 1 else "multivariate"
+
+
+def _index(cells: Iterable[Cell]) -> dict[tuple[str, SeriesKey], Cell]:
     table: dict[tuple[str, SeriesKey], Cell] = {}
     for cell in cells:
         where = cell.detector, SeriesKey(cell.dataset, cell.series)
@@ -213,40 +274,43 @@ def build_board(cells: Iterable[Cell], *, metric: str = "VUS-PR", missing: Missi
         table[where] = cell
     if not table:
         raise InputError("there are no results to report")
-    names = sorted({detector for detector, _ in table})
-    every = sorted({key for _, key in table})
-    complete = [key for key in every if all((name, key) in table for name in names)]
-    if missing not in ("leave-out", "zero"):
-        raise InputError(f'missing must be "leave-out" or "zero", got {missing!r}')
-    if missing == "zero":
-        compared = every
-    elif complete:
-        compared = complete
-    else:
-        fewest = min(names, key=lambda name: (sum((name, key) in table for key in every), name))
-        raise InputError(
-            f"no series has been run with every detector ({fewest} has the fewest); finish the run, or count "
-            "what was not run as 0 with --missing zero"
-        )
-    metrics = _find_metrics(table.values(), metric)
-    shown = set(compared)
-    left_out = tuple(key for key in every if key not in shown)
-    unordered = Board(table, tuple(names), tuple(compared), metrics, metric, left_out)
-    means = {name: unordered.summary(name).mean[metric] for name in names}
-    ordered = sorted(names, key=lambda name: (math.isnan(means[name]), -means[name], name))
-    return Board(table, tuple(ordered), tuple(compared), metrics, metric, left_out)
+    return table
 
 
-def _find_metrics(cells: Iterable[Cell], metric: str) -> tuple[str, ...]:
+def _explain_nothing_in_common(
+    table: Mapping[tuple[str, SeriesKey], Cell], names: Sequence[str], every: Sequence[SeriesKey]
+) -> str:
+    counts = {name: sum((name, key) in table for key in every) for name in names}
+    fewest = min(names, key=lambda name: (counts[name], name))
+    kinds = {find_kind(cell) for cell in table.values()}
+    other = "report one kind with --only univariate or --only multivariate, " if len(kinds) > 1 else ""
+    return (
+        f"no series has been run with every detector ({fewest} has the fewest: {counts[fewest]} of "
+        f"{len(every)}); finish the run, {other}or count what was not run as 0 with --missing zero"
+    )
+
+
+def _find_metrics(cells: Iterable[Cell], metric: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the metrics that every cell with scores has, and those that only some have."""
+    cells = list(cells)
     found = {name for cell in cells for name in cell.metrics}
     if not found:  # every cell has failed before a metric was taken
         if metric not in METRIC_NAMES:
             raise InputError(f"no metric {metric}; there are {', '.join(METRIC_NAMES)}")
-        return (metric,)
+        return (metric,), ()
     if metric not in found:
         raise InputError(f"no result holds the metric {metric}, only {', '.join(sorted(found))}")
+    # Not in the cell at all: nobody has measured it, which says nothing about the detector.
+    lacking = {name: cell for cell in cells if cell.status == "OK" for name in found - set(cell.metrics)}
+    if metric in lacking:
+        cell = lacking[metric]
+        raise InputError(
+            f"{cell.detector} on {cell.dataset}/{cell.series} was measured without {metric}; take the "
+            "metrics again with: vetime leaderboard metrics DIR"
+        )
     known = [name for name in METRIC_NAMES if name in found]
-    return (*known, *sorted(found - set(known)))
+    ordered = (*known, *sorted(found - set(known)))
+    return tuple(n for n in ordered if n not in lacking), tuple(n for n in ordered if n in lacking)
 
 
 def _read(cell: Cell | None, metric: str) -> float:

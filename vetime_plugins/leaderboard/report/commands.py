@@ -53,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="leave-out",
         help="series that some detector was not run on: leave them out, or count 0 (default: %(default)s)",
     )
+    parser.add_argument(
+        "--only",
+        choices=("univariate", "multivariate"),
+        help="report the series of this kind alone, with the detectors that were run on them",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
         against=args.against,
         data=args.data,
         missing=args.missing,
+        only=args.only,
         markdown=args.markdown,
     )
     print(f"report: {args.out}")

@@ -11,7 +11,7 @@ import numpy as np
 
 from vetime_plugins.leaderboard.evaluation import PairedDifference
 from vetime_plugins.leaderboard.report.board import Board
-from vetime_plugins.leaderboard.report.statistics import Comparison
+from vetime_plugins.leaderboard.report.statistics import Comparison, has_interval
 from vetime_plugins.leaderboard.report.svg import BLUE, GREY, INK, PAPER, RED, render, shorten
 
 if TYPE_CHECKING:
@@ -107,8 +107,10 @@ def draw_differences(differences: Mapping[str, PairedDifference | None], referen
     def paint(figure: Figure) -> None:
         ax = _axes(figure, (_WIDTH, height), left=margin, bottom=0.55, top=0.1)
         for row, value in enumerate(found.values()):
-            color = BLUE if value.low > 0 else RED if value.high < 0 else GREY
-            ax.plot([100 * value.low, 100 * value.high], [row, row], color=color, linewidth=2)
+            sure = has_interval(value)
+            color = BLUE if sure and value.low > 0 else RED if sure and value.high < 0 else GREY
+            if sure:
+                ax.plot([100 * value.low, 100 * value.high], [row, row], color=color, linewidth=2)
             ax.plot(100 * value.difference, row, "o", color=color, markersize=5)
         ax.axvline(0, color=INK, linewidth=1)
         ax.set_ylim(len(found) - 0.4, -0.6)
@@ -120,7 +122,8 @@ def draw_differences(differences: Mapping[str, PairedDifference | None], referen
         ax.set_xlabel(f"{metric} minus that of {shorten(reference)}, points of 100")
 
     listed = "; ".join(
-        f"{name} {100 * value.difference:+.1f} from {100 * value.low:+.1f} to {100 * value.high:+.1f}"
+        f"{name} {100 * value.difference:+.1f}"
+        + (f" from {100 * value.low:+.1f} to {100 * value.high:+.1f}" if has_interval(value) else "")
         for name, value in found.items()
     )
     return render(
@@ -146,7 +149,11 @@ def pareto_front(seconds: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
 
 
 def draw_trade_off(
-    detectors: Sequence[str], seconds: Sequence[float], accuracy: Sequence[float], metric: str
+    detectors: Sequence[str],
+    seconds: Sequence[float],
+    accuracy: Sequence[float],
+    incomplete: Sequence[bool],
+    metric: str,
 ) -> str | None:
     """Draw accuracy against time.
 
@@ -157,6 +164,8 @@ def draw_trade_off(
         Mean time a series; NaN for a detector that never succeeded, which is not drawn.
     accuracy : sequence of float
         Mean over data sets, in [0, 1].
+    incomplete : sequence of bool
+        Whether the time leaves series out that the detector failed on: its point is hollow.
     metric : str
 
     Returns
@@ -189,7 +198,8 @@ def draw_trade_off(
         ax.plot(times[along], heights[along], color=BLUE, linewidth=1, drawstyle="steps-post", alpha=0.6)
         for i in range(len(names)):
             color = BLUE if front[i] else GREY
-            ax.plot(times[i], heights[i], "o", color=color, markersize=7, markeredgecolor=PAPER)
+            inside, edge = (PAPER, color) if incomplete[kept[i]] else (color, PAPER)
+            ax.plot(times[i], heights[i], "o", markersize=7, markerfacecolor=inside, markeredgecolor=edge)
         points = ax.transData.transform(np.column_stack((times, heights)))
         corners = [((x1, y0), (x1, y1)) for (x0, y0), (x1, y1) in pairwise(points[along])]
         steps = [((x0, y0), (x1, y0)) for (x0, y0), (x1, y1) in pairwise(points[along])]

@@ -1,4 +1,4 @@
-"""The leaderboard as a table in Markdown, for a page of documentation."""
+"""The leaderboard as tables in Markdown, for a page of documentation."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import html
 import math
 import re
 
+from vetime_plugins.leaderboard.evaluation import PairedDifference
+from vetime_plugins.leaderboard.report import tables
 from vetime_plugins.leaderboard.report.board import FAILURES, NOT_RUN
-from vetime_plugins.leaderboard.report.statistics import Analysis
-from vetime_plugins.leaderboard.report.tables import percent
+from vetime_plugins.leaderboard.report.entries import DASH, Table, percent
+from vetime_plugins.leaderboard.report.statistics import Analysis, has_interval
 
 __all__ = ["render_markdown"]
 
@@ -16,7 +18,7 @@ _SHOWN = ("VUS-PR", "VUS-ROC", "AUC-PR", "AUC-ROC", "Standard-F1", "Affiliation-
 
 
 def render_markdown(analysis: Analysis) -> str:
-    """Return two tables: the detectors with their means, and one metric by data set.
+    """Return the detectors with their means, and one metric by data set and by kind of series.
 
     Parameters
     ----------
@@ -28,53 +30,72 @@ def render_markdown(analysis: Analysis) -> str:
         Ends in a line break.
     """
     board = analysis.board
-    metrics = [board.metric, *(name for name in _SHOWN if name in board.metrics and name != board.metric)]
-    summaries = {name: board.summary(name) for name in board.detectors}
-    head = ["", "detector", *metrics, "rank", "difference", "failed", "seconds"]
-    table = []
-    for place, name in enumerate(board.detectors, start=1):
-        found = analysis.differences.get(name)
-        difference = "-"
-        if found is not None:
-            low, high = 100 * found.low, 100 * found.high
-            difference = f"{100 * found.difference:+.1f} [{low:+.1f}, {high:+.1f}]"
-        seconds, rank = board.seconds(name), analysis.comparison.ranks[place - 1]
-        table.append(
-            [
-                str(place),
-                _escape(name),
-                *(percent(summaries[name].mean[metric]) for metric in metrics),
-                "-" if math.isnan(rank) else f"{rank:.2f}",
-                difference,
-                str(sum(board.counts(name)[status] for status in FAILURES)),
-                "-" if math.isnan(seconds) else f"{seconds:.3g}",
-            ]
-        )
-    by_dataset = [
-        [_escape(name), *(percent(summaries[name].datasets[d][board.metric]) for d in board.datasets)]
-        for name in board.detectors
+    parts = [_describe(analysis), _standings(analysis)]
+    for table in (tables.by_kind(board), tables.by_dataset(board, board.metric)):
+        if table is not None:
+            parts += [f"{table.caption}:", _convert(table)]
+            parts += [table.note] if table.note else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _describe(analysis: Analysis) -> str:
+    """Return the paragraph above the tables: what they rest on, and what their columns mean."""
+    board, metric = analysis.board, analysis.board.metric
+    sentences = [
+        f"{len(board.series)} series of {len(board.datasets)} data sets, {metric} defined on "
+        f"{analysis.comparison.n_series}. Every value is a mean over data sets, times 100; a failure counts "
+        "as 0."
     ]
     not_run = sum(board.counts(name)[NOT_RUN] for name in board.detectors)
-    missing = f" {not_run} cells were not run." if not_run else ""
-    left_out = f" Left out: {len(board.left_out)} series that some detector was not run on."
-    notes = (
-        f"{len(board.series)} series of {len(board.datasets)} data sets, {board.metric} defined on "
-        f"{analysis.comparison.n_series}. Every value is a mean over data sets, times 100; a failure counts "
-        f"as 0.{missing}{left_out if board.left_out else ''} *rank*: average over series, 1 is best. "
-        f"*difference*: in {board.metric} from {_escape(analysis.reference)}, with the 95 % interval of a "
-        "paired bootstrap. *seconds*: mean time to fit and score a series."
+    if board.left_out:
+        sentences.append(
+            f"Left out: {len(board.left_out)} series that some detector was not run on ({not_run} cells)."
+        )
+    elif not_run:
+        sentences.append(f"{not_run} cells were not run, and count as 0.")
+    sentences.append(
+        f"*rank*: average over series, 1 is best. *difference*: in {metric} from "
+        f"{_escape(analysis.reference)}, with the 95 % interval of a paired bootstrap. *run*, *failed*: "
+        f"series, of the {len(board.every_series)} there are. *seconds*: mean time to fit and score a "
+        "series, of those that succeeded."
     )
-    return (
-        "\n\n".join(
+    return " ".join(sentences)
+
+
+def _standings(analysis: Analysis) -> str:
+    board = analysis.board
+    metrics = [board.metric, *(name for name in _SHOWN if name in board.metrics and name != board.metric)]
+    head = ["", "detector", *metrics, "rank", "difference", "run", "failed", "seconds"]
+    rows = []
+    for place, name in enumerate(board.detectors, start=1):
+        means, counts = board.summary(name).mean, board.counts(name)
+        seconds, rank = board.seconds(name), analysis.comparison.ranks[place - 1]
+        rows.append(
             [
-                notes,
-                _table(head, table, left={1}),
-                f"{board.metric} by data set:",
-                _table(["detector", *map(_escape, board.datasets)], by_dataset, left={0}),
+                DASH if math.isnan(means[board.metric]) else str(place),
+                _escape(name),
+                *(percent(means[metric]) for metric in metrics),
+                DASH if math.isnan(rank) else f"{rank:.2f}",
+                _difference(analysis.differences.get(name)),
+                str(counts.total() - counts[NOT_RUN]),
+                str(sum(counts[status] for status in FAILURES)),
+                DASH if math.isnan(seconds) else f"{seconds:.3g}",
             ]
         )
-        + "\n"
-    )
+    return _table(head, rows, left={1})
+
+
+def _difference(found: PairedDifference | None) -> str:
+    if found is None:
+        return DASH
+    interval = f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}]" if has_interval(found) else ""
+    return f"{100 * found.difference:+.1f}{interval}"
+
+
+def _convert(table: Table) -> str:
+    head = [_escape(column.text) for column in table.columns]
+    rows = [[_escape(entry.text) for entry in row] for row in (*table.rows, *table.footer)]
+    return _table(head, rows, left={at for at, column in enumerate(table.columns) if not column.numeric})
 
 
 def _table(head: list[str], rows: list[list[str]], *, left: set[int]) -> str:

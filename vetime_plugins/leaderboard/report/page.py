@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -10,11 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from vetime_plugins.errors import InputError, MissingDependencyError
-from vetime_plugins.leaderboard.report import figures, tables
-from vetime_plugins.leaderboard.report.board import FAILURES, NOT_RUN, Board, Missing, build_board
+from vetime_plugins.leaderboard.report import figures, records, tables
+from vetime_plugins.leaderboard.report.board import (
+    FAILURES,
+    NOT_RUN,
+    Board,
+    Kind,
+    Missing,
+    build_board,
+    find_kind,
+)
 from vetime_plugins.leaderboard.report.markdown import render_markdown
 from vetime_plugins.leaderboard.report.series import SeriesSource, choose_series, draw_scores
-from vetime_plugins.leaderboard.report.statistics import Analysis, analyse
+from vetime_plugins.leaderboard.report.statistics import Analysis, analyse, format_p
 from vetime_plugins.leaderboard.results import read_cells
 
 __all__ = ["render_page", "write_report"]
@@ -37,6 +46,7 @@ def write_report(
     against: str | None = None,
     data: str | PathLike[str] | None = None,
     missing: Missing = "leave-out",
+    only: Kind | None = None,
     markdown: str | PathLike[str] | None = None,
 ) -> Analysis:
     """Write the report of a folder of results.
@@ -55,6 +65,8 @@ def write_report(
         Folder of the series, for results that came without them.
     missing : {"leave-out", "zero"}, default "leave-out"
         What to do with series that some detectors were not run on, see `build_board`.
+    only : {"univariate", "multivariate"}, optional
+        Report the series of this kind, and the detectors that were run on any of them.
     markdown : str or path, optional
         File for the table in Markdown.
 
@@ -74,6 +86,10 @@ def write_report(
     cells = read_cells(folder)
     if not cells:
         raise InputError(f"no results in {folder}; make some with: vetime leaderboard run TASK --out DIR")
+    if only is not None:
+        cells = [cell for cell in cells if find_kind(cell) == only]
+        if not cells:
+            raise InputError(f"no results in {folder} are of {only} series; leave out --only {only}")
     analysis = analyse(build_board(cells, metric=metric, missing=missing), against)
     _write(out, render_page(analysis, SeriesSource(folder, data)))
     if markdown is not None:
@@ -134,6 +150,7 @@ def _draw(analysis: Analysis) -> dict[str, str | None]:
     board, metric = analysis.board, analysis.board.metric
     accuracy = [board.summary(name).mean[metric] for name in board.detectors]
     seconds = [board.seconds(name) for name in board.detectors]
+    failed = [any(board.counts(name)[status] for status in FAILURES) for name in board.detectors]
     several = len(board.detectors) > 1 and analysis.comparison.n_series > 0
     compared = any(found is not None for found in analysis.differences.values())
     return {
@@ -141,7 +158,7 @@ def _draw(analysis: Analysis) -> dict[str, str | None]:
         "differences": (
             figures.draw_differences(analysis.differences, analysis.reference, metric) if compared else None
         ),
-        "time": figures.draw_trade_off(board.detectors, seconds, accuracy, metric),
+        "time": figures.draw_trade_off(board.detectors, seconds, accuracy, failed, metric),
         "heat": figures.draw_heat_map(board) if analysis.comparison.n_series else None,
     }
 
@@ -162,6 +179,7 @@ def _describe(analysis: Analysis) -> Mapping[str, Any]:
     """Return the texts and tables that the template fills in."""
     board, comparison = analysis.board, analysis.comparison
     others = [name for name in board.metrics if name != board.metric]
+    sizes = Counter(key.dataset for key in board.series)
     tasks = sorted({cell.task for name in board.detectors for cell in board.of(name)})
     return {
         "title": ", ".join(tasks),
@@ -171,13 +189,14 @@ def _describe(analysis: Analysis) -> Mapping[str, Any]:
         "n_series": len(board.series),
         "n_defined": comparison.n_series,
         "n_datasets": len(board.datasets),
+        "n_undefined": len(board.series) - comparison.n_series,
         "n_left_out": len(board.left_out),
-        "incomplete": [
-            (name, board.counts(name)[NOT_RUN]) for name in board.detectors if board.counts(name)[NOT_RUN]
-        ],
+        "n_single": sum(size == 1 for size in sizes.values()),
+        "unmeasured": ", ".join(board.unmeasured),
+        "incomplete": _group_incomplete(board),
         "counts": _count(board),
         "places": list(board.detectors),
-        "friedman": None if math.isnan(comparison.friedman_p) else f"{comparison.friedman_p:.2g}",
+        "friedman": None if math.isnan(comparison.friedman_p) else format_p(comparison.friedman_p),
         "level": f"{100 * comparison.level:.0f} %",
         "standings": tables.standings(
             board, comparison, analysis.wins, analysis.differences, analysis.reference
@@ -185,13 +204,22 @@ def _describe(analysis: Analysis) -> Mapping[str, Any]:
         "all_metrics": tables.all_metrics(board),
         "by_dataset": tables.by_dataset(board, board.metric),
         "other_metrics": [tables.by_dataset(board, name) for name in others],
+        "by_kind": tables.by_kind(board),
         "win_matrix": tables.win_matrix(board, analysis.wins, comparison),
         "by_series": tables.by_series(board),
-        "runs": tables.runs(board),
-        "failures": tables.failures(board),
-        "undefined": tables.undefined(board),
-        "provenance": tables.provenance(board),
+        "runs": records.runs(board),
+        "failures": records.failures(board),
+        "undefined": records.undefined(board),
+        "provenance": records.provenance(board),
     }
+
+
+def _group_incomplete(board: Board) -> list[tuple[int, str]]:
+    """Return how many series detectors lack, and which lack as many: all of them, since they are few."""
+    lacking: dict[int, list[str]] = {}
+    for name in board.detectors:
+        lacking.setdefault(board.counts(name)[NOT_RUN], []).append(name)
+    return [(number, ", ".join(sorted(names))) for number, names in sorted(lacking.items()) if number]
 
 
 def _count(board: Board) -> list[tuple[str, int]]:
@@ -201,6 +229,6 @@ def _count(board: Board) -> list[tuple[str, int]]:
 
 def _write(path: str | PathLike[str], text: str) -> None:
     try:
-        Path(path).write_text(text, encoding="utf-8", newline="\n")
+        Path(path).write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -29,6 +29,8 @@ __all__ = [
     "compare_all",
     "count_wins",
     "differences",
+    "format_p",
+    "has_interval",
     "holm",
 ]
 
@@ -54,6 +56,22 @@ def average_ranks(values: np.ndarray) -> np.ndarray:
     if not len(values):
         return np.full(values.shape[1], math.nan)
     return stats.rankdata(-values, axis=1).mean(axis=0)
+
+
+def has_interval(found: PairedDifference) -> bool:
+    """Return whether a bootstrap had anything to draw: some data set with more than one series."""
+    return found.n_series > found.n_datasets
+
+
+def format_p(p_value: float) -> str:
+    """Return a p-value with its sign of comparison; below 0.0001 the bound alone.
+
+    Examples
+    --------
+    >>> format_p(0.0312), format_p(0.0)
+    ('= 0.031', '< 0.0001')
+    """
+    return "< 0.0001" if p_value < 1e-4 else f"= {p_value:.2g}"
 
 
 @dataclass(frozen=True, eq=False)

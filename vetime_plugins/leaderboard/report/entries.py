@@ -1,0 +1,90 @@
+"""What a table of the report holds: columns, entries, and the entries that show a figure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+__all__ = [
+    "DASH",
+    "Column",
+    "Entry",
+    "Table",
+    "percent",
+    "show_count",
+    "show_number",
+    "show_score",
+    "show_text",
+]
+
+DASH = "-"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's heading; `title` spells out what `text` abbreviates.
+
+    `first` is the order of the first click: "descending" where the largest is the most interesting.
+    """
+
+    text: str
+    title: str = ""
+    numeric: bool = True
+    first: str = "descending"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cell: its text, what it sorts by (None: last), and how it looks.
+
+    `weight` in [-1, 1] colours it from one end of the scale to the other; `more` is a long text to unfold.
+    """
+
+    text: str
+    value: float | str | None = None
+    title: str = ""
+    kind: str = ""
+    weight: float | None = None
+    more: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of as many entries as there are columns; the first entry of each is its heading."""
+
+    caption: str
+    columns: list[Column]
+    rows: list[list[Entry]]
+    note: str = ""
+    footer: list[list[Entry]] = field(default_factory=list)
+
+    @property
+    def name_width(self) -> int:
+        """Characters that the headings of the rows may take before they wrap."""
+        return min(max((len(row[0].text) for row in self.rows), default=0), 28)
+
+
+def percent(value: float) -> str:
+    """Return a value in [0, 1] as points of 100, or a dash for NaN."""
+    return DASH if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def show_score(value: float) -> Entry:
+    """Return a value in [0, 1] as points of 100."""
+    return Entry(percent(value), None if math.isnan(value) else value)
+
+
+def show_number(value: float, form: str) -> Entry:
+    """Return a number in a format, or a dash for NaN."""
+    value = float(value)
+    return Entry(DASH) if math.isnan(value) else Entry(format(value, form), value)
+
+
+def show_count(number: int, kind: str = "") -> Entry:
+    """Return a count, marked where it is not zero."""
+    return Entry(str(number), float(number), kind=kind if number else "")
+
+
+def show_text(text: str, kind: str = "") -> Entry:
+    """Return a text that sorts as it reads."""
+    return Entry(text, text, kind=kind)
