@@ -20,6 +20,7 @@ N, TRAIN, PERIOD = 300, 180, 20
 SPIKES = slice(240, 246)
 BUILT_IN = [name for name in detectors.names() if isinstance(detectors.get(name), FrameworkDetector)]
 SLOW = {
+    "darts-tcn",
     "merlion-default",
     "merlion-dagmm",
     "pyod-kshape",
@@ -189,6 +190,34 @@ class TestRunning:
     def test_device(self):
         assert detectors.get("vetime-pyod").on("cuda").device == "cuda"
         assert detectors.get("pyod-knn").on("cuda").device == "cpu"
+
+    @pytest.mark.parametrize(
+        ("device", "accelerator", "devices"),
+        [
+            ("cpu", "cpu", 1),
+            ("cuda", "gpu", 1),
+            ("cuda:3", "gpu", [3]),
+            ("mps", "mps", 1),
+            ("auto", "auto", 1),
+        ],
+    )
+    @pytest.mark.parametrize(
+        ("name", "model"), [("darts-dlinear", "DLinearModel"), ("darts-tcn", "TCNModel")]
+    )
+    def test_device_reaches_the_networks_of_darts(
+        self, monkeypatch, name, model, device, accelerator, devices
+    ):
+        detector = installed(name).on(device)
+        asked = {}
+
+        def network(**options):
+            asked.update(options["pl_trainer_kwargs"])
+            raise InterruptedError
+
+        monkeypatch.setattr(f"darts.models.{model}", network)
+        with pytest.raises(InterruptedError):
+            detector.fit_score(series(), TRAIN, PERIOD)
+        assert (asked["accelerator"], asked["devices"]) == (accelerator, devices)
 
     def test_versions(self):
         assert {"numpy", "scipy"} <= set(detectors.get("pyod-knn").versions())

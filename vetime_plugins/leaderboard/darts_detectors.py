@@ -11,6 +11,14 @@ from numpy.typing import ArrayLike
 from vetime_plugins.leaderboard.detectors import Job, built_in
 
 _REQUIRES = ("darts",)
+_SHORTEST = 4  # lags that the kernel of Darts' convolutional network, 3 points, fits into
+_TORCH: dict[str, Any] = {
+    "sees_train": True,
+    "multivariate": True,
+    "requires": ("darts", "torch", "pytorch_lightning"),
+    "random": True,
+    "uses_gpu": True,
+}
 
 
 def _series(job: Job) -> Any:
@@ -78,6 +86,51 @@ def _linear_regression(job: Job, *, lags: int | None = None) -> Callable[[], Arr
     model = ForecastingAnomalyModel(LinearRegressionModel(lags=lags), NormScorer())
     model.fit(series[: job.n_fit], allow_model_training=True)
     return lambda: _on_points(job, model.score(series, start=lags, start_format="position"))
+
+
+def _trainer(device: str) -> dict[str, Any]:
+    """Return Darts' options for a device of torch, and for a trainer that writes and draws nothing."""
+    kind, _, index = device.partition(":")
+    silent = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    return {
+        "accelerator": {"cuda": "gpu"}.get(kind, kind),
+        "devices": [int(index)] if index else 1,
+        **dict.fromkeys(silent, False),
+    }
+
+
+def _forecaster(job: Job, kind: str, lags: int | None, epochs: int) -> Callable[[], ArrayLike]:
+    """Return the norm of a network's one-step errors, on values in units of the train part's deviation."""
+    import darts.models
+    from darts.ad import ForecastingAnomalyModel
+    from darts.ad.scorers import NormScorer
+    from darts.dataprocessing.transformers import Scaler
+    from sklearn.preprocessing import StandardScaler
+
+    lags = max(_SHORTEST, job.window(lags)) if lags is None else lags
+    series = _series(job)
+    scaler = Scaler(StandardScaler()).fit(series[: job.n_fit])
+    scaled = scaler.transform(series).astype(np.float32)
+    network = getattr(darts.models, kind)(
+        input_chunk_length=lags,
+        output_chunk_length=1,
+        n_epochs=epochs,
+        random_state=job.seed,
+        pl_trainer_kwargs=_trainer(job.device),
+    )
+    model = ForecastingAnomalyModel(network, NormScorer())
+    model.fit(scaled[: job.n_fit], allow_model_training=True)
+    return lambda: _on_points(job, model.score(scaled, start=lags, start_format="position"))
+
+
+@built_in("darts-dlinear", **_TORCH)
+def _dlinear(job: Job, *, lags: int | None = None, epochs: int = 10) -> Callable[[], ArrayLike]:
+    return _forecaster(job, "DLinearModel", lags, epochs)
+
+
+@built_in("darts-tcn", **_TORCH)
+def _tcn(job: Job, *, lags: int | None = None, epochs: int = 10) -> Callable[[], ArrayLike]:
+    return _forecaster(job, "TCNModel", lags, epochs)
 
 
 @built_in("darts-moving-average", sees_train=False, multivariate=True, requires=_REQUIRES)

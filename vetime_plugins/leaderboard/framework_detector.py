@@ -36,7 +36,11 @@ __all__ = ["FrameworkDetector", "Job", "complete"]
 
 _MIN_TRAIN = 16
 _PROGRAMS = {"java"}  # what `requires` may name besides modules
-_DISTRIBUTIONS = {"vetime_plugins": "vetime-plugins", "merlion": "salesforce-merlion"}
+_DISTRIBUTIONS = {
+    "merlion": "salesforce-merlion",
+    "pytorch_lightning": "pytorch-lightning",
+    "vetime_plugins": "vetime-plugins",
+}
 
 Scores = NDArray[np.float64]
 Fit = Callable[..., Callable[[], ArrayLike]]
@@ -216,13 +220,15 @@ class FrameworkDetector:
     def _alone(self, seed: int) -> Iterator[None]:
         """Seed the global generators that frameworks draw from, keep their chatter down, put all back."""
         states = random.getstate(), np.random.get_state()
-        logger = logging.getLogger(self.framework)
-        level = logger.level
-        torch: Any = (
-            importlib.import_module("torch") if "torch" in self.requires else sys.modules.get("torch")
-        )
+        modules = [name for name in self.requires if name not in _PROGRAMS]
+        for name in modules:  # now: some set the level of their logger when they are imported
+            importlib.import_module(name)
+        loggers = {name: logging.getLogger(name) for name in (self.framework, *modules)}
+        levels = {name: logger.level for name, logger in loggers.items()}
+        torch: Any = sys.modules.get("torch")
         with warnings.catch_warnings(action="ignore"), torch.random.fork_rng() if torch else nullcontext():
-            logger.setLevel(logging.ERROR)
+            for logger in loggers.values():
+                logger.setLevel(logging.ERROR)
             try:
                 random.seed(seed)
                 np.random.seed(seed)
@@ -230,7 +236,8 @@ class FrameworkDetector:
                     torch.manual_seed(seed)
                 yield
             finally:
-                logger.setLevel(level)
+                for name, level in levels.items():
+                    loggers[name].setLevel(level)
                 random.setstate(states[0])
                 np.random.set_state(states[1])
 
