@@ -1,5 +1,7 @@
 """The report's page: whole, offline, the same every time, and safe from what names hold."""
 
+import base64
+import hashlib
 import json
 import math
 import re
@@ -143,6 +145,15 @@ class TestPage:
         assert addresses <= {"http://www.w3.org/1999/xlink"}  # the name of a name space
         assert "default-src 'none'" in text
 
+    def test_no_script_may_run_but_the_pages_own(self, plain):
+        text = plain[2]
+        (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        (policy,) = (
+            value for tag, name, value in plain[3].attributes if name == "content" and "src" in value
+        )
+        assert f"script-src 'sha256-{digest}';" in policy
+
     def test_the_same_results_give_the_same_file(self, plain):
         folder, _, text, _ = plain
         assert report(folder)[1] == text
@@ -276,8 +287,8 @@ class TestSizes:
         folder = write_results(tmp_path / "r", ["a"], 3)
         write_results(folder, ["b"], 2)
         _, text, page = report(folder)
-        assert "The run is not complete" in text
-        assert "Not run on 1 of 3 series: b." in text
+        assert "Not every detector was run on every series" in text
+        assert "Missing 1 of 3 series: b." in text
         assert len(page.table("VUS-PR on every series")["rows"]) == 2
         series = report(folder, missing="zero")[2].table("VUS-PR on every series")["rows"]
         assert series[2][-1] == "NOT RUN"
@@ -305,7 +316,7 @@ class TestHonesty:
 
     def test_kinds_are_compared_by_the_detectors_that_were_run_on_all_of_them(self, mixed):
         _, text, page = report(mixed, markdown=mixed.parent / "t.md")
-        assert "Not run on 4 of 7 series: one." in text
+        assert "Missing 4 of 7 series: one." in text
         table = page.table("VUS-PR of univariate and multivariate series")
         assert table["head"][1:4] == ["univariate VUS-PR", "rank", "run"]
         assert table["rows"] == [
@@ -319,7 +330,7 @@ class TestHonesty:
     def test_a_report_of_one_kind(self, mixed):
         analysis, text, _ = report(mixed, only="multivariate")
         assert analysis.board.detectors == ("both",)
-        assert "The run is not complete" not in text
+        assert "Not every detector" not in text
         with pytest.raises(InputError, match="are of multivariate series"):
             report(write_results(mixed.parent / "q", ["a"], 1), only="multivariate")
 
@@ -362,6 +373,13 @@ class TestHonesty:
         error = "OSError: no file \udc80"  # what Python makes of a file name in another encoding
         write_cell(tmp_path / "r", Cell("t", "a", "s", "D", "ERROR", error, {"VUS-PR": math.nan}))
         assert "no file \\udc80" in report(tmp_path / "r")[1]
+
+    def test_a_seed_for_every_cell_is_counted_and_not_listed(self, tmp_path):
+        for s in range(30):
+            cell = Cell("t", "a", f"s{s}", "D", "OK", None, {"VUS-PR": 0.5}, n_points=3, seed=1000 + s)
+            write_cell(tmp_path / "r", cell, np.arange(3.0))
+        rows = report(tmp_path / "r")[2].table("Where the results come from")["rows"]
+        assert ["seed", "run", "30 different ones", "all"] in rows
 
     def test_times_are_of_the_series_that_are_compared(self, mixed):
         board = report(mixed)[0].board

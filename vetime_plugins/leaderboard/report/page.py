@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -141,8 +143,12 @@ def render_page(analysis: Analysis, source: SeriesSource) -> str:
         Drawing(shown.heading, shown.why, None if shown.picture is None else Markup(shown.picture))
         for shown in _draw_series(analysis, source)
     ]
+    # The page's policy names the one script that may run: a name that got past the escaping would not.
+    digest = base64.b64encode(hashlib.sha256(parts["script"].encode()).digest()).decode()
     template = environment.get_template("report.html.jinja")
-    return template.render(**parts, **_describe(analysis), pictures=pictures, drawings=drawings)
+    return template.render(
+        **parts, **_describe(analysis), script_hash=digest, pictures=pictures, drawings=drawings
+    )
 
 
 def _draw(analysis: Analysis) -> dict[str, str | None]:
@@ -198,14 +204,12 @@ def _describe(analysis: Analysis) -> Mapping[str, Any]:
         "places": list(board.detectors),
         "friedman": None if math.isnan(comparison.friedman_p) else format_p(comparison.friedman_p),
         "level": f"{100 * comparison.level:.0f} %",
-        "standings": tables.standings(
-            board, comparison, analysis.wins, analysis.differences, analysis.reference
-        ),
+        "standings": tables.standings(analysis),
         "all_metrics": tables.all_metrics(board),
         "by_dataset": tables.by_dataset(board, board.metric),
         "other_metrics": [tables.by_dataset(board, name) for name in others],
         "by_kind": tables.by_kind(board),
-        "win_matrix": tables.win_matrix(board, analysis.wins, comparison),
+        "win_matrix": tables.win_matrix(analysis),
         "by_series": tables.by_series(board),
         "runs": records.runs(board),
         "failures": records.failures(board),

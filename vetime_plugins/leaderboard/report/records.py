@@ -22,6 +22,7 @@ from vetime_plugins.leaderboard.report.entries import (
 __all__ = ["failures", "provenance", "runs", "undefined"]
 
 _NAMED = 3  # series named as examples of many
+_LISTED = 8  # more values than this, such as a seed for every cell, are counted instead
 
 
 def runs(board: Board) -> Table:
@@ -136,8 +137,11 @@ def provenance(board: Board) -> Table:
     order = {"run": 0, "machine": 1, "version": 2}
     rows = []
     for (group, key), values in sorted(found.items(), key=lambda item: (order[item[0][0]], item[0][1])):
+        differ = len(values) > 1
+        if len(values) > _LISTED:
+            values = Counter({f"{len(values)} different ones": values.total()})
         for value, count in sorted(values.items()):
-            kind = "bad" if len(values) > 1 and group == "machine" else ""
+            kind = "bad" if differ and group == "machine" else ""
             number = Entry("all" if count == total else str(count), float(count))
             rows.append([show_text(key), show_text(group), show_text(value, kind), number])
     return Table("Where the results come from", columns, rows)

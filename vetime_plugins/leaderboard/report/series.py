@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -14,6 +13,7 @@ from vetime_plugins._drawing import decimate
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.datasets import find_series, read_series
 from vetime_plugins.leaderboard.report.board import Board, SeriesKey
+from vetime_plugins.leaderboard.report.entries import percent
 from vetime_plugins.leaderboard.report.svg import BLUE, GREY, INK, RED, render, shorten
 from vetime_plugins.leaderboard.results import StoredSeries, load_scores, load_series
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Choice", "SeriesSource", "choose_series", "draw_scores"]
 
 _WIDTH = 9.6  # inches
-_CHARACTER = 0.075  # inches
+_CHARACTER = 0.075  # inches, of a name in the size that names have
+_GAP = 0.05  # inches between two rows
 _BINS = 400  # stretches that a line is decimated to; each keeps its lowest and highest point
 _MAX_LINES = 12  # more rows than this become stripes of colour
 _MAX_VARIABLES = 6  # more variables than this too
@@ -163,56 +164,55 @@ def draw_scores(name: str, board: Board, key: SeriesKey, source: SeriesSource) -
     found = board.values()[board.series.index(key)]
     as_lines = len(rows) <= _MAX_LINES
     heights = [1.3, *[0.4 if as_lines else 0.2] * len(rows)]
-    gap = 0.05
-    size = (_WIDTH, sum(heights) + gap * len(rows) + 0.55)
     margin = 0.25 + _CHARACTER * max(len(shorten(detector, 30)) for detector in ("series", *board.detectors))
+    size = (_WIDTH, sum(heights) + _GAP * len(rows) + 0.55)
 
     def paint(figure: Figure) -> None:
-        top = 0.1
-        for row, height in enumerate(heights):
-            ax = figure.add_axes(
-                (
-                    margin / _WIDTH,
-                    1 - (top + height) / size[1],
-                    1 - (margin + 0.6) / _WIDTH,
-                    height / size[1],
-                )
-            )
-            top += height + gap
-            ax.set_yticks([])
-            ax.spines[["left", "bottom"]].set_visible(False)
-            if row == 0:
-                _draw_variables(ax, values)
-                label = "series" if values.shape[1] == 1 else f"{values.shape[1]} variables"
-                as_stripes = values.shape[1] > _MAX_VARIABLES
-            else:
-                detector, scores = rows[row - 1]
-                label = shorten(detector, 30)
-                as_stripes = not as_lines
-                _draw_row(ax, scores, as_lines=as_lines)
-                value = "-" if math.isnan(found[row - 1]) else f"{100 * found[row - 1]:.1f}"
-                ax.text(1.01, 0.5, value, transform=ax.transAxes, ha="left", va="center")
-            ax.text(-0.01, 0.5, label, transform=ax.transAxes, ha="right", va="center")
-            if as_stripes:  # shading would change the colours that it lies on: a bar along the top does not
-                bar = 0.04 / height
-                _shade(ax, labels, heights=(1.0, 1.0 + bar), alpha=1.0, clip_on=False)
-            else:
-                _shade(ax, labels)
+        panels = _stack(figure, size, heights, margin)
+        _draw_variables(panels[0], values)
+        what = "series" if values.shape[1] == 1 else f"{values.shape[1]} variables"
+        _label(panels[0], what, labels, heights[0], as_stripes=values.shape[1] > _MAX_VARIABLES)
+        for ax, height, (detector, scores), value in zip(panels[1:], heights[1:], rows, found, strict=True):
+            _draw_row(ax, scores, as_lines=as_lines)
+            _label(ax, shorten(detector, 30), labels, height, as_stripes=not as_lines)
+            ax.text(1.01, 0.5, percent(value), transform=ax.transAxes, ha="left", va="center")
+        for ax in panels:
             ax.set_xlim(0, len(labels))
-            if row < len(heights) - 1:
-                ax.set_xticks([])
-            else:
-                ax.spines["bottom"].set_visible(True)
-                ax.set_xlabel("point of the test part", labelpad=2)
+        for ax in panels[:-1]:
+            ax.set_xticks([])
+        panels[-1].spines["bottom"].set_visible(True)
+        panels[-1].set_xlabel("point of the test part", labelpad=2)
 
     listed = "; ".join(
-        f"{detector} {100 * value:.1f}" for detector, value in zip(board.detectors, found, strict=True)
+        f"{detector} {percent(value)}" for detector, value in zip(board.detectors, found, strict=True)
     )
     description = (
         f"Series {key.name} of {key.dataset}, {len(labels)} points of which {int(labels.sum())} are labelled "
         f"anomalous, above the scores of every detector. {board.metric}: {listed}."
     )
     return render(name, description, size, paint)
+
+
+def _stack(figure: Figure, size: tuple[float, float], heights: Sequence[float], margin: float) -> list[Axes]:
+    """Return axes of given heights in inches, one below the other, without a frame."""
+    panels, top = [], 0.1
+    for height in heights:
+        box = (margin / size[0], 1 - (top + height) / size[1], 1 - (margin + 0.6) / size[0], height / size[1])
+        ax = figure.add_axes(box)
+        ax.set_yticks([])
+        ax.spines[["left", "bottom"]].set_visible(False)
+        panels.append(ax)
+        top += height + _GAP
+    return panels
+
+
+def _label(ax: Axes, name: str, labels: np.ndarray, height: float, *, as_stripes: bool) -> None:
+    """Write a panel's name beside it, and mark the labelled points (T,) on it."""
+    ax.text(-0.01, 0.5, name, transform=ax.transAxes, ha="right", va="center")
+    if as_stripes:  # shading would change the colours that it lies on: a bar along the top does not
+        _shade(ax, labels, heights=(1.0, 1.0 + 0.04 / height), alpha=1.0, clip_on=False)
+    else:
+        _shade(ax, labels)
 
 
 def _draw_variables(ax: Axes, values: np.ndarray) -> None:

@@ -13,17 +13,16 @@ from vetime_plugins.errors import MissingDependencyError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["BLUE", "GREY", "INK", "LINE", "ORANGE", "PAPER", "RED", "render", "shorten"]
+__all__ = ["BLUE", "GREY", "INK", "PAPER", "RED", "render", "shorten"]
 
 # Stand-ins that no colour map yields. In the page they are its variables: light and dark mode have others.
-INK, GREY, LINE, PAPER, BLUE, ORANGE, RED = (f"#0{i}0f0{i}" for i in range(1, 8))
+INK, GREY, LINE, PAPER, BLUE, RED = (f"#0{i}0f0{i}" for i in range(1, 7))
 _VARIABLES = {
     INK: "--ink",
     GREY: "--grey",
     LINE: "--line",
     PAPER: "--paper",
     BLUE: "--blue",
-    ORANGE: "--orange",
     RED: "--red",
 }
 _POINTS = 72  # an inch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -20,8 +20,7 @@ from vetime_plugins.leaderboard.report.entries import (
     show_score,
 )
 from vetime_plugins.leaderboard.report.statistics import (
-    Comparison,
-    Wins,
+    Analysis,
     average_ranks,
     format_p,
     has_interval,
@@ -30,14 +29,9 @@ from vetime_plugins.leaderboard.report.statistics import (
 __all__ = ["all_metrics", "by_dataset", "by_kind", "by_series", "standings", "win_matrix"]
 
 
-def standings(
-    board: Board,
-    comparison: Comparison,
-    wins: Wins,
-    differences: Mapping[str, PairedDifference | None],
-    reference: str,
-) -> Table:
+def standings(analysis: Analysis) -> Table:
     """Return the table that orders the detectors."""
+    board, reference = analysis.board, analysis.reference
     columns = [
         Column("detector", numeric=False, first="ascending"),
         Column("place", "by the mean over data sets", first="ascending"),
@@ -51,7 +45,7 @@ def standings(
         Column("undefined", f"series with scores that {board.metric} is undefined on"),
         Column("seconds", "mean time to fit and score a compared series that succeeded", first="ascending"),
     ]
-    share = wins.share.copy()
+    share = analysis.wins.share.copy()
     np.fill_diagonal(share, math.nan)
     rows = []
     for i, name in enumerate(board.detectors):
@@ -64,9 +58,9 @@ def standings(
                 Entry(name, name),
                 show_number(math.nan if math.isnan(mean) else i + 1, ".0f"),
                 show_score(mean),
-                show_number(comparison.ranks[i], ".2f"),
+                show_number(analysis.comparison.ranks[i], ".2f"),
                 show_number(100 * others.mean() if others.size else math.nan, ".0f"),
-                *_difference(differences.get(name), name == reference),
+                *_difference(analysis.differences.get(name), name == reference),
                 Entry(str(n_run), float(n_run), kind="bad" if counts[NOT_RUN] else ""),
                 show_count(failed, "bad"),
                 show_count(board.count_undefined(name)),
@@ -163,8 +157,9 @@ def by_series(board: Board) -> Table:
     return Table(f"{board.metric} on every series", columns, rows, note)
 
 
-def win_matrix(board: Board, wins: Wins, comparison: Comparison) -> Table:
+def win_matrix(analysis: Analysis) -> Table:
     """Return how often the detector of the row is better than that of the column."""
+    board, wins, comparison = analysis.board, analysis.wins, analysis.comparison
     columns = [Column("detector", numeric=False, first="ascending"), *_numbered(board)]
     rows = []
     share = wins.share
