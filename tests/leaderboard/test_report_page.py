@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from vetime_plugins.errors import InputError
+from vetime_plugins.leaderboard.export import write_cells
 from vetime_plugins.leaderboard.report import commands, write_report
-from vetime_plugins.leaderboard.results import Cell, StoredSeries, write_cell, write_series
+from vetime_plugins.leaderboard.results import Cell, StoredSeries, read_cells, write_cell, write_series
 
 pytest.importorskip("jinja2", reason="the report needs the extra report")
 pytest.importorskip("matplotlib", reason="the report needs the extra report")
@@ -406,6 +407,14 @@ class TestCommand:
         assert "Differences from b" in (tmp_path / "x.html").read_text(encoding="utf-8")
         assert "AUC-PR by data set" in (tmp_path / "x.md").read_text(encoding="utf-8")
         assert capsys.readouterr().out == f"report: {tmp_path / 'x.html'}\nmarkdown: {tmp_path / 'x.md'}\n"
+
+    def test_an_exported_table_gives_the_same_standings(self, plain, tmp_path):
+        folder, analysis, _, page = plain
+        table = write_cells(tmp_path / "cells.csv", read_cells(folder))
+        again = write_report(table, tmp_path / "again.html")
+        assert again.comparison.ranks.tolist() == analysis.comparison.ranks.tolist()
+        found = Page((tmp_path / "again.html").read_text(encoding="utf-8"))
+        assert found.table("Detectors by VUS-PR") == page.table("Detectors by VUS-PR")
 
     def test_bad_input_is_one_clear_error(self, tmp_path):
         (tmp_path / "empty").mkdir()

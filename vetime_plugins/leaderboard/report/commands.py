@@ -32,7 +32,9 @@ def add_report_command(subparsers: Any) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``vetime leaderboard report``."""
     parser.description = DESCRIPTION
-    parser.add_argument("folder", metavar="DIR", help="folder of results")
+    parser.add_argument(
+        "folder", metavar="RESULTS", help="folder of results, or a file of `vetime leaderboard export`"
+    )
     parser.add_argument(
         "--out", metavar="FILE", default="report.html", help="the page (default: %(default)s)"
     )

@@ -56,7 +56,7 @@ def write_report(
     Parameters
     ----------
     folder : str or path
-        See `read_cells`.
+        Of results, or a file of `vetime leaderboard export`; without scores no series is drawn.
     out : str or path
         The HTML file.
     metric : str, default "VUS-PR"
