@@ -40,6 +40,18 @@ def test_detect(engine):
     assert result["detector"].selection_.name == expected.selection_.name
 
 
+def test_session(engine):
+    series = wave(300)
+    series[150:155] += 5
+    state = engine.run(engine.plan(engine.start(series, data_type="time_series")))
+    results = {result["detector_name"]: result for result in state.results}
+    assert results["SelectedDetector"]["status"] == "success", results["SelectedDetector"]
+    assert results["SelectedDetector"]["scores_train"][150:155].max() == max(
+        results["SelectedDetector"]["scores_train"]
+    )
+    assert "SelectedDetector" in str(engine.analyze(state).analysis)
+
+
 def test_registering_again_replaces(engine):
     n_rules = len(engine.kb.routing_rules["rules"])
     register_selection_with_adengine(engine, confidence=0.1)

@@ -92,6 +92,8 @@ class TestContract:
             make().predict(SERIES)
         with pytest.raises(InputError, match=r"fitted on 1 variable\(s\), got 2"):
             make().fit(SERIES).predict(np.c_[SERIES, SERIES])
+        with pytest.raises(InputError, match="random_state must be"):
+            make().set_params(random_state=None).fit(SERIES)
         with pytest.raises(InputError, match="X needs shape"):
             make().fit(np.zeros((2, 2, 2)))
 

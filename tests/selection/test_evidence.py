@@ -35,23 +35,42 @@ class TestAgreement:
         np.testing.assert_array_equal(agreement(RNG.random((1, 50))), 0)
 
 
+UNKNOWN = np.full(3, np.nan)
+
+
 class TestRanks:
     def test_by_hand(self):
         found = np.array([[0.9, 0.5, 0.1], [0.8, 0.9, 0.2]])
-        ranks = aggregate_ranks(found, np.array([0.1, 0.3, 0.2]))
-        np.testing.assert_allclose(ranks, 0.75 * np.array([1.5, 1.5, 3]) + 0.25 * np.array([3, 1, 2]))
+        ranks = aggregate_ranks(found, np.array([0.1, 0.3, 0.2]), np.array([0.5, 0.4, 0.6]))
+        by_trials, by_agreement, by_experience = np.array([1.5, 1.5, 3]), [3, 1, 2], [2, 3, 1]
+        expected = 0.6 * by_trials + 0.1 * np.array(by_agreement) + 0.3 * np.array(by_experience)
+        np.testing.assert_allclose(ranks, expected)
 
-    def test_without_trials_agreement_decides(self):
-        np.testing.assert_array_equal(aggregate_ranks(np.empty((0, 2)), np.array([0.1, 0.2])), [2, 1])
+    def test_without_trials_the_others_decide(self):
+        none = np.empty((0, 2))
+        agreed = np.array([0.1, 0.2])
+        np.testing.assert_array_equal(aggregate_ranks(none, agreed, UNKNOWN[:2]).argsort(), [1, 0])
+        np.testing.assert_array_equal(aggregate_ranks(none, agreed, np.array([0.6, 0.5])).argsort(), [0, 1])
 
     def test_one_odd_trial_does_not_turn_the_order(self):
         found = np.tile([0.6, 0.5], (8, 1))
         found[0] = [0.0, 1.0]
-        ranks = aggregate_ranks(found, np.zeros(2))
+        ranks = aggregate_ranks(found, np.zeros(2), UNKNOWN[:2])
         assert ranks[0] < ranks[1]
 
     def test_ties(self):
-        assert len(set(aggregate_ranks(np.full((4, 3), 0.5), np.zeros(3)))) == 1
+        assert len(set(aggregate_ranks(np.full((4, 3), 0.5), np.zeros(3), UNKNOWN))) == 1
+
+    def test_who_is_not_known_is_neither_preferred_nor_held_back(self):
+        experience = np.array([0.9, np.nan, 0.1])
+        ranks = aggregate_ranks(np.empty((0, 3)), np.zeros(3), experience)
+        assert ranks[0] < ranks[1] < ranks[2]
+        one = aggregate_ranks(np.full((4, 3), 0.5), np.zeros(3), np.array([0.1, np.nan, np.nan]))
+        assert len(set(one)) == 1
+
+    def test_trials_outweigh_experience(self):
+        ranks = aggregate_ranks(np.tile([0.5, 0.6], (8, 1)), np.zeros(2), np.array([0.9, 0.1]))
+        assert ranks[1] < ranks[0]
 
 
 class TestAdvantage:

@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="vetime or a detector of the leaderboard; may be repeated (default: a fast selection)",
     )
     group.add_argument(
-        "--default", metavar="NAME", help="wins where the evidence is weak (default: vetime, or the first)"
+        "--default",
+        metavar="NAME",
+        help="wins where the evidence is weak (default: vetime if it is compared)",
     )
     group.add_argument(
         "--budget",

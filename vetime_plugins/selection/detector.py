@@ -7,6 +7,7 @@ They derive from PyOD's `BaseDetector` where PyOD is installed. Without it they 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -154,6 +155,7 @@ class CandidateDetector(_SeriesDetector):
             on.
         """
         check_rule(self.threshold)
+        check_seed(self.random_state)
         values = as_values(X)
         candidate = resolve(self.candidate, weights=self.weights, device=self.device)
         return self.adopt(candidate.fit(values, find_buffer(values), self.random_state), values.shape[1])
@@ -243,3 +245,9 @@ def as_values(X: ArrayLike, what: str = "X") -> NDArray[np.float64]:
     """Return one series as (n, C) float64 with its gaps; errors call it `what`."""
     rows = len(as_series(X, what))
     return as_float64(X, what).astype(np.float64).reshape(rows, -1)
+
+
+def check_seed(random_state: int) -> None:
+    """Raise `InputError` for what is no seed: None would make the choice another one each time."""
+    if not isinstance(random_state, Integral) or not 0 <= random_state < 2**32:
+        raise InputError(f"random_state must be a whole number from 0 to 2**32 - 1, got {random_state!r}")

@@ -13,7 +13,7 @@ def explain(
     winner: CandidateReport,
     candidates: Sequence[CandidateReport],
     *,
-    default: str,
+    default: str | None,
     n_trials: int,
     wanted: int,
     cut: bool,
@@ -25,8 +25,8 @@ def explain(
     winner : CandidateReport
     candidates : sequence of CandidateReport
         All of them.
-    default : str
-        Name of the candidate that wins where the evidence is weak.
+    default : str or None
+        Name of the candidate that wins where the evidence is weak, if any.
     n_trials, wanted : int
         Trials made and asked for.
     cut : bool
@@ -38,7 +38,7 @@ def explain(
     """
     ranked = [one for one in candidates if one.ok]
     others = [one for one in ranked if one.name != winner.name]
-    base = next(one for one in candidates if one.name == default)
+    base = next((one for one in candidates if one.name == default), None)
     reasons = [_choice(winner, others, base, n_trials)]
     if n_trials and others:
         reasons += _strengths(winner, others)
@@ -51,15 +51,20 @@ def explain(
 
 
 def _choice(
-    winner: CandidateReport, others: Sequence[CandidateReport], base: CandidateReport, n_trials: int
+    winner: CandidateReport,
+    others: Sequence[CandidateReport],
+    base: CandidateReport | None,
+    n_trials: int,
 ) -> str:
     if not others:
         return f"{winner.name} is the only candidate that could be run."
-    if not base.ok:
-        return (
-            f"The default {base.name} could not be used, so the first in the order of all evidence is taken: "
-            f"{winner.name}."
-        )
+    if base is None or not base.ok:
+        failed = "" if base is None else f"The default {base.name} could not be used. "
+        rival = min(others, key=lambda one: one.rank or len(others) + 1)
+        order = f"{failed}{winner.name} is the first in the order of all evidence"
+        if not n_trials:
+            return f"{order}, of which there is none from trials."
+        return f"{order}. It {_comparison(winner, rival, n_trials)} of the second, {rival.name}."
     if not n_trials:
         return f"There is no evidence from trials, so the default {winner.name} is taken."
     if winner.name == base.name:

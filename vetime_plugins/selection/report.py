@@ -24,15 +24,21 @@ class CandidateReport:
     rank : int or None
         Place in the order of all evidence, 1 is best; None unless the status is "OK".
     mean_rank : float or None
-        Mean rank over trials and agreement, which `rank` follows from.
+        Mean rank over trials, agreement and experience with other series, which `rank` follows from.
     detection : float or None
         Mean VUS-PR on injected anomalies; None without trials.
+    by_trial : tuple of float
+        The same for each trial, in their order.
     by_group : dict of str to float
         The same for each group of kinds.
     agreement : float or None
         Mean top-weighted rank correlation with the other candidates on the series itself.
+    experience : float or None
+        Mean VUS-PR on generated series, measured beforehand; None for what was not (see
+        `vetime_plugins.selection.experience`).
     expected_advantage : float or None
-        Expected VUS-PR on the series' own anomalies minus that of the default; 0 for the default.
+        Expected VUS-PR on the series' own anomalies minus that of the default; 0 for the default. None where
+        there is no default.
     seconds : float
         Spent on the candidate.
     """
@@ -43,8 +49,10 @@ class CandidateReport:
     rank: int | None = None
     mean_rank: float | None = None
     detection: float | None = None
+    by_trial: tuple[float, ...] = ()
     by_group: dict[str, float] = field(default_factory=dict)
     agreement: float | None = None
+    experience: float | None = None
     expected_advantage: float | None = None
     seconds: float = 0.0
 
@@ -66,7 +74,7 @@ class Selection:
         The winner, fitted on the whole series: ``decision_scores_``, ``labels_``, ``threshold_``,
         ``decision_function`` and ``predict`` as PyOD has them.
     default : str or None
-        The candidate that wins where the evidence is weak; None where it failed.
+        The candidate that wins where the evidence is weak; None where there is none, or it failed.
     reasons : tuple of str
         Sentences.
     candidates : tuple of CandidateReport
@@ -121,7 +129,7 @@ class Selection:
 
     def to_text(self) -> str:
         """Return the outcome for a person: the reasons, then a table."""
-        header = ("rank", "candidate", "VUS-PR", "agreement", "expected", "seconds", "")
+        header = ("rank", "candidate", "VUS-PR", "agreement", "experience", "expected", "seconds", "")
         rows = [header, *map(_cells, self.candidates)]
         widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
         lines = [f"selected: {self.name}"]
@@ -129,16 +137,18 @@ class Selection:
         lines += ["", f"series: {self.series}", ""]
         for row in rows:
             cells = (
-                cell.ljust(width) if column in (1, 6) else cell.rjust(width)
+                cell.ljust(width) if column in (1, 7) else cell.rjust(width)
                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))
             )
             lines.append("  ".join(cells).rstrip())
         lines += [
             "",
             f"VUS-PR: mean over {self.n_trials} trials with injected anomalies. agreement: with the other "
-            "candidates. expected:",
-            f"advantage over {self.default or 'the default'} in VUS-PR after shrinkage.",
+            "candidates. experience: mean VUS-PR",
+            "on generated series.",
         ]
+        if self.default is not None:
+            lines.append(f"expected: advantage over {self.default} in VUS-PR after shrinkage.")
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -154,6 +164,7 @@ def _cells(candidate: CandidateReport) -> tuple[str, ...]:
         candidate.name,
         _number(candidate.detection, ".3f"),
         _number(candidate.agreement, ".2f"),
+        _number(candidate.experience, ".2f"),
         _number(candidate.expected_advantage, "+.3f"),
         f"{candidate.seconds:.2f}",
         "" if candidate.ok else f"{candidate.status.lower()}: {candidate.reason}",
@@ -167,6 +178,6 @@ def _number(value: float | None, form: str) -> str:
 def _clean(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _clean(part) for name, part in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, (list, tuple)):
         return [_clean(part) for part in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vetime_plugins.selection.budget import Budget, OverBudget, forecast
 from vetime_plugins.selection.candidates import Candidate, Fitted
+from vetime_plugins.selection.experience import experience_of
 from vetime_plugins.selection.report import CandidateReport
 from vetime_plugins.selection.trials import Trial, measure
 
@@ -41,6 +42,11 @@ class Entry:
     def name(self) -> str:
         """Name of the candidate."""
         return self.candidate.name
+
+    @property
+    def known(self) -> float | None:
+        """Experience with it on other series."""
+        return experience_of(self.candidate)
 
     @property
     def alive(self) -> bool:
@@ -76,8 +82,10 @@ class Entry:
             rank=self.rank,
             mean_rank=self.mean_rank,
             detection=float(np.mean(self.found)) if self.found else None,
+            by_trial=tuple(self.found),
             by_group=groups,
             agreement=self.agreed,
+            experience=self.known,
             expected_advantage=self.expected,
             seconds=round(self.seconds, 3),
         )
@@ -117,21 +125,21 @@ class Work:
         entry.run_seconds = max(entry.run_seconds, seconds)
         return fitted
 
-    def score_raw(self, entries: list[Entry], default: Entry, fewest: int) -> None:
-        """Score the series as it came by every candidate that the budget allows, the default first."""
+    def score_raw(self, entries: list[Entry], first: Entry, fewest: int) -> None:
+        """Score the series as it came by `first` and every other candidate that the budget allows."""
         planned = 0.0  # seconds still needed by those that were started, for the fewest trials
-        for entry in [default, *(entry for entry in entries if entry is not default)]:
+        for entry in [first, *(entry for entry in entries if entry is not first)]:
             self.show(f"scoring with {entry.name}", 0.0)
             begin = self.clock.spent
             try:
-                if entry is not default:
+                if entry is not first:
                     self.clock.check(0.0, planned)
                 time = forecast(
                     entry.candidate, self.values, self.n_whole, self.period, self.seed, self.clock
                 )
                 entry.seconds += self.clock.spent - begin
                 entry.growth = time.power
-                if entry is not default:
+                if entry is not first:
                     fit = time.at(self.n_whole) if self.in_part else 0.0  # should it win
                     self.clock.check(time.at(len(self.values)) * (1 + fewest) + fit, planned)
             except OverBudget as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from numbers import Integral, Real
@@ -15,7 +16,7 @@ from vetime_plugins.inputs import as_series, is_collection
 from vetime_plugins.leaderboard.metrics import find_buffer
 from vetime_plugins.selection.budget import Budget
 from vetime_plugins.selection.candidates import DEFAULT_CANDIDATES, VETIME, Fitted, resolve_all
-from vetime_plugins.selection.detector import CandidateDetector, as_values
+from vetime_plugins.selection.detector import CandidateDetector, as_values, check_seed
 from vetime_plugins.selection.evidence import aggregate_ranks, agreement, expected_advantage
 from vetime_plugins.selection.explain import explain
 from vetime_plugins.selection.profile import describe
@@ -58,16 +59,16 @@ def select_detector(
         PyOD, scikit-learn, sktime, Darts and Merlion, in any mixture (see
         `vetime_plugins.selection.objects`). `DEFAULT_CANDIDATES` where left out.
     budget : float or None, default 60.0
-        Seconds. The default candidate is run in any case; others are started only if a pilot on a short
-        stretch says that they fit, and a run that has begun is not interrupted. None is no limit.
+        Seconds. The default candidate, else the first, is run in any case; others are started only if a pilot
+        on a short stretch says that they fit, and a run that has begun is not interrupted. None is no limit.
     n_trials : int, default 8
         Copies of the series with anomalies, if the budget allows that many. Without any the default is taken,
-        or the candidate that agrees most with the others where it fails.
+        or by agreement and experience where there is none.
     max_points : int or None, default 20,000
         Candidates are compared on the latest so many points; the winner is fitted on all.
     default : str, optional
-        Name of the candidate that wins where the evidence is weak: ``"vetime"`` where it is one of the
-        candidates, else the first.
+        Name of the candidate that wins where the evidence is weak. Left out, it is ``"vetime"`` where that is
+        one of the candidates; else there is none, and the first in the order of all evidence is taken.
     threshold, contamination
         Rule for the winner's threshold, see `vetime_plugins.thresholds.find_threshold`.
     weights : str, default "small"
@@ -112,9 +113,10 @@ def select_detector(
     ['moving-variance', 'sub-knn']
     """
     if is_collection(series):
-        raise InputError(f"select_detector takes one series, got {len(series)}; call it for each")
+        raise InputError(f"select_detector takes one series, got a {type(series).__name__} of them")
     values = as_values(series, "series")
-    _check(budget, n_trials, max_points, random_state)
+    _check(budget, n_trials, max_points)
+    check_seed(random_state)
     check_rule(threshold)
     if isinstance(contamination, (int, float)):  # else a thresholder of PyOD
         check_contamination(contamination)
@@ -125,10 +127,10 @@ def select_detector(
             DEFAULT_CANDIDATES if candidates is None else candidates, weights=weights, device=device
         )
     ]
-    first = _default(entries, default)
+    base = _default(entries, default)
     part = values if max_points is None else _latest(values, max_points)
     work = Work(part, find_buffer(part), len(values), clock, random_state, progress)
-    work.score_raw(entries, first, min(n_trials, _FEWEST_TRIALS))
+    work.score_raw(entries, base or entries[0], min(n_trials, _FEWEST_TRIALS))
     alive = [entry for entry in entries if entry.alive]
     if not alive:
         raise InputError(f"every candidate failed: {_failures(entries)}")
@@ -136,7 +138,7 @@ def select_detector(
     suspects = find_suspects([entry.raw.scores for entry in alive], margin)
     profile = describe(as_series(part))
     trials = work.run_trials(entries, iterate_trials(part, profile, suspects, margin, random_state), n_trials)
-    winner, fitted = _rank_and_fit(entries, first, values, work)
+    winner, fitted = _rank_and_fit(entries, base, values, work)
     detector = CandidateDetector(
         winner.candidate.origin,
         weights=weights,
@@ -149,11 +151,11 @@ def select_detector(
     return Selection(
         name=winner.name,
         detector=detector,
-        default=first.name if first.alive else None,
+        default=base.name if base is not None and base.alive else None,
         reasons=explain(
             winner.report(),
             [entry.report() for entry in entries],
-            default=first.name,
+            default=None if base is None else base.name,
             n_trials=len(trials),
             wanted=n_trials,
             cut=work.cut,
@@ -172,15 +174,13 @@ def select_detector(
     )
 
 
-def _check(budget: float | None, n_trials: int, max_points: int | None, random_state: int) -> None:
+def _check(budget: float | None, n_trials: int, max_points: int | None) -> None:
     if budget is not None and not (isinstance(budget, Real) and budget > 0):
         raise InputError(f"budget must be a number of seconds above 0, or None for no limit, got {budget!r}")
     if not isinstance(n_trials, Integral) or n_trials < 0:
         raise InputError(f"n_trials must be a whole number, 0 or more, got {n_trials!r}")
     if max_points is not None and not (isinstance(max_points, Integral) and max_points >= 1):
         raise InputError(f"max_points must be a whole number of at least 1, or None, got {max_points!r}")
-    if not isinstance(random_state, Integral) or not 0 <= random_state < 2**32:
-        raise InputError(f"random_state must be a whole number from 0 to 2**32 - 1, got {random_state!r}")
 
 
 def _latest(values: Scores, n_points: int) -> Scores:
@@ -196,31 +196,35 @@ def _latest(values: Scores, n_points: int) -> Scores:
     return part
 
 
-def _default(entries: list[Entry], name: str | None) -> Entry:
+def _default(entries: list[Entry], name: str | None) -> Entry | None:
     named = {entry.name: entry for entry in entries}
     if name is None:
-        return named.get(VETIME, entries[0])
+        return named.get(VETIME)
     if name not in named:
         raise InputError(f"default must be one of the candidates {', '.join(named)}, got {name!r}")
     return named[name]
 
 
-def _rank(entries: list[Entry], default: Entry) -> Entry:
+def _rank(entries: list[Entry], default: Entry | None) -> Entry:
     """Set ranks and expected advantages; return the one to be taken."""
     alive = [entry for entry in entries if entry.alive]
     agreed = agreement(np.stack([entry.raw.scores for entry in alive]))
     found = np.array([entry.found for entry in alive]).T.reshape(-1, len(alive))
-    mean_ranks = aggregate_ranks(found, agreed)
+    experience = np.array([math.nan if entry.known is None else entry.known for entry in alive])
+    mean_ranks = aggregate_ranks(found, agreed, experience)
     for place, index in enumerate(np.argsort(mean_ranks, kind="stable"), start=1):
         alive[index].rank = place
-    expected = expected_advantage(found, agreed, alive.index(default)) if default.alive else None
+    default = default if default in alive else None
+    expected = None if default is None else expected_advantage(found, agreed, alive.index(default))
     for index, entry in enumerate(alive):
         entry.agreed, entry.mean_rank = float(agreed[index]), float(mean_ranks[index])
         entry.expected = None if expected is None else float(expected[index])
     return min(alive, key=lambda one: (-(one.expected or 0.0), one is not default, one.rank))
 
 
-def _rank_and_fit(entries: list[Entry], default: Entry, values: Scores, work: Work) -> tuple[Entry, Fitted]:
+def _rank_and_fit(
+    entries: list[Entry], default: Entry | None, values: Scores, work: Work
+) -> tuple[Entry, Fitted]:
     """Return the best candidate that can be fitted on the whole series, and what was fitted."""
     while any(entry.alive for entry in entries):
         winner = _rank(entries, default)

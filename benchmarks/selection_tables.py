@@ -1,0 +1,240 @@
+"""Tabulate what `benchmarks/selection.py` measured.
+
+    python benchmarks/selection_tables.py [benchmarks/results/selection]
+
+For each measurement and set of candidates: VUS-PR x 100 of the selection, of other ways to choose, and of
+each candidate taken always, by data set and in the mean over data sets; the regret against the best in
+hindsight; and the difference of the selection to each (paired bootstrap, series drawn within data sets,
+10,000 times, seed 0). Before it the least-squares fit that the constants of
+`vetime_plugins.selection.evidence.expected_advantage` come from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vetime_plugins.leaderboard.evaluation import paired_bootstrap
+from vetime_plugins.leaderboard.rows import Row
+from vetime_plugins.selection import evidence
+from vetime_plugins.selection.candidates import DEFAULT_CANDIDATES, VETIME
+
+METRIC = "VUS-PR"
+SELECTED = "**selected**"
+BEST = "best in hindsight, for each series"
+TEXTS = ("dataset", "file", "among", "candidate", "status", "trials")
+
+Key = tuple[str, str]
+Record = dict[str, Any]
+Rows = dict[Key, list[Record]]  # the candidates of each series
+Policies = dict[str, dict[Key, float]]
+
+
+def main() -> None:
+    """Print the tables of all measurements in a folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("benchmarks/results/selection"))
+    folder = parser.parse_args().folder
+    if (folder / "experience.csv").exists():
+        print(experience(read(folder / "experience.csv")[""]))
+    for what in ("synthetic", "real", "multivariate"):
+        if not (folder / f"{what}.csv").exists():
+            continue
+        for among, rows in read(folder / f"{what}.csv").items():
+            print(f"## {what}, {among}: {len(rows)} series\n")
+            if (what, among) == ("synthetic", "all"):
+                print(calibration(rows))
+            print(table(rows))
+
+
+def read(path: Path) -> dict[str, Rows]:
+    """Return the rows of a file by set of candidates, then by data set and file."""
+    found: dict[str, Rows] = {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        for record in csv.DictReader(stream):
+            row: Record = {
+                name: value if name in TEXTS else float(value or math.nan) for name, value in record.items()
+            }
+            rows = found.setdefault(record.get("among", ""), {})
+            rows.setdefault((record["dataset"], record["file"]), []).append(row)
+    return found
+
+
+def experience(rows: Rows) -> str:
+    """Return the mean of each candidate over the generated series, best first."""
+    values: dict[str, list[float]] = {}
+    for records in rows.values():
+        for one in records:
+            values.setdefault(one["candidate"], []).append(one[METRIC])
+    means = sorted(((float(np.mean(found)), name) for name, found in values.items()), reverse=True)
+    lines = [f"## experience: {len(rows)} series", "", f"| candidate | mean {METRIC} |", "| --- | ---: |"]
+    return "\n".join([*lines, *(f"| {name} | {value:.2f} |" for value, name in means), ""])
+
+
+def calibration(rows: Rows) -> str:
+    """Return the least-squares fit of the true advantage over VETime on both kinds of evidence.
+
+    The interval is a bootstrap over series. The trials' mean is used as `expected_advantage` uses it.
+    """
+    inputs, targets = [], []
+    for records in rows.values():
+        ran = [one for one in records if one["status"] == "OK"]
+        base = next(one for one in ran if one["candidate"] == VETIME)
+        others = [one for one in ran if one is not base]
+        trials = len(base["trials"].split())
+        weight = trials / (trials + evidence.PSEUDO_TRIALS)
+        inputs.append(
+            np.array(
+                [
+                    [1, weight * (one["detection"] - base["detection"]), one["agreement"] - base["agreement"]]
+                    for one in others
+                ]
+            )
+        )
+        targets.append(np.array([one[METRIC] - base[METRIC] for one in others]))
+
+    def solve(chosen: Sequence[int] | NDArray[np.int_]) -> NDArray[np.float64]:
+        matrix = np.concatenate([inputs[i] for i in chosen])
+        fitted: NDArray[np.float64] = np.linalg.lstsq(matrix, np.concatenate([targets[i] for i in chosen]))[0]
+        return fitted
+
+    rng = np.random.default_rng(0)
+    draws = [rng.integers(0, len(inputs), len(inputs)) for _ in range(2_000)]
+    spread = np.quantile([solve(draw) for draw in draws], [0.025, 0.975], axis=0)
+    names = ("constant", "slope of the trials", "slope of the agreement")
+    lines = ["| | fitted | 95 % interval |", "| --- | ---: | ---: |"]
+    lines += [
+        f"| {name} | {value:+.2f} | [{low:+.2f}, {high:+.2f}] |"
+        for name, value, low, high in zip(names, solve(range(len(inputs))), *spread, strict=True)
+    ]
+    return "\n".join([*lines, ""])
+
+
+def policies(rows: Rows) -> Policies:
+    """Return the metric on every series for each way to choose, and for each candidate taken always."""
+    found: Policies = {}
+    for key, records in rows.items():
+        ran = [one for one in records if one["status"] == "OK"]
+
+        def add(policy: str, value: float, key: Key = key) -> None:
+            found.setdefault(policy, {})[key] = value
+
+        def first(order: Callable[[Record], float], ran: list[Record] = ran) -> float:
+            return float(max(ran, key=order)[METRIC])
+
+        add(BEST, first(lambda one: one[METRIC]))
+        add(SELECTED, first(lambda one: one["selected"]))
+        add("first in the order of all evidence", first(lambda one: -one["rank"]))
+        add("the same with the trials alone", first_by_borda(ran, 0.0, 0.0))
+        add("the same with a quarter agreement, no experience", first_by_borda(ran, 0.25, 0.0))
+        add("best mean in the trials", first(lambda one: one["detection"]))
+        add("most central", first(lambda one: one["agreement"]))
+        add("most experienced", first(lambda one: one["experience"]))
+        add("shrunk to one drawn by lot (expected)", shrunk_to_any(ran))
+        add("drawn by lot (expected)", float(np.mean([one[METRIC] for one in ran])))
+        for one in ran:
+            add(f"always {one['candidate']}", one[METRIC])
+    return {policy: values for policy, values in found.items() if len(values) == len(rows)}
+
+
+def first_by_borda(ran: list[Record], agreement: float, experience: float) -> float:
+    """Return the metric of the first in an order with other weights."""
+    known = np.array([one["experience"] for one in ran])
+    ranks = evidence.aggregate_ranks(
+        trials_of(ran), agreement_of(ran), known, agreement_share=agreement, experience_share=experience
+    )
+    return float(ran[int(np.argmin(ranks))][METRIC])
+
+
+def shrunk_to_any(ran: list[Record]) -> float:
+    """Return the mean over the candidates of what is taken if that candidate is the default."""
+    taken = [
+        ran[int(np.argmax(evidence.expected_advantage(trials_of(ran), agreement_of(ran), default)))]
+        for default in range(len(ran))
+    ]
+    return float(np.mean([one[METRIC] for one in taken]))
+
+
+def trials_of(ran: list[Record]) -> NDArray[np.float64]:
+    """Return what each candidate found in each trial, (N, K)."""
+    return np.array([[float(value) for value in one["trials"].split()] for one in ran]).T.reshape(
+        -1, len(ran)
+    )
+
+
+def agreement_of(ran: list[Record]) -> NDArray[np.float64]:
+    """Return the agreement of each candidate with the others, (K,)."""
+    return np.array([one["agreement"] for one in ran])
+
+
+def table(rows: Rows) -> str:
+    """Return metric and regret of every policy, for each data set and in the mean over data sets."""
+    found = policies(rows)
+    datasets = sorted({dataset for dataset, _ in rows})
+    counts = {name: sum(dataset == name for dataset, _ in rows) for name in datasets}
+
+    def mean(values: dict[Key, float], dataset: str) -> float:
+        return float(np.mean([value for key, value in values.items() if key[0] == dataset]))
+
+    header = [
+        "policy",
+        *(f"{name} ({counts[name]})" for name in datasets),
+        "mean",
+        "regret",
+        "selected minus",
+    ]
+    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
+    overall = np.mean([mean(found[BEST], name) for name in datasets])
+    for policy, values in found.items():
+        by_dataset = [mean(values, name) for name in datasets]
+        difference = ""
+        if policy != SELECTED:
+            gain = paired_bootstrap(as_rows(found[SELECTED], SELECTED), as_rows(values, policy))
+            difference = f"{100 * gain.difference:+.1f} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
+        average = float(np.mean(by_dataset))
+        cells = [f"{100 * value:.1f}" for value in (*by_dataset, average, overall - average)]
+        lines.append([policy, *cells, difference])
+    records = [one for candidates in rows.values() for one in candidates]
+    return "\n".join(
+        [
+            *(f"| {' | '.join(line)} |" for line in lines),
+            "",
+            f"Selected: {counted(one for one in records if one['selected'])}.",
+            f"Failed: {counted(one for one in records if one['status'] != 'OK') or 'none'}.",
+            "",
+        ]
+    )
+
+
+def counted(records: Any) -> str:
+    """Return how often each candidate is among some rows."""
+    names = [one["candidate"] for one in records]
+    return ", ".join(f"{name} {names.count(name)}" for name in DEFAULT_CANDIDATES if name in names)
+
+
+def as_rows(values: dict[Key, float], name: str) -> list[Row]:
+    """Return what `paired_bootstrap` takes."""
+    return [
+        Row(
+            detector=name,
+            dataset=dataset,
+            file=file,
+            n_points=0,
+            n_test=0,
+            n_variables=1,
+            buffer=0,
+            metrics={METRIC: value},
+        )
+        for (dataset, file), value in values.items()
+    ]
+
+
+if __name__ == "__main__":
+    main()
