@@ -83,6 +83,12 @@ class Forecast:
         """Return the seconds that a series of so many points is expected to take."""
         return self.seconds * (n_points / self.n_points) ** self.power
 
+    def growth(self, seconds: float, n_points: int) -> float:
+        """Return the power, now that a run on so many points is known to have taken so many seconds."""
+        if n_points < 2 * self.n_points:
+            return self.power
+        return _growth(self.seconds, self.n_points, seconds, n_points)
+
 
 def forecast(
     candidate: Candidate, values: NDArray[np.float64], longest: int, period: int, seed: int, clock: Budget
@@ -117,8 +123,13 @@ def forecast(
         seconds = _time(candidate, values[-_PILOT:], period, seed)
     except Exception:  # whatever it is, the run on the series will tell
         return Forecast()
-    power = math.log(max(seconds, 1e-9) / max(few.seconds, 1e-9), many / few.n_points)
-    return Forecast(seconds, many, min(max(power, 1.0), 2.0))
+    return Forecast(seconds, many, _growth(few.seconds, few.n_points, seconds, many))
+
+
+def _growth(few_seconds: float, few: int, many_seconds: float, many: int) -> float:
+    """Return the power of the length by which the time grows, between 1 and 2."""
+    power = math.log(max(many_seconds, 1e-9) / max(few_seconds, 1e-9), many / few)
+    return min(max(power, 1.0), 2.0)
 
 
 def _time(candidate: Candidate, values: NDArray[np.float64], period: int, seed: int) -> float:

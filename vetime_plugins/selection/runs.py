@@ -130,23 +130,31 @@ class Work:
         planned = 0.0  # seconds still needed by those that were started, for the fewest trials
         for entry in [first, *(entry for entry in entries if entry is not first)]:
             self.show(f"scoring with {entry.name}", 0.0)
-            begin = self.clock.spent
             try:
-                if entry is not first:
-                    self.clock.check(0.0, planned)
-                time = forecast(
-                    entry.candidate, self.values, self.n_whole, self.period, self.seed, self.clock
-                )
-                entry.seconds += self.clock.spent - begin
-                entry.growth = time.power
-                if entry is not first:
-                    fit = time.at(self.n_whole) if self.in_part else 0.0  # should it win
-                    self.clock.check(time.at(len(self.values)) * (1 + fewest) + fit, planned)
+                self.score_one(entry, fewest, planned=None if entry is first else planned)
             except OverBudget as error:
                 entry.drop("OVER BUDGET", str(error))
-                continue
-            entry.fitted = self.run(entry, self.values)
             planned += entry.run_seconds * fewest if entry.alive else 0.0
+
+    def score_one(self, entry: Entry, fewest: int, planned: float | None) -> None:
+        """Score the series as it came; raise `OverBudget` unless `planned` is None.
+
+        What it would take on a long series is judged again after the run on its part: a power of the length
+        that the pilot's milliseconds show is no ground to turn a candidate down.
+        """
+        begin = self.clock.spent
+        if planned is not None:
+            self.clock.check(0.0, planned)
+        time = forecast(entry.candidate, self.values, self.n_whole, self.period, self.seed, self.clock)
+        entry.seconds += self.clock.spent - begin
+        if planned is not None:
+            run = time.at(len(self.values))
+            fit = run * self.n_whole / len(self.values) if self.in_part else 0.0  # at least, should it win
+            self.clock.check(run * (1 + fewest) + fit, planned)
+        entry.fitted = self.run(entry, self.values)
+        entry.growth = time.growth(entry.run_seconds, len(self.values))
+        if planned is not None and entry.alive:
+            self.clock.check(entry.run_seconds * fewest + self.seconds_to_fit(entry), planned)
 
     def run_trials(self, entries: list[Entry], trials: Iterable[Trial], wanted: int) -> list[Trial]:
         """Let all candidates score one trial after the other, so that every one has the same trials."""
