@@ -319,13 +319,14 @@ class TestHonesty:
         _, text, page = report(mixed, markdown=mixed.parent / "t.md")
         assert "Missing 4 of 7 series: one." in text
         table = page.table("VUS-PR of univariate and multivariate series")
-        assert table["head"][1:4] == ["univariate VUS-PR", "rank", "run"]
+        assert table["head"][1:5] == ["univariate VUS-PR", "rank", "run", "failed"]
         assert table["rows"] == [
-            ["one", "70.0", "1.00", "3", "-", "-", "0"],
-            ["both", "40.0", "2.00", "3", "40.0", "1.00", "4"],
+            ["one", "70.0", "1.00", "3", "0", "-", "-", "0", "0"],
+            ["both", "40.0", "2.00", "3", "0", "40.0", "1.00", "4", "0"],
         ]
+        assert "ranks are among 2 (univariate) and 1 (multivariate) detectors" in text
         markdown = (mixed.parent / "t.md").read_text(encoding="utf-8")
-        assert "| one | 70.0 | 1.00 | 3 | - | - | 0 |" in markdown
+        assert "| one | 70.0 | 1.00 | 3 | 0 | - | - | 0 | 0 |" in markdown
         assert "Left out: 4 series" in markdown
 
     def test_a_report_of_one_kind(self, mixed):

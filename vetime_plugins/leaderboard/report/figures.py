@@ -61,7 +61,7 @@ def draw_ranks(detectors: Sequence[str], comparison: Comparison) -> str:
         ax = _blank(figure, (width, height))
         ax.plot([place(low), place(high)], [top, top], color=INK, linewidth=1.2)
         step = max(1, math.ceil((high - low) / 12))
-        for rank in range(low, high + 1, step):
+        for rank in (*range(low, high - step // 2, step), high):
             ax.plot([place(rank)] * 2, [top - 0.07, top], color=INK, linewidth=1.2)
             ax.text(place(rank), top - 0.12, str(rank), ha="center", va="bottom")
         ax.text(width / 2, 0.02, "average rank (1 is best)", ha="center", va="top", color=GREY)

@@ -42,7 +42,7 @@ def _describe(analysis: Analysis) -> str:
     """Return the paragraph above the tables: what they rest on, and what their columns mean."""
     board, metric = analysis.board, analysis.board.metric
     sentences = [
-        f"{len(board.series)} series of {len(board.datasets)} data sets, {metric} defined on "
+        f"{len(board.series)} series of {_n_datasets(len(board.datasets))}, {metric} defined on "
         f"{analysis.comparison.n_series}. Every value is a mean over data sets, times 100; a failure counts "
         "as 0."
     ]
@@ -60,6 +60,10 @@ def _describe(analysis: Analysis) -> str:
         "series, of those that succeeded."
     )
     return " ".join(sentences)
+
+
+def _n_datasets(number: int) -> str:
+    return "1 data set" if number == 1 else f"{number} data sets"
 
 
 def _standings(analysis: Analysis) -> str:

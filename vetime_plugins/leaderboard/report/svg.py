@@ -110,7 +110,7 @@ def _embed(text: str, name: str, description: str, size: tuple[float, float]) ->
     width, height = (round(inches * _POINTS) for inches in size)
     return (
         f'<svg class="figure" role="img" aria-label="{escape(description)}" viewBox="0 0 {width} {height}" '
-        f'style="max-width: {round(1.25 * width)}px" xmlns:xlink="http://www.w3.org/1999/xlink">'
+        f'style="min-width: min(40rem, {width}px); max-width: {round(1.25 * width)}px" xmlns:xlink="http://www.w3.org/1999/xlink">'
         f"{_squeeze(body)}</svg>"
     )
 

@@ -118,16 +118,21 @@ def by_kind(board: Board) -> Table | None:
             Column(f"{kind} {board.metric}", "mean over data sets of the mean over their series, times 100"),
             Column("rank", f"average rank among the {len(complete)} detectors compared", first="ascending"),
             Column("run", f"on how many of the {n_series} {kind} series"),
+            Column("failed", f"{kind} series without scores"),
         ]
         ranks = dict(zip(complete, average_ranks(part.defined()), strict=True)) if complete else {}
         for name, row in entries.items():
             mean = part.summary(name).mean[board.metric] if name in ranks else math.nan
-            n_run = sum((name, key) in board.cells for key in part.series)
+            statuses = Counter(board.status(name, key) for key in part.series)
+            n_run = n_series - statuses[NOT_RUN]
+            failed = sum(statuses[status] for status in FAILURES)
             run = Entry(str(n_run), float(n_run), kind="bad" if n_run < n_series else "")
-            row += [show_score(mean), show_number(ranks.get(name, math.nan), ".2f"), run]
+            rank = show_number(ranks.get(name, math.nan), ".2f")
+            row += [show_score(mean), rank, run, show_count(failed, "bad")]
     note = (
         "Over all series of a kind, and so over other series than the standings where some detectors were "
-        "run on one kind only. A detector that lacks some series of a kind is not compared on it."
+        "run on one kind only. A detector that lacks some series of a kind is not compared on it: ranks are "
+        f"among {' and '.join(f'{len(part.detectors)} ({kind})' for kind, part in boards.items())} detectors."
     )
     return Table(
         f"{board.metric} of univariate and multivariate series", columns, list(entries.values()), note
