@@ -64,13 +64,14 @@ class TestChoice:
         assert found.name == found.ranking[0] == "Distance"
         assert all(one.expected_advantage is None for one in found.candidates)
         assert "Distance is the first in the order of all evidence. It found" in found.reasons[0]
-        assert "of the second, " in found.reasons[0]
+        assert "of the second, Middling. On generated series, Distance has not been" in found.reasons[0]
         assert "expected:" not in str(found)
         assert select(wave(), [Distance(), Middling(), Noise()], n_trials=8).name == "Distance"
 
     def test_experience_decides_between_equals(self):
         known = select(wave(), ["sktime-hampel", "sub-knn"], n_trials=0)
         assert known.name == "sub-knn"
+        assert f"sub-knn reached {EXPERIENCE['sub-knn']:.2f} and sktime-hampel" in known.reasons[0]
         assert [one.experience for one in known.candidates] == [
             EXPERIENCE["sub-knn"],
             EXPERIENCE["sktime-hampel"],

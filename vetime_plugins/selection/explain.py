@@ -62,9 +62,10 @@ def _choice(
         failed = "" if base is None else f"The default {base.name} could not be used. "
         rival = min(others, key=lambda one: one.rank or len(others) + 1)
         order = f"{failed}{winner.name} is the first in the order of all evidence"
+        known = f" On generated series, {_experience(winner)} and {_experience(rival)}."
         if not n_trials:
-            return f"{order}, of which there is none from trials."
-        return f"{order}. It {_comparison(winner, rival, n_trials)} of the second, {rival.name}."
+            return f"{order}, of which there is none from trials.{known}"
+        return f"{order}. It {_comparison(winner, rival, n_trials)} of the second, {rival.name}.{known}"
     if not n_trials:
         return f"There is no evidence from trials, so the default {winner.name} is taken."
     if winner.name == base.name:
@@ -78,6 +79,11 @@ def _choice(
         f"{winner.name} {_comparison(winner, base, n_trials)} of the default {base.name}: evidence enough to "
         f"leave the default, with an expected advantage of {winner.expected_advantage:+.3f} after shrinkage."
     )
+
+
+def _experience(one: CandidateReport) -> str:
+    value = "has not been measured" if one.experience is None else f"reached {one.experience:.2f}"
+    return f"{one.name} {value}"
 
 
 def _comparison(one: CandidateReport, other: CandidateReport, n_trials: int) -> str:
