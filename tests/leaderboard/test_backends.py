@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tests.leaderboard.test_runner import HERE, data, lines, log, task  # noqa: F401 (fixtures)
-from vetime_plugins.errors import InputError, MissingDependencyError
-from vetime_plugins.leaderboard import backends
+from vetime_plugins.errors import InputError, MissingDependencyError, VETimeError
+from vetime_plugins.leaderboard import backends, runner
+from vetime_plugins.leaderboard.cells import run_cell
 from vetime_plugins.leaderboard.results import load_scores, read_cells
 from vetime_plugins.leaderboard.runner import run_task
 
@@ -53,10 +54,12 @@ def test_loky_gives_the_same(task, tmp_path):  # noqa: F811
 
 
 def test_loky_survives_a_killed_worker(task, tmp_path, log):  # noqa: F811
-    names = [f"{HERE}:Logged", f"{HERE}:KillsWorker"]
+    # many more cells than joblib takes at a time: those it has not yet seen must not be lost with the worker
+    names = [f"{HERE}:KillsWorker", f"{HERE}:Logged", "random", "moving-variance", "sub-pca", "sub-knn"]
     report = run_task(task, tmp_path / "out", detectors=names, backend="loky", n_jobs=2)
-    assert [cell.status for cell in report.cells] == ["OK"] * 6
-    assert len(read_cells(tmp_path / "out")) == 6
+    assert (tmp_path / "log.killed").exists()
+    assert [cell.status for cell in report.cells] == ["OK"] * 18
+    assert len(read_cells(tmp_path / "out")) == 18
 
 
 class TestDask:
@@ -105,9 +108,28 @@ class TestDask:
             run_task(task, tmp_path, detectors=["random"], backend="dask", address="tcp://127.0.0.1:9")
 
 
-def test_ray_gives_the_same(task, tmp_path):  # noqa: F811
-    pytest.importorskip("ray")
-    same_as_here(task, tmp_path, backend="ray", n_jobs=2)
+class TestRay:
+    def test_a_cluster_gives_the_same(self, task, tmp_path):  # noqa: F811
+        pytest.importorskip("ray")
+        same_as_here(task, tmp_path, backend="ray", n_jobs=2)
+
+    def test_a_killed_worker_loses_nothing(self, task, tmp_path, log):  # noqa: F811
+        pytest.importorskip("ray")
+        report = run_task(
+            task,
+            tmp_path / "out",
+            detectors=[f"{HERE}:Logged", f"{HERE}:KillsWorker", "random"],
+            backend="ray",
+            n_jobs=2,
+        )
+        assert (tmp_path / "log.killed").exists()
+        assert [cell.status for cell in report.cells] == ["OK"] * 9
+        assert len(read_cells(tmp_path / "out")) == 9
+
+    def test_nobody_at_the_address(self, task, tmp_path):  # noqa: F811
+        pytest.importorskip("ray")
+        with pytest.raises(InputError, match="no Ray cluster answers at"):
+            run_task(task, tmp_path, detectors=["random"], backend="ray", address="127.0.0.1:9")
 
 
 @pytest.mark.parametrize(("backend", "module"), [("dask", "distributed"), ("ray", "ray")])
@@ -115,6 +137,18 @@ def test_what_a_backend_lacks_is_named(task, tmp_path, monkeypatch, backend, mod
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(MissingDependencyError, match=f"needs {module}; run: pip install"):
         run_task(task, tmp_path, detectors=["random"], backend=backend)
+
+
+def test_a_cell_that_never_comes_back_is_not_passed_over(task, tmp_path, monkeypatch):  # noqa: F811
+    def forgetful(jobs, **options):
+        for number, (place, job, limits) in enumerate(jobs):
+            if number != 1:
+                yield place, run_cell(job, limits)
+
+    monkeypatch.setattr(runner, "run_all", forgetful)
+    with pytest.raises(VETimeError, match="1 of 3 cells never came back from the backend local"):
+        run_task(task, tmp_path / "out", detectors=["random"])
+    assert len(read_cells(tmp_path / "out")) == 2
 
 
 def test_workers_that_are_lost_again_and_again_end_the_run(monkeypatch):
@@ -128,5 +162,5 @@ def test_workers_that_are_lost_again_and_again_end_the_run(monkeypatch):
 
     monkeypatch.setattr(backends, "_parallel", parallel)
     monkeypatch.setattr(backends, "_lost_worker_errors", lambda: (GoneError,))
-    with pytest.raises(backends.VETimeError, match="lost over and over again"):
+    with pytest.raises(VETimeError, match="lost over and over again"):
         list(backends.run_all([("place", None, None)]))

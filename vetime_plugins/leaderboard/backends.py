@@ -16,6 +16,7 @@ is lost takes no finished cell with it; what it was running is run again elsewhe
 from __future__ import annotations
 
 import importlib
+import socket
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -111,7 +112,8 @@ def _parallel(
     numbers = iter(range(2**62))
     if backend == "ray":  # its joblib backend gives nothing back before all are done
         while chunk := list(islice(source, _CHUNK * workers)):
-            yield from joblib.Parallel(n_jobs=workers, batch_size=1)(calls(chunk))
+            # All at once: what joblib has not yet taken when a worker is lost must count as running, too.
+            yield from joblib.Parallel(n_jobs=workers, batch_size=1)(list(calls(chunk)))
         return
     # One cell is one task: together with others, it would wait for the slowest of them.
     parallel = joblib.Parallel(
@@ -130,7 +132,8 @@ def _run(number: int, job: CellJob, limits: Limits) -> tuple[int, Outcome]:
 
 def _chain(first: list[Any], then: Iterator[Any]) -> Iterator[Any]:
     yield from first
-    yield from then
+    for one in then:  # noqa: UP028 (`yield from` would end `then` too when a lost worker ends this round)
+        yield one
 
 
 @contextmanager
@@ -189,6 +192,7 @@ def _end_children(client: Any) -> None:
 def _ray(n_jobs: int, address: str | None) -> Iterator[None]:
     ray = _imported("ray", "ray")
     _imported("ray.util.joblib", "ray").register_ray()
+    _check_reachable(address)
     try:
         ray.init(
             address=address,
@@ -202,6 +206,18 @@ def _ray(n_jobs: int, address: str | None) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str | None) -> None:
+    """Raise where nobody listens at ``host:port`` or ``ray://host:port``; Ray would try for minutes."""
+    _, _, place = (address or "").rpartition("//")
+    host, _, port = place.rpartition(":")
+    if not host or not port.isdigit():  # such as "auto"
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise InputError(f"no Ray cluster answers at {address}: {error}") from error
 
 
 def _lost_worker_errors() -> tuple[type[BaseException], ...]:

@@ -16,7 +16,7 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
-from vetime_plugins.errors import InputError
+from vetime_plugins.errors import InputError, VETimeError
 from vetime_plugins.leaderboard import results
 from vetime_plugins.leaderboard.backends import run_all
 from vetime_plugins.leaderboard.cells import (
@@ -108,6 +108,8 @@ def run_task(
     ------
     InputError
         If an argument, the task's data or the folder is unusable, or the device does not exist here.
+    VETimeError
+        If cells are missing in the end, because workers are lost over and over again.
     """
     if n_jobs < 1 or threads < 1 or (limit is not None and limit < 1):
         raise InputError(f"jobs, threads and limit must be >= 1, got {n_jobs}, {threads} and {limit}")
@@ -144,6 +146,11 @@ def run_task(
             found[place.key] = cell
             if progress is not None:
                 progress(len(found), total, cell)
+    if len(found) < total:
+        raise VETimeError(
+            f"{total - len(found)} of {total} cells never came back from the backend {backend}; finished "
+            "cells are kept, so run the same command again"
+        )
     cells = sorted(found.values(), key=lambda cell: (cell.detector, cell.dataset, cell.series))
     return Report(cells, len(cells) - kept, kept)
 
