@@ -3,123 +3,24 @@
 import base64
 import hashlib
 import json
-import math
 import re
 import subprocess
 import sys
 from collections import Counter
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
+from tests.leaderboard._pages import METRICS, Page, report, write_results
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.export import write_cells
 from vetime_plugins.leaderboard.report import commands, write_report
-from vetime_plugins.leaderboard.results import Cell, StoredSeries, read_cells, write_cell, write_series
+from vetime_plugins.leaderboard.results import Cell, read_cells, write_cell
 
 pytest.importorskip("jinja2", reason="the report needs the extra report")
 pytest.importorskip("matplotlib", reason="the report needs the extra report")
 
-METRICS = ("VUS-PR", "AUC-PR", "Standard-F1")
-VOID = {"meta", "link", "br", "img", "input", "hr"}
 NASTY = "<b>x</b> & \"q\" | $y_1$ 'z'"
-
-
-class Page(HTMLParser):
-    """Reads a page, checks that tags nest, and keeps what the tests ask for."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.tags, self.attributes, self.texts, self.tables = [], Counter(), [], [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags[tag] += 1
-        self.attributes += [(tag, name, value) for name, value in attrs]
-        if tag == "table":
-            self.tables.append({"caption": "", "head": [], "rows": []})
-        if tag == "tr" and "thead" not in self.open:
-            self.tables[-1]["rows"].append([])
-        if tag in ("td", "th"):
-            row = self.tables[-1]["head"] if "thead" in self.open else self.tables[-1]["rows"][-1]
-            row.append("")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags[tag] += 1
-        self.attributes += [(tag, name, value) for name, value in attrs]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.texts.append(data)
-        if "caption" in self.open:
-            self.tables[-1]["caption"] += data
-        elif "td" in self.open or "th" in self.open:
-            row = self.tables[-1]["head"] if "thead" in self.open else self.tables[-1]["rows"][-1]
-            row[-1] = (row[-1] + " " + data.strip()).strip()
-
-    def table(self, caption):
-        (found,) = [table for table in self.tables if table["caption"] == caption]
-        return found
-
-
-def write_results(
-    folder, detectors, n_series, *, failing=(), undefined=(), nasty="", variables=1, store=True
-):
-    """Write results whose values fall from the first detector to the last."""
-    rng = np.random.default_rng(0)
-    for s in range(n_series):
-        name, dataset = f"s{s}{nasty}", f"D{s % 3}{nasty}"
-        labels = np.zeros(120, np.int8)
-        labels[60:70] = 1
-        values = rng.normal(size=(120, variables))
-        if store:
-            write_series(folder, name, StoredSeries(values, labels, 20, 5))
-        for d, detector in enumerate(detectors):
-            fields = {
-                "task": f"tiny{nasty}",
-                "detector": detector,
-                "series": name,
-                "dataset": dataset,
-                "n_points": 120,
-                "train_length": 20,
-                "versions": {"numpy": "1.26.4"},
-                "hardware": {"cpu": f"a{nasty}", "cores": 2},
-                "parameters": {"window": nasty or 5},
-            }
-            nothing = dict.fromkeys(METRICS, math.nan)
-            if detector in failing:
-                error = f"Traceback\n  somewhere\nValueError: {nasty or 'bad'}"
-                write_cell(folder, Cell(status="ERROR", error=error, metrics=nothing, **fields))
-                continue
-            value = float(np.clip(0.8 - 0.1 * d + 0.05 * rng.normal(), 0, 1))
-            write_cell(
-                folder,
-                Cell(
-                    status="OK",
-                    error=None,
-                    metrics=nothing if s in undefined else dict.fromkeys(METRICS, value),
-                    undefined=dict.fromkeys(METRICS, "no anomaly there") if s in undefined else {},
-                    fit_seconds=0.1 * d,
-                    score_seconds=0.01,
-                    **fields,
-                ),
-                rng.random(100),
-            )
-    return folder
-
-
-def report(folder, **options):
-    out = folder.parent / "report.html"
-    analysis = write_report(folder, out, **options)
-    text = out.read_text(encoding="utf-8")
-    return analysis, text, Page(text)
 
 
 @pytest.fixture(scope="module")
@@ -293,102 +194,6 @@ class TestSizes:
         assert len(page.table("VUS-PR on every series")["rows"]) == 2
         series = report(folder, missing="zero")[2].table("VUS-PR on every series")["rows"]
         assert series[2][-1] == "NOT RUN"
-
-
-class TestHonesty:
-    """What a detector did not do never makes it look better."""
-
-    @pytest.fixture
-    def mixed(self, tmp_path):
-        """Return two detectors on three univariate series, of which one is on four multivariate ones too."""
-        folder = tmp_path / "r"
-        for s in range(7):
-            many = s >= 3
-            for name, value in (("both", 0.4), ("one", 0.7)):
-                if many and name == "one":
-                    continue
-                fields = {"n_points": 10, "n_variables": 4 if many else 1}
-                write_cell(
-                    folder,
-                    Cell("t", name, f"s{s}", f"D{s % 2}", "OK", None, {"VUS-PR": value}, **fields),
-                    np.arange(10.0),
-                )
-        return folder
-
-    def test_kinds_are_compared_by_the_detectors_that_were_run_on_all_of_them(self, mixed):
-        _, text, page = report(mixed, markdown=mixed.parent / "t.md")
-        assert "Missing 4 of 7 series: one." in text
-        table = page.table("VUS-PR of univariate and multivariate series")
-        assert table["head"][1:5] == ["univariate VUS-PR", "rank", "run", "failed"]
-        assert table["rows"] == [
-            ["one", "70.0", "1.00", "3", "0", "-", "-", "0", "0"],
-            ["both", "40.0", "2.00", "3", "0", "40.0", "1.00", "4", "0"],
-        ]
-        assert "ranks are among 2 (univariate) and 1 (multivariate) detectors" in text
-        markdown = (mixed.parent / "t.md").read_text(encoding="utf-8")
-        assert "| one | 70.0 | 1.00 | 3 | 0 | - | - | 0 | 0 |" in markdown
-        assert "Left out: 4 series" in markdown
-
-    def test_a_report_of_one_kind(self, mixed):
-        analysis, text, _ = report(mixed, only="multivariate")
-        assert analysis.board.detectors == ("both",)
-        assert "Not every detector" not in text
-        with pytest.raises(InputError, match="are of multivariate series"):
-            report(write_results(mixed.parent / "q", ["a"], 1), only="multivariate")
-
-    def test_what_was_not_run_on_either_kind_is_asked_for(self, mixed):
-        write_cell(
-            mixed,
-            Cell("t", "other", "s6", "D0", "OK", None, {"VUS-PR": 0.5}, n_points=3, n_variables=4),
-            np.arange(3.0),
-        )
-        with pytest.raises(InputError, match=r"other has the fewest: 1 of 7.*--only univariate"):
-            report(mixed)
-
-    def test_one_series_a_data_set_has_no_interval(self, tmp_path):
-        _, text, page = report(
-            write_results(tmp_path / "r", ["a", "b"], 3), markdown=tmp_path / "t.md", against="a"
-        )
-        (row,) = [row for row in page.table("Detectors by VUS-PR")["rows"] if row[0] == "b"]
-        assert row[6] == "-"
-        assert "no data set has two series" in text
-        assert 'class="number bad"' not in text
-        assert " [" not in (tmp_path / "t.md").read_text(encoding="utf-8")
-
-    def test_failures_that_differ_in_numbers_alone_are_one(self, tmp_path):
-        folder = tmp_path / "r"
-        for s in range(12):
-            error = f"Traceback\nValueError: window 40 is larger than the series {s + 9}"
-            write_cell(folder, Cell("t", "a", f"s{s}", "D", "ERROR", error, {"VUS-PR": math.nan}))
-        (row,) = report(folder)[2].table("Failures")["rows"]
-        assert row[2].startswith("12 ")
-
-    def test_undefined_for_one_detector_alone_is_not_shown_as_a_value(self, tmp_path):
-        folder = tmp_path / "r"
-        for name, value in (("a", 0.5), ("b", math.nan)):
-            cell = Cell("t", name, "s", "D", "OK", None, {"VUS-PR": value}, n_points=3)
-            write_cell(folder, cell, np.arange(3.0))
-        _, _, page = report(folder)
-        assert page.table("VUS-PR on every series")["rows"] == [["s", "D", "50.0", "undefined"]]
-
-    def test_a_traceback_that_is_no_text_is_shown(self, tmp_path):
-        error = "OSError: no file \udc80"  # what Python makes of a file name in another encoding
-        write_cell(tmp_path / "r", Cell("t", "a", "s", "D", "ERROR", error, {"VUS-PR": math.nan}))
-        assert "no file \\udc80" in report(tmp_path / "r")[1]
-
-    def test_a_seed_for_every_cell_is_counted_and_not_listed(self, tmp_path):
-        for s in range(30):
-            cell = Cell("t", "a", f"s{s}", "D", "OK", None, {"VUS-PR": 0.5}, n_points=3, seed=1000 + s)
-            write_cell(tmp_path / "r", cell, np.arange(3.0))
-        rows = report(tmp_path / "r")[2].table("Where the results come from")["rows"]
-        assert ["seed", "run", "30 different ones", "all"] in rows
-
-    def test_times_are_of_the_series_that_are_compared(self, mixed):
-        board = report(mixed)[0].board
-        assert math.isnan(board.seconds("both"))
-        slow = Cell("t", "both", "s5", "D1", "OK", None, {"VUS-PR": 0.4}, n_points=10, n_variables=4)
-        write_cell(mixed, slow.replace(score_seconds=9.0), np.arange(10.0))
-        assert math.isnan(report(mixed)[0].board.seconds("both"))
 
 
 class TestCommand:
