@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from vetime_plugins.pipeline import Explanation
+    from vetime_plugins.explanation import Explanation
 
 MAX_LINES = 6  # more variables than this are drawn as one heat map
 MAX_BINS = 1_500  # a picture is hardly ever wider: two points for each bin keep every peak

@@ -104,6 +104,67 @@ def as_series(series: ArrayLike, what: str = "series", *, check_empty: bool = Tr
     return Series(values, observed, _extent(values)[2], one_dimensional=array.ndim == 1)
 
 
+def as_series_and_references(series: Any, reference: Any) -> tuple[bool, list[Series], list[list[Series]]]:
+    """Validate what is to be scored, one series or several, and what each of them is compared with.
+
+    Parameters
+    ----------
+    series : array-like of shape (T,) or (T, C), or a list of such
+    reference : array-like of shape (T_ref, C), or a list of such, optional
+        Its stretches; of several series the same for all, or a list with an entry for each.
+
+    Returns
+    -------
+    many : bool
+        Whether several series came.
+    all_series : list of Series
+    references : list of list of Series
+        The stretches for each series. A variable without any value is accepted in them.
+
+    Raises
+    ------
+    InputError
+        Of a list, the message names the entry.
+    """
+    many = is_collection(series)
+    if isinstance(series, (list, tuple)) and not series:
+        raise InputError("series needs at least one point, got an empty list.")
+    if many:
+        all_series = [as_series(one, f"series[{i}]") for i, one in enumerate(series)]
+    else:
+        all_series = [as_series(series)]
+    references: list[list[Series]]
+    if reference is None:
+        references = [[]] * len(all_series)
+    elif many and (_holds_collections(reference) or is_collection(reference)):
+        if len(reference) != len(all_series):
+            raise InputError(
+                f"reference needs one entry a series ({len(all_series)}) or a single array, "
+                f"got {len(reference)}."
+            )
+        references = [_stretches(one, f"reference[{i}]") for i, one in enumerate(reference)]
+    else:
+        references = [_stretches(reference, "reference")] * len(all_series)
+    for one, others in zip(all_series, references, strict=True):
+        for other in others:
+            if other.n_variables != one.n_variables:
+                raise InputError(
+                    f"reference needs the series' {one.n_variables} variable(s), got {other.n_variables}."
+                )
+    return many, all_series, references
+
+
+def _holds_collections(reference: Any) -> bool:
+    return isinstance(reference, (list, tuple)) and any(is_collection(one) for one in reference)
+
+
+def _stretches(reference: Any, what: str) -> list[Series]:
+    """Validate one reference, an array or several; an empty variable may prove not to matter."""
+    if not is_collection(reference):
+        return [as_series(reference, what, check_empty=False)]
+    return [as_series(one, f"{what}[{i}]", check_empty=False) for i, one in enumerate(reference)]
+
+
 def check_no_empty_variable(observed: NDArray[np.bool_], what: str) -> None:
     """Raise where a variable has no value at all.
 

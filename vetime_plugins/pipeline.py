@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +16,16 @@ from numpy.typing import ArrayLike, NDArray
 from vetime_plugins.checkpoint import load_checkpoint, resolve_folder
 from vetime_plugins.devices import choose_device
 from vetime_plugins.errors import InputError
+from vetime_plugins.explanation import Explanation, fold_whole
 from vetime_plugins.fusion import DETECTION
-from vetime_plugins.imaging import FoldGeometry, fold_images, standardise
-from vetime_plugins.inputs import Series, as_series, check_no_empty_variable, is_collection, unit_exponents
+from vetime_plugins.imaging import standardise
+from vetime_plugins.inputs import (
+    Series,
+    as_series,
+    as_series_and_references,
+    check_no_empty_variable,
+    unit_exponents,
+)
 from vetime_plugins.model import ModelOutput, VETime, pool_margins
 from vetime_plugins.overlap import new_parts
 from vetime_plugins.parallel import check_n_jobs, run_parts
@@ -33,40 +39,6 @@ if TYPE_CHECKING:
 Unit = tuple[Prepared, NDArray[np.intp]]
 """Variables that the network reads together, and the columns of the series that they are."""
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """Why a series got its scores.
-
-    Attributes
-    ----------
-    series : float64 ndarray of shape (T, C)
-        The input with gaps filled.
-    scores : float64 ndarray of shape (T,)
-    variable_scores : float64 ndarray of shape (T, C)
-    reconstruction : float64 ndarray of shape (T, C)
-        What the network holds for the normal course, in the input's unit.
-    expert_weights : float64 ndarray of shape (T, E)
-        The router's weights for detection, averaged over the variables.
-    expert_names : tuple of str
-    image : uint8 ndarray of shape (H, W, 3)
-        The whole series folded by its period; several variables stand on top of each other.
-    geometry : FoldGeometry
-        Fold of `image`.
-    period : int
-        In steps; 1 if none was found. Of several variables, the first one's.
-    """
-
-    series: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    variable_scores: NDArray[np.float64]
-    reconstruction: NDArray[np.float64]
-    expert_weights: NDArray[np.float64]
-    expert_names: tuple[str, ...]
-    image: NDArray[np.uint8]
-    geometry: FoldGeometry
-    period: int
 
 
 class VETimePipeline:
@@ -201,7 +173,7 @@ class VETimePipeline:
         MissingDependencyError
             If `n_jobs` or `progress` needs a package that is not installed.
         """
-        many, all_series, references = self._validated(series, reference)
+        many, all_series, references = as_series_and_references(series, reference)
         how = self.config.readout if readout is None else readout
         if how not in READOUTS:
             raise InputError(f"readout must be one of {READOUTS}, got {readout!r}.")
@@ -264,7 +236,7 @@ class VETimePipeline:
                 output.weights[DETECTION, row, :, : chunk.stop - chunk.start].double().sum(0)
             )  # (N, E)
             weights[steps] += detection.repeat_interleave(p, dim=0)[:n].cpu().numpy() / n_read
-        image, geometry, period = self._picture([unit for unit, _ in units])
+        image, geometry, period = fold_whole([unit for unit, _ in units], config)
         periods = _periods(one, units)
         pooled = pool_margins(margins, config.variable_pooling)
         return Explanation(
@@ -325,34 +297,6 @@ class VETimePipeline:
         if explain:
             return plotting.plot_explanation(self.explain(series), **options)
         return plotting.plot_scores(series, self.score(series), **options)
-
-    def _validated(self, series: Any, reference: Any) -> tuple[bool, list[Series], list[list[Series]]]:
-        many = is_collection(series)
-        if isinstance(series, (list, tuple)) and not series:
-            raise InputError("series needs at least one point, got an empty list.")
-        if many:
-            all_series = [as_series(one, f"series[{i}]") for i, one in enumerate(series)]
-        else:
-            all_series = [as_series(series)]
-        references: list[list[Series]]
-        if reference is None:
-            references = [[]] * len(all_series)
-        elif many and (_holds_collections(reference) or is_collection(reference)):
-            if len(reference) != len(all_series):
-                raise InputError(
-                    f"reference needs one entry a series ({len(all_series)}) or a single array, "
-                    f"got {len(reference)}."
-                )
-            references = [_stretches(one, f"reference[{i}]") for i, one in enumerate(reference)]
-        else:
-            references = [_stretches(reference, "reference")] * len(all_series)
-        for one, others in zip(all_series, references, strict=True):
-            for other in others:
-                if other.n_variables != one.n_variables:
-                    raise InputError(
-                        f"reference needs the series' {one.n_variables} variable(s), got {other.n_variables}."
-                    )
-        return many, all_series, references
 
     def _units(
         self, one: Series, references: Sequence[Series], gammas: NDArray[np.float64] | None
@@ -440,29 +384,6 @@ class VETimePipeline:
         dtype = _DTYPES[self.dtype]
         with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
             return self.model(batch)
-
-    def _picture(self, units: list[Prepared]) -> tuple[NDArray[np.uint8], FoldGeometry, int]:
-        if not units:
-            size = self.config.image_size
-            return np.zeros((size, size, 3), dtype=np.uint8), FoldGeometry(1, 1), 1
-        p, period = self.config.patch_size, units[0].strip.period
-        intensities = torch.from_numpy(np.concatenate([unit.strip.intensities for unit in units]))[None]
-        pads = torch.from_numpy(np.concatenate([unit.strip.pad_value for unit in units]))[None]
-        fold = FoldGeometry.for_period(intensities.shape[3] // p, period, p, intensities.shape[1])
-        counts = torch.tensor([fold.n_patches]), torch.tensor([fold.patches_per_row])
-        image = fold_images(intensities, pads, *counts, p, self.config.image_size)[0]
-        return image.permute(1, 2, 0).to(torch.uint8).numpy(), fold, period
-
-
-def _holds_collections(reference: Any) -> bool:
-    return isinstance(reference, (list, tuple)) and any(is_collection(one) for one in reference)
-
-
-def _stretches(reference: Any, what: str) -> list[Series]:
-    """Validate one reference, an array or several; an empty variable may prove not to matter."""
-    if not is_collection(reference):
-        return [as_series(reference, what, check_empty=False)]
-    return [as_series(one, f"{what}[{i}]", check_empty=False) for i, one in enumerate(reference)]
 
 
 def _margin(output: ModelOutput) -> NDArray[np.float64]:

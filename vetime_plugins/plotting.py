@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike
 
-    from vetime_plugins.pipeline import Explanation
+    from vetime_plugins.explanation import Explanation
 
 __all__ = ["plot_explanation", "plot_scores", "save_figure"]
 

@@ -18,7 +18,8 @@ from vetime_plugins.errors import InputError, MissingDependencyError
 from vetime_plugins.thresholds import RULES, check_contamination, check_rule, find_threshold
 
 if TYPE_CHECKING:
-    from vetime_plugins.pipeline import Explanation, VETimePipeline
+    from vetime_plugins.explanation import Explanation
+    from vetime_plugins.pipeline import VETimePipeline
 
 __all__ = [
     "Scored",
