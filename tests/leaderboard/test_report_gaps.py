@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.leaderboard._pages import report, write_results
+from vetime_plugins.cli import main
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.results import Cell, write_cell
 
@@ -113,3 +114,18 @@ def test_times_are_of_the_series_that_are_compared(mixed):
     slow = Cell("t", "both", "s5", "D1", "OK", None, {"VUS-PR": 0.4}, n_points=10, n_variables=4)
     write_cell(mixed, slow.replace(score_seconds=9.0), np.arange(10.0))
     assert math.isnan(report(mixed)[0].board.seconds("both"))
+
+
+def test_a_report_of_some_detectors(tmp_path):
+    folder = write_results(tmp_path / "r", ["a(n=[1, 2])", "a-1", "b"], 3)
+    assert report(folder, detectors=["b", "a-*"])[0].board.detectors == ("a-1", "b")
+    assert report(folder, detectors=["a(n=[1, 2])"])[0].board.detectors == ("a(n=[1, 2])",)
+    with pytest.raises(InputError, match=r"no detector fits c\*; the results are of a\(n=\[1, 2\]\), a-1, b"):
+        report(folder, detectors=["b", "c*"])
+    out = tmp_path / "some.html"
+    assert (
+        main(["leaderboard", "report", str(folder), "--out", str(out), "--detectors", "b,a(n=[1, 2])"]) == 0
+    )
+    text = out.read_text(encoding="utf-8")
+    assert "a(n=[1, 2])" in text
+    assert "a-1" not in text

@@ -60,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("univariate", "multivariate"),
         help="report the series of this kind alone, with the detectors that were run on them",
     )
+    parser.add_argument(
+        "--detectors",
+        action="append",
+        metavar="A,B",
+        help="report these alone: names, or patterns like 'pyod-*'; may be repeated",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -76,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
         0; a report about failures is a report.
     """
     from vetime_plugins.leaderboard.report.page import write_report
+    from vetime_plugins.leaderboard.specs import split_names
 
     write_report(
         args.folder,
@@ -85,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
         data=args.data,
         missing=args.missing,
         only=args.only,
+        detectors=[name for text in args.detectors for name in split_names(text)] if args.detectors else None,
         markdown=args.markdown,
     )
     print(f"report: {args.out}")

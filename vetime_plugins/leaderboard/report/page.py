@@ -6,8 +6,9 @@ import base64
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from vetime_plugins.leaderboard.report.board import (
 from vetime_plugins.leaderboard.report.markdown import render_markdown
 from vetime_plugins.leaderboard.report.series import SeriesSource, choose_series, draw_scores
 from vetime_plugins.leaderboard.report.statistics import Analysis, analyse, format_p
-from vetime_plugins.leaderboard.results import read_cells
+from vetime_plugins.leaderboard.results import Cell, read_cells
 
 __all__ = ["render_page", "write_report"]
 
@@ -49,6 +50,7 @@ def write_report(
     data: str | PathLike[str] | None = None,
     missing: Missing = "leave-out",
     only: Kind | None = None,
+    detectors: Sequence[str] | None = None,
     markdown: str | PathLike[str] | None = None,
 ) -> Analysis:
     """Write the report of a folder of results.
@@ -69,6 +71,8 @@ def write_report(
         What to do with series that some detectors were not run on, see `build_board`.
     only : {"univariate", "multivariate"}, optional
         Report the series of this kind, and the detectors that were run on any of them.
+    detectors : sequence of str, optional
+        Report these alone: names, or shell patterns of names.
     markdown : str or path, optional
         File for the table in Markdown.
 
@@ -92,11 +96,25 @@ def write_report(
         cells = [cell for cell in cells if find_kind(cell) == only]
         if not cells:
             raise InputError(f"no results in {folder} are of {only} series; leave out --only {only}")
+    if detectors is not None:
+        cells = _choose(cells, detectors)
     analysis = analyse(build_board(cells, metric=metric, missing=missing), against)
     _write(out, render_page(analysis, SeriesSource(folder, data)))
     if markdown is not None:
         _write(markdown, render_markdown(analysis))
     return analysis
+
+
+def _choose(cells: Sequence[Cell], patterns: Sequence[str]) -> list[Cell]:
+    """Return the cells of detectors that fit a pattern; a name is itself, whatever brackets it holds."""
+    names = {cell.detector for cell in cells}
+    chosen = set()
+    for pattern in patterns:
+        fitting = {pattern} & names or {name for name in names if fnmatchcase(name, pattern)}
+        if not fitting:
+            raise InputError(f"no detector fits {pattern}; the results are of {', '.join(sorted(names))}")
+        chosen |= fitting
+    return [cell for cell in cells if cell.detector in chosen]
 
 
 def render_page(analysis: Analysis, source: SeriesSource) -> str:
