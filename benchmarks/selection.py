@@ -2,7 +2,7 @@
 
     python benchmarks/selection.py experience --out benchmarks/results/selection
     python benchmarks/selection.py synthetic --out benchmarks/results/selection
-    python benchmarks/selection.py real --data ../shared/data --each 5 --out benchmarks/results/selection
+    python benchmarks/selection.py real --data ../shared/data --out benchmarks/results/selection
     python benchmarks/selection.py multivariate --data ../shared/data --out benchmarks/results/selection
     python benchmarks/selection_tables.py benchmarks/results/selection
 

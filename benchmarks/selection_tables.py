@@ -102,7 +102,8 @@ def calibration(rows: Rows) -> str:
 
     def solve(chosen: Sequence[int] | NDArray[np.int_]) -> NDArray[np.float64]:
         matrix = np.concatenate([inputs[i] for i in chosen])
-        fitted: NDArray[np.float64] = np.linalg.lstsq(matrix, np.concatenate([targets[i] for i in chosen]))[0]
+        truth = np.concatenate([targets[i] for i in chosen])
+        fitted: NDArray[np.float64] = np.linalg.lstsq(matrix, truth, rcond=None)[0]
         return fitted
 
     rng = np.random.default_rng(0)
@@ -132,6 +133,8 @@ def policies(rows: Rows) -> Policies:
         add(BEST, first(lambda one: one[METRIC]))
         add(SELECTED, first(lambda one: one["selected"]))
         add("first in the order of all evidence", first(lambda one: -one["rank"]))
+        unknown = [{**one, "experience": math.nan} for one in ran]
+        add("the same, were none of them known", first_by_borda(unknown))
         add("the same with the trials alone", first_by_borda(ran, 0.0, 0.0))
         add("the same with a quarter agreement, no experience", first_by_borda(ran, 0.25, 0.0))
         add("best mean in the trials", first(lambda one: one["detection"]))
@@ -144,8 +147,12 @@ def policies(rows: Rows) -> Policies:
     return {policy: values for policy, values in found.items() if len(values) == len(rows)}
 
 
-def first_by_borda(ran: list[Record], agreement: float, experience: float) -> float:
-    """Return the metric of the first in an order with other weights."""
+def first_by_borda(
+    ran: list[Record],
+    agreement: float = evidence.AGREEMENT_SHARE,
+    experience: float = evidence.EXPERIENCE_SHARE,
+) -> float:
+    """Return the metric of the first in an order with other weights; the trials have the rest."""
     known = np.array([one["experience"] for one in ran])
     ranks = evidence.aggregate_ranks(
         trials_of(ran), agreement_of(ran), known, agreement_share=agreement, experience_share=experience

@@ -24,8 +24,8 @@ EXPERIENCE_SHARE = 0.3
 Round numbers in the middle of what was best on 51 generated series, the experience of each taken from the
 other families, and on the same with no trial of the kinds of anomaly that the series holds."""
 
-# Near the least-squares fit on 19 generated series with known anomalies: -0.24, 0.46, 0.65, with bootstrap
-# errors of 0.09, 0.37, 0.35. The bias is about half of it: VETime was trained with the generator.
+# Round numbers from a pilot. The least-squares fit on 18 generated series with known anomalies is -0.25, 0.50 and
+# 0.34 (benchmarks/results/selection). The bias is about half of it: VETime was trained with the generator.
 BIAS = -0.1
 SLOPE_TRIALS = 0.5
 SLOPE_AGREEMENT = 0.5
@@ -130,7 +130,7 @@ def expected_advantage(found: Matrix, agreed: Matrix, default: int) -> Matrix:
     A constant, plus a slope times the mean advantage in the trials, plus a slope times the advantage in
     agreement. The constant is negative and the slopes are below 1: this is the pull towards the default. Of
     few trials the mean counts less: it is multiplied by ``N / (N + 4)``, as if four more trials had shown no
-    difference. ``benchmarks/selection.py`` fits the three numbers to series whose labels are known.
+    difference. ``benchmarks/selection_tables.py`` fits the three numbers to series whose labels are known.
     """
     n_trials = len(found)
     advantage = np.zeros(len(agreed))
