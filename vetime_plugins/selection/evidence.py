@@ -24,8 +24,8 @@ EXPERIENCE_SHARE = 0.3
 Round numbers in the middle of what was best on 51 generated series, the experience of each taken from the
 other families, and on the same with no trial of the kinds of anomaly that the series holds."""
 
-# Round numbers from a pilot. The least-squares fit on 18 generated series with known anomalies is -0.25, 0.50 and
-# 0.34 (benchmarks/results/selection). The bias is about half of it: VETime was trained with the generator.
+# Round numbers from a pilot. The least-squares fit on 18 generated series with known anomalies is -0.25, 0.50
+# and 0.34 (benchmarks/results/selection). The bias is half of it: VETime was trained with the generator.
 BIAS = -0.1
 SLOPE_TRIALS = 0.5
 SLOPE_AGREEMENT = 0.5
