@@ -1,0 +1,46 @@
+"""The committed run of the leaderboard: the tables of the documentation are what it says."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from vetime_plugins.cli import main
+from vetime_plugins.leaderboard.export import read_cells
+from vetime_plugins.leaderboard.specs import choose
+from vetime_plugins.leaderboard.tasks import Task
+
+pytest.importorskip("jinja2", reason="the report needs the extra report")
+pytest.importorskip("matplotlib", reason="the report needs the extra report")
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "leaderboard-results.md"
+RESULTS = ROOT / "benchmarks" / "results" / "leaderboard"
+
+
+def report_commands() -> list[list[str]]:
+    """Return the arguments of each `vetime leaderboard report` on the page."""
+    lines = PAGE.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.startswith("vetime leaderboard report ")]
+
+
+@pytest.mark.parametrize("arguments", report_commands(), ids=lambda arguments: Path(arguments[2]).stem)
+def test_the_tables_of_the_page_are_those_of_the_committed_cells(arguments, tmp_path, monkeypatch):
+    source, markdown = ROOT / arguments[2], arguments[arguments.index("--markdown") + 1]
+    monkeypatch.chdir(tmp_path)
+    assert main([*arguments[:2], str(source), *arguments[3:]]) == 0
+    text = (tmp_path / markdown).read_text(encoding="utf-8")
+    assert text in PAGE.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("kind", ["univariate", "multivariate"])
+def test_the_run_is_complete(kind):
+    task = Task.read(ROOT / "benchmarks" / "leaderboard" / f"{kind}.toml")
+    cells = read_cells(RESULTS / f"{kind}.csv")
+    assert {cell.task for cell in cells} == {task.name}
+    assert {cell.detector for cell in cells} == {one.name for one in choose(task.detectors)}
+    assert {cell.dataset for cell in cells} == set(task.source.datasets)
+    series = {cell.series for cell in cells}
+    assert len(cells) == len(series) * len({cell.detector for cell in cells})
