@@ -18,7 +18,7 @@ import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
@@ -221,12 +221,15 @@ class FrameworkDetector:
         """Seed the global generators that frameworks draw from, keep their chatter down, put all back."""
         states = random.getstate(), np.random.get_state()
         modules = [name for name in self.requires if name not in _PROGRAMS]
-        for name in modules:  # now: some set the level of their logger when they are imported
-            importlib.import_module(name)
-        loggers = {name: logging.getLogger(name) for name in (self.framework, *modules)}
-        levels = {name: logger.level for name, logger in loggers.items()}
-        torch: Any = sys.modules.get("torch")
-        with warnings.catch_warnings(action="ignore"), torch.random.fork_rng() if torch else nullcontext():
+        with ExitStack() as stack:
+            stack.enter_context(warnings.catch_warnings(action="ignore"))
+            for name in modules:  # now: some set the level of their logger when they are imported
+                importlib.import_module(name)
+            loggers = {name: logging.getLogger(name) for name in (self.framework, *modules)}
+            levels = {name: logger.level for name, logger in loggers.items()}
+            torch: Any = sys.modules.get("torch")
+            if torch:
+                stack.enter_context(torch.random.fork_rng())
             for logger in loggers.values():
                 logger.setLevel(logging.ERROR)
             try:
