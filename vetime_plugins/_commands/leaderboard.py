@@ -226,7 +226,7 @@ def _list_detectors(args: argparse.Namespace) -> int:
 
 def _show(finished: int, total: int, cell: Cell) -> None:
     if cell.failed:
-        state = f"{cell.status}: {(cell.error or '').strip().splitlines()[-1][:200]}"
+        state = f"{cell.status}: {cell.reason[:200]}"
     else:
         metric = next((name for name in _SHOWN if name in cell.metrics), next(iter(cell.metrics)))
         fit = 0.0 if math.isnan(cell.fit_seconds) else cell.fit_seconds

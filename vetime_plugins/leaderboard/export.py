@@ -103,7 +103,7 @@ def write_cells(path: str | PathLike[str], cells: Sequence[Cell]) -> Path:
                 f"{cell.detector} on {cell.series} has the metrics {', '.join(cell.metrics)}, others have "
                 f"{', '.join(metrics)}; take them again with: vetime leaderboard metrics"
             )
-        brief = cell.replace(error=_last_line(cell.error))
+        brief = cell.replace(error=cell.reason or None)
         row = [write(getattr(brief, name)) for name, (write, _) in _COLUMNS.items()]
         writer.writerow([*row, *(_number(cell.metrics[name]) for name in metrics)])
     path = Path(path)
@@ -149,8 +149,3 @@ def read_cells(path: str | PathLike[str]) -> list[Cell]:
             raise InputError(f"{path}, line {reader.line_num}: not a cell of results ({error})") from error
         cells.append(found)
     return cells
-
-
-def _last_line(text: str | None) -> str | None:
-    lines = (text or "").strip().splitlines()
-    return lines[-1] if lines else None

@@ -129,6 +129,11 @@ class Cell:
         """Whether the detector gave no usable scores."""
         return self.status != OK
 
+    @property
+    def reason(self) -> str:
+        """The last line of `error`; empty where there is none."""
+        return next(reversed((self.error or "").strip().splitlines()), "")
+
     def replace(self, **changes: Any) -> Cell:
         """Return a copy with some fields changed."""
         return replace(self, **changes)

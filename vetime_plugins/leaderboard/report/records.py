@@ -71,10 +71,10 @@ def failures(board: Board) -> Table | None:
     for name in board.detectors:
         for cell in board.of(name):
             if cell.failed:
-                lines = (cell.error or "").strip().splitlines() or ["no message recorded"]
+                reason = cell.reason or "no message recorded"
                 where = f"{cell.dataset}/{cell.series}"
-                alike = re.sub(r"\d+", "#", lines[-1])
-                found.setdefault((name, cell.status, alike), []).append((where, lines[-1], cell.error or ""))
+                alike = re.sub(r"\d+", "#", reason)
+                found.setdefault((name, cell.status, alike), []).append((where, reason, cell.error or ""))
     if not found:
         return None
     columns = [
