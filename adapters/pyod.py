@@ -15,7 +15,7 @@ from vetime_plugins.adapters._shared import (
     missing_dependency,
 )
 from vetime_plugins.errors import InputError
-from vetime_plugins.inputs import as_float64
+from vetime_plugins.series.inputs import as_float64
 from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
 
 try:

@@ -25,14 +25,14 @@ import torch
 from choose_correction import at_full_strength, learned_margins, mix, novelty_margins
 from numpy.typing import NDArray
 
-from vetime_plugins.inputs import as_series
 from vetime_plugins.leaderboard.datasets import find_series, read_series
 from vetime_plugins.leaderboard.evaluation import paired_bootstrap, summarise
-from vetime_plugins.leaderboard.metrics import evaluate, find_buffer
 from vetime_plugins.leaderboard.rows import Row, RowFile
-from vetime_plugins.model import pool_margins
+from vetime_plugins.metrics import evaluate, find_buffer
+from vetime_plugins.network.model import pool_margins
 from vetime_plugins.pipeline import Unit
-from vetime_plugins.readout import read_out
+from vetime_plugins.series.inputs import as_series
+from vetime_plugins.series.readout import read_out
 from vetime_plugins.training.config import TrainingConfig
 from vetime_plugins.training.loop import train
 

@@ -22,14 +22,14 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from vetime_plugins import VETimePipeline
-from vetime_plugins.checkpoint import load_checkpoint, save_checkpoint
-from vetime_plugins.config import VETimeConfig
-from vetime_plugins.inputs import as_series
 from vetime_plugins.leaderboard.datasets import find_series, read_series
-from vetime_plugins.leaderboard.metrics import auc_pr, find_buffer, vus_pr
-from vetime_plugins.model import novelty_channels, pool_margins
+from vetime_plugins.metrics import auc_pr, find_buffer, vus_pr
+from vetime_plugins.network.checkpoint import load_checkpoint, save_checkpoint
+from vetime_plugins.network.config import VETimeConfig
+from vetime_plugins.network.model import novelty_channels, pool_margins
 from vetime_plugins.pipeline import Unit, _periods
-from vetime_plugins.readout import READOUTS, read_out
+from vetime_plugins.series.inputs import as_series
+from vetime_plugins.series.readout import READOUTS, read_out
 from vetime_plugins.synthesis import generate
 
 CORRECTIONS = (0.0, 0.1, 0.25, 0.5, 1.0)

@@ -18,8 +18,8 @@ import numpy as np
 from vetime_plugins import VETimePipeline
 from vetime_plugins.leaderboard.datasets import find_series, read_series
 from vetime_plugins.leaderboard.evaluation import paired_bootstrap, summarise
-from vetime_plugins.leaderboard.metrics import evaluate, find_buffer
 from vetime_plugins.leaderboard.rows import Row, RowFile
+from vetime_plugins.metrics import evaluate, find_buffer
 
 METRICS = ("VUS-PR", "AUC-PR")
 Scorer = Callable[[np.ndarray, int], np.ndarray]

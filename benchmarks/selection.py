@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vetime_plugins.leaderboard.datasets import BenchmarkSeries, find_series, read_series
-from vetime_plugins.leaderboard.metrics import evaluate, find_buffer
+from vetime_plugins.metrics import evaluate, find_buffer
 from vetime_plugins.selection import DEFAULT_CANDIDATES, Selection, select_detector
 from vetime_plugins.selection.candidates import VETIME, Candidate, Fitted, resolve_all
 from vetime_plugins.synthesis import generate

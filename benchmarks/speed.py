@@ -30,8 +30,8 @@ def measure(model: str, length: int, threads: int, repeats: int, device: str) ->
     import torch
 
     from vetime_plugins import VETimeConfig, VETimePipeline
-    from vetime_plugins.devices import choose_device
-    from vetime_plugins.model import VETime
+    from vetime_plugins.network.devices import choose_device
+    from vetime_plugins.network.model import VETime
 
     torch.set_num_threads(threads)
     if model == "base":

@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 
 from vetime_plugins.leaderboard.evaluation import paired_bootstrap, summarise
-from vetime_plugins.leaderboard.metrics import METRIC_NAMES
 from vetime_plugins.leaderboard.rows import Row, RowFile
+from vetime_plugins.metrics import METRIC_NAMES
 
 
 def table(rows: list[Row], metric: str, against: str) -> str:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from vetime_plugins.checkpoint import save_checkpoint
-from vetime_plugins.config import VETimeConfig
-from vetime_plugins.model import VETime
+from vetime_plugins.network.checkpoint import save_checkpoint
+from vetime_plugins.network.config import VETimeConfig
+from vetime_plugins.network.model import VETime
 
 
 def save_tiny_weights(folder: Path) -> str:

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from vetime_plugins import VETimePipeline
-from vetime_plugins.conversion import convert_official
-from vetime_plugins.preparation import Prepared, collate, prepare, split
+from vetime_plugins.network.conversion import convert_official
+from vetime_plugins.network.preparation import Prepared, collate, prepare, split
 
 STAGES = {
     "chunk0.image": "images",

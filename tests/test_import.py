@@ -53,7 +53,7 @@ def state():
             str(warnings.filters), len(logging.root.handlers), logging.root.level, dict(os.environ)]
 before = state()
 import vetime_plugins
-import vetime_plugins.cli, vetime_plugins.pipeline, vetime_plugins.plotting, vetime_plugins.thresholds
+import vetime_plugins.cli, vetime_plugins.pipeline, vetime_plugins.plotting.figures, vetime_plugins.thresholds
 print(json.dumps([str(a) for a, b in zip(before, state()) if a != b]))
 """
     assert run_python(code) == []

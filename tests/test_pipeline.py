@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 
 from vetime_plugins import InputError, VETimeConfig, VETimePipeline
-from vetime_plugins.checkpoint import save_checkpoint
-from vetime_plugins.devices import choose_device
 from vetime_plugins.errors import CheckpointError
-from vetime_plugins.model import VETime
+from vetime_plugins.network.checkpoint import save_checkpoint
+from vetime_plugins.network.devices import choose_device
+from vetime_plugins.network.model import VETime
 from vetime_plugins.pipeline import cached_pipeline
 
 TINY = {

@@ -13,9 +13,9 @@ from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.dates import num2date
 
 from vetime_plugins import VETimePipeline
-from vetime_plugins._drawing import MAX_BINS, decimate
 from vetime_plugins.errors import InputError, MissingDependencyError
 from vetime_plugins.plotting import plot_explanation, plot_scores, save_figure
+from vetime_plugins.plotting.drawing import MAX_BINS, decimate
 
 
 def line(ax, label):

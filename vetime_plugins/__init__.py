@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from vetime_plugins._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from vetime_plugins.config import VETimeConfig
     from vetime_plugins.errors import CheckpointError, InputError, MissingDependencyError, VETimeError
+    from vetime_plugins.network.config import VETimeConfig
     from vetime_plugins.pipeline import VETimePipeline
 
 __version__ = "0.1.0"
@@ -31,7 +31,7 @@ _HOME = {
     "CheckpointError": "errors",
     "InputError": "errors",
     "MissingDependencyError": "errors",
-    "VETimeConfig": "config",
+    "VETimeConfig": "network.config",
     "VETimeError": "errors",
     "VETimePipeline": "pipeline",
 }

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vetime_plugins.config import VETimeConfig
-from vetime_plugins.imaging import FoldGeometry, fold_images
-from vetime_plugins.preparation import Prepared
+from vetime_plugins.network.config import VETimeConfig
+from vetime_plugins.network.preparation import Prepared
+from vetime_plugins.series.imaging import FoldGeometry, fold_images
 
 __all__ = ["Explanation", "fold_whole"]
 

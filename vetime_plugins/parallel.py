@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from vetime_plugins._progress import Progress, Reporter
 from vetime_plugins.errors import InputError, MissingDependencyError
-from vetime_plugins.progress import Progress, Reporter
 
 __all__ = ["check_n_jobs", "run_parts"]
 

@@ -13,25 +13,25 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from vetime_plugins.checkpoint import load_checkpoint, resolve_folder
-from vetime_plugins.devices import choose_device
+from vetime_plugins._progress import Progress, Reporter
 from vetime_plugins.errors import InputError
 from vetime_plugins.explanation import Explanation, fold_whole
-from vetime_plugins.fusion import DETECTION
-from vetime_plugins.imaging import standardise
-from vetime_plugins.inputs import (
+from vetime_plugins.network.checkpoint import load_checkpoint, resolve_folder
+from vetime_plugins.network.devices import choose_device
+from vetime_plugins.network.fusion import DETECTION
+from vetime_plugins.network.model import ModelOutput, VETime, pool_margins
+from vetime_plugins.network.preparation import Chunk, Prepared, collate, prepare, split
+from vetime_plugins.parallel import check_n_jobs, run_parts
+from vetime_plugins.series.imaging import standardise
+from vetime_plugins.series.inputs import (
     Series,
     as_series,
     as_series_and_references,
     check_no_empty_variable,
     unit_exponents,
 )
-from vetime_plugins.model import ModelOutput, VETime, pool_margins
-from vetime_plugins.overlap import new_parts
-from vetime_plugins.parallel import check_n_jobs, run_parts
-from vetime_plugins.preparation import Chunk, Prepared, collate, prepare, split
-from vetime_plugins.progress import Progress, Reporter
-from vetime_plugins.readout import READOUTS, read_out
+from vetime_plugins.series.overlap import new_parts
+from vetime_plugins.series.readout import READOUTS, read_out
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.inputs import as_float64
+from vetime_plugins.series.inputs import as_float64
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray

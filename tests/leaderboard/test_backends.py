@@ -11,9 +11,9 @@ import pytest
 from tests.leaderboard.test_runner import HERE, data, lines, log, task  # noqa: F401 (fixtures)
 from vetime_plugins.errors import InputError, MissingDependencyError, VETimeError
 from vetime_plugins.leaderboard import backends, runner
-from vetime_plugins.leaderboard.cells import run_cell
 from vetime_plugins.leaderboard.results import load_scores, read_cells
 from vetime_plugins.leaderboard.runner import run_task
+from vetime_plugins.leaderboard.worker import run_cell
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # schedulers warn about themselves

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from vetime_plugins.cli import main
+from vetime_plugins.detectors.specs import choose
 from vetime_plugins.leaderboard.export import read_cells
-from vetime_plugins.leaderboard.specs import choose
 from vetime_plugins.leaderboard.tasks import Task
 
 pytest.importorskip("jinja2", reason="the report needs the extra report")

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from vetime_plugins.cli import main
+from vetime_plugins.cli.evaluate import load_detector
+from vetime_plugins.detectors.baselines import moving_variance
 from vetime_plugins.errors import InputError
-from vetime_plugins.leaderboard.baselines import moving_variance
-from vetime_plugins.leaderboard.commands import load_detector
 from vetime_plugins.leaderboard.evaluation import evaluate_folder, paired_bootstrap, summarise
-from vetime_plugins.leaderboard.metrics import METRIC_NAMES, evaluate, find_buffer
 from vetime_plugins.leaderboard.rows import Row, RowFile
+from vetime_plugins.metrics import METRIC_NAMES, evaluate, find_buffer
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from tests.leaderboard._pages import METRICS, Page, report, write_results
+from vetime_plugins.cli import report as commands
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.export import write_cells
-from vetime_plugins.leaderboard.report import commands, write_report
+from vetime_plugins.leaderboard.report import write_report
 from vetime_plugins.leaderboard.results import Cell, read_cells, write_cell
 
 pytest.importorskip("jinja2", reason="the report needs the extra report")
@@ -243,7 +244,7 @@ class TestCommand:
 
     def test_the_command_waits_for_nothing_heavy(self):
         code = (
-            "import argparse, json, sys; from vetime_plugins.leaderboard.report import commands; "
+            "import argparse, json, sys; from vetime_plugins.cli import report as commands; "
             "p = argparse.ArgumentParser(); commands.add_report_command(p.add_subparsers()); "
             "print(json.dumps(sorted(sys.modules)))"
         )

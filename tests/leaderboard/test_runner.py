@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from vetime_plugins.cli import main
+from vetime_plugins.detectors.baselines import sub_knn
 from vetime_plugins.errors import InputError
-from vetime_plugins.leaderboard import cells as cells_module
-from vetime_plugins.leaderboard.baselines import sub_knn
-from vetime_plugins.leaderboard.metrics import evaluate, find_buffer
+from vetime_plugins.leaderboard import worker as cells_module
 from vetime_plugins.leaderboard.results import cell_path, load_scores, load_series, read_cells
 from vetime_plugins.leaderboard.runner import retake_metrics, run_task, summarise_cells
 from vetime_plugins.leaderboard.tasks import Task
+from vetime_plugins.metrics import evaluate, find_buffer
 
 pytest.importorskip("joblib")
 psutil = pytest.importorskip("psutil")
@@ -329,7 +329,7 @@ class TestDevice:
     @pytest.mark.parametrize("name", ["vetime-pyod", "merlion-vae", "pyod-autoencoder"])
     def test_detectors_that_can_are_put_on_the_gpu(self, name, monkeypatch):
         torch = pytest.importorskip("torch")
-        from vetime_plugins.leaderboard import detectors
+        from vetime_plugins import detectors
 
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         placed, device = cells_module._placed(detectors.get(name), "cuda:0")

@@ -10,8 +10,8 @@ import pytest
 from tests._shared import shared_path
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard._tables import parse_bytes
-from vetime_plugins.leaderboard.metrics import METRIC_NAMES, find_buffer
 from vetime_plugins.leaderboard.tasks import Task, bundled_tasks
+from vetime_plugins.metrics import METRIC_NAMES, find_buffer
 
 FULL = """
 name = "pumps"
@@ -128,7 +128,7 @@ class TestFile:
 
     @pytest.mark.parametrize("name", bundled_tasks())
     def test_bundled_tasks_are_valid_and_say_what_they_are(self, name):
-        from vetime_plugins.leaderboard.specs import choose
+        from vetime_plugins.detectors.specs import choose
 
         task = Task.read(name)
         assert task.name == name

@@ -11,8 +11,8 @@ import pytest
 
 from tests._tiny import save_tiny_weights
 from tests.selection._fakes import Distance, Failing, wave
+from vetime_plugins import detectors
 from vetime_plugins.errors import InputError
-from vetime_plugins.leaderboard import detectors
 from vetime_plugins.selection.candidates import DEFAULT_CANDIDATES, VETIME, _Registered, resolve, resolve_all
 
 SERIES = wave(400)[:, None]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vetime_plugins.leaderboard import detectors
+from vetime_plugins import detectors
 from vetime_plugins.selection.candidates import DEFAULT_CANDIDATES, resolve
 from vetime_plugins.selection.experience import EXPERIENCE, experience_of
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from tests.selection._fakes import wave
-from vetime_plugins.inputs import as_series
 from vetime_plugins.selection.profile import GROUPS, describe
 from vetime_plugins.selection.trials import find_suspects, iterate_trials, margin_for, measure
+from vetime_plugins.series.inputs import as_series
 from vetime_plugins.synthesis import list_kinds
 from vetime_plugins.synthesis.anomalies import KINDS
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from vetime_plugins._lazy import lazy_names
 
 _HOME = {
-    "BASELINES": "baselines",
     "BenchmarkSeries": "datasets",
     "care_score": "metrics",
     "evaluate": "metrics",

@@ -23,9 +23,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import islice
 from typing import Any, TypeVar
 
+from vetime_plugins.detectors.isolation import close_children
 from vetime_plugins.errors import InputError, MissingDependencyError, VETimeError
-from vetime_plugins.leaderboard.cells import CellJob, Limits, Outcome, run_cell
-from vetime_plugins.leaderboard.isolation import close_children
+from vetime_plugins.leaderboard.worker import CellJob, Limits, Outcome, run_cell
 
 __all__ = ["BACKENDS", "run_all"]
 

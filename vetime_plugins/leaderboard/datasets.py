@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.leaderboard.metrics import explain_undefined
+from vetime_plugins.metrics import explain_undefined
 
 __all__ = ["BenchmarkSeries", "SeriesFile", "find_series", "iterate_series", "read_series"]
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from vetime_plugins.detectors.registry import Detector as RegisteredDetector
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.datasets import SeriesFile, find_series, read_series
-from vetime_plugins.leaderboard.detectors import Detector as RegisteredDetector
-from vetime_plugins.leaderboard.metrics import check_metric_names, evaluate, find_buffer
 from vetime_plugins.leaderboard.rows import Row, RowFile
+from vetime_plugins.metrics import check_metric_names, evaluate, find_buffer
 
 __all__ = ["PairedDifference", "Summary", "evaluate_folder", "paired_bootstrap", "summarise"]
 

@@ -16,23 +16,23 @@ from os import PathLike
 from pathlib import Path
 from typing import IO, Any
 
+from vetime_plugins.detectors.specs import Chosen, choose, default_detectors
 from vetime_plugins.errors import InputError, VETimeError
 from vetime_plugins.leaderboard import results
 from vetime_plugins.leaderboard.backends import run_all
-from vetime_plugins.leaderboard.cells import (
+from vetime_plugins.leaderboard.evaluation import Summary, summarise
+from vetime_plugins.leaderboard.provenance import cell_seed, data_hash, fingerprint
+from vetime_plugins.leaderboard.results import Cell, StoredSeries
+from vetime_plugins.leaderboard.rows import Row
+from vetime_plugins.leaderboard.tasks import Task, TaskSeries
+from vetime_plugins.leaderboard.worker import (
     CellJob,
     Limits,
     Outcome,
     check_device,
     take_metrics,
 )
-from vetime_plugins.leaderboard.evaluation import Summary, summarise
-from vetime_plugins.leaderboard.metrics import check_metric_names
-from vetime_plugins.leaderboard.provenance import cell_seed, data_hash, fingerprint
-from vetime_plugins.leaderboard.results import Cell, StoredSeries
-from vetime_plugins.leaderboard.rows import Row
-from vetime_plugins.leaderboard.specs import Chosen, choose, default_detectors
-from vetime_plugins.leaderboard.tasks import Task, TaskSeries
+from vetime_plugins.metrics import check_metric_names
 
 __all__ = ["Report", "retake_metrics", "run_task", "summarise_cells"]
 
@@ -81,7 +81,7 @@ def run_task(
         Folder of results. What it holds of this task is kept, unless it is out of date: another version of a
         package, other parameters, another seed, other data.
     detectors : sequence, optional
-        Names with parameters, as `vetime_plugins.leaderboard.specs.choose` reads them, or objects that are
+        Names with parameters, as `vetime_plugins.detectors.specs.choose` reads them, or objects that are
         detectors. Left out, those of the task, or else `default_detectors`.
     n_jobs : int, default 1
         Cells at a time. Of a cluster all workers are used.

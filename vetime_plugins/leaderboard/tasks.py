@@ -46,8 +46,8 @@ from typing import Any
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard._tables import Table, parse_bytes, parse_file
 from vetime_plugins.leaderboard.datasets import BenchmarkSeries
-from vetime_plugins.leaderboard.metrics import METRIC_NAMES, check_metric_names, find_buffer
 from vetime_plugins.leaderboard.readers import READERS, SeriesEntry
+from vetime_plugins.metrics import METRIC_NAMES, check_metric_names, find_buffer
 
 __all__ = ["Buffer", "Source", "Split", "Task", "TaskSeries", "bundled_tasks"]
 

@@ -2,7 +2,7 @@
 
 Each becomes a `Candidate`, which is fitted on a whole series without labels and then scores that series and
 later ones. Gaps, points that a detector leaves out and random seeds are treated as on the leaderboard (see
-`vetime_plugins.leaderboard.framework_detector`).
+`vetime_plugins.detectors.framework`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vetime_plugins import detectors
+from vetime_plugins.detectors.framework import FrameworkDetector, Job, complete
 from vetime_plugins.errors import InputError
-from vetime_plugins.leaderboard import detectors
-from vetime_plugins.leaderboard.framework_detector import FrameworkDetector, Job, complete
 from vetime_plugins.selection.objects import Interface, find_interface
 
 __all__ = ["DEFAULT_CANDIDATES", "VETIME", "Candidate", "Fitted", "resolve", "resolve_all"]
@@ -211,7 +211,7 @@ def resolve(candidate: Any, *, weights: str = "small", device: str = "auto") -> 
     Parameters
     ----------
     candidate : str or object
-        ``"vetime"``; a name of `vetime_plugins.leaderboard.detectors.names`; a detector of the leaderboard;
+        ``"vetime"``; a name of `vetime_plugins.detectors.registry.names`; a detector of the leaderboard;
         or an object of one of the frameworks (see `vetime_plugins.selection.objects`).
     weights, device : str
         For ``"vetime"``; `device` also for detectors of the leaderboard that can use a GPU.

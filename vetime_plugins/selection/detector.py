@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.inputs import as_float64, as_series
-from vetime_plugins.leaderboard.metrics import find_buffer
+from vetime_plugins.metrics import find_buffer
 from vetime_plugins.selection.candidates import VETIME, Fitted, resolve
 from vetime_plugins.selection.report import Selection
+from vetime_plugins.series.inputs import as_float64, as_series
 from vetime_plugins.thresholds import check_rule
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from vetime_plugins.inputs import Series
+from vetime_plugins.series.inputs import Series
 from vetime_plugins.synthesis.inject import find_period
 from vetime_plugins.synthesis.measure import jumpiness, noise_level
 

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.inputs import as_series, is_collection
-from vetime_plugins.leaderboard.metrics import find_buffer
+from vetime_plugins.metrics import find_buffer
 from vetime_plugins.selection.budget import Budget
 from vetime_plugins.selection.candidates import DEFAULT_CANDIDATES, VETIME, Fitted, resolve_all
 from vetime_plugins.selection.detector import CandidateDetector, as_values, check_seed
@@ -23,6 +22,7 @@ from vetime_plugins.selection.profile import describe
 from vetime_plugins.selection.report import Selection
 from vetime_plugins.selection.runs import Entry, Progress, Work
 from vetime_plugins.selection.trials import find_suspects, iterate_trials, margin_for
+from vetime_plugins.series.inputs import as_series, is_collection
 from vetime_plugins.thresholds import check_contamination, check_rule
 
 __all__ = ["select_detector"]
@@ -55,7 +55,7 @@ def select_detector(
         Rows are time steps, columns variables; NaN marks a gap. It may hold anomalies, which is why one looks
         for a detector.
     candidates : iterable, optional
-        Names of detectors (``"vetime"`` and `vetime_plugins.leaderboard.detectors.names`) and objects of
+        Names of detectors (``"vetime"`` and `vetime_plugins.detectors.registry.names`) and objects of
         PyOD, scikit-learn, sktime, Darts and Merlion, in any mixture (see
         `vetime_plugins.selection.objects`). `DEFAULT_CANDIDATES` where left out.
     budget : float or None, default 60.0

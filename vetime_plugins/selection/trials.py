@@ -12,7 +12,7 @@ from scipy.ndimage import maximum_filter1d
 from scipy.stats import rankdata
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.leaderboard.metrics import evaluate
+from vetime_plugins.metrics import evaluate
 from vetime_plugins.selection.profile import GROUPS, Profile
 from vetime_plugins.synthesis import inject
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.inputs import as_float64, as_series, unit_exponents
+from vetime_plugins.series.inputs import as_float64, as_series, unit_exponents
 from vetime_plugins.synthesis._random import Array
 from vetime_plugins.synthesis.anomalies import KINDS
 from vetime_plugins.synthesis.normal.sensor import Sensor

@@ -9,8 +9,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from vetime_plugins.config import VETimeConfig
 from vetime_plugins.errors import InputError
+from vetime_plugins.network.config import VETimeConfig
 
 STAGES = ("vision", "temporal", "full")
 

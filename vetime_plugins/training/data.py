@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vetime_plugins.config import VETimeConfig
-from vetime_plugins.imaging import standardise
-from vetime_plugins.inputs import as_series
-from vetime_plugins.model import ModelInput
-from vetime_plugins.preparation import Chunk, collate, prepare, split
+from vetime_plugins.network.config import VETimeConfig
+from vetime_plugins.network.model import ModelInput
+from vetime_plugins.network.preparation import Chunk, collate, prepare, split
+from vetime_plugins.series.imaging import standardise
+from vetime_plugins.series.inputs import as_series
 from vetime_plugins.synthesis import SyntheticSeries, generate
 from vetime_plugins.training.config import DataConfig
 

@@ -16,10 +16,10 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vetime_plugins.checkpoint import save_checkpoint
-from vetime_plugins.config import VETimeConfig
 from vetime_plugins.errors import CheckpointError, InputError
-from vetime_plugins.model import VETime
+from vetime_plugins.network.checkpoint import save_checkpoint
+from vetime_plugins.network.config import VETimeConfig
+from vetime_plugins.network.model import VETime
 from vetime_plugins.training.config import STAGES, TrainingConfig
 from vetime_plugins.training.data import (
     TRAINING_STREAM,

@@ -6,20 +6,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vetime_plugins.imaging import fold_images
-from vetime_plugins.layers import mlp
-from vetime_plugins.losses import (
+from vetime_plugins.network.layers import mlp
+from vetime_plugins.network.losses import (
     WindowContrast,
     balance_loss,
     detection_loss,
     reconstruction_loss,
     severity_ranking_loss,
 )
-from vetime_plugins.model import VETime
+from vetime_plugins.network.model import VETime
+from vetime_plugins.network.vision import MaskedAutoencoder
+from vetime_plugins.series.imaging import fold_images
 from vetime_plugins.training.annotation import annotate
 from vetime_plugins.training.config import LossConfig, TrainingConfig
 from vetime_plugins.training.data import TrainingBatch
-from vetime_plugins.vision import MaskedAutoencoder
 
 
 class VisionStage(nn.Module):

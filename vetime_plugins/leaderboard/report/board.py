@@ -12,8 +12,8 @@ import numpy as np
 
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.evaluation import Summary, summarise
-from vetime_plugins.leaderboard.metrics import METRIC_NAMES
 from vetime_plugins.leaderboard.rows import Row
+from vetime_plugins.metrics import METRIC_NAMES
 
 if TYPE_CHECKING:
     from vetime_plugins.leaderboard.results import Cell

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from vetime_plugins._drawing import decimate
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.datasets import find_series, read_series
 from vetime_plugins.leaderboard.report.board import Board, SeriesKey
 from vetime_plugins.leaderboard.report.entries import percent
 from vetime_plugins.leaderboard.report.svg import BLUE, GREY, INK, RED, render, shorten
 from vetime_plugins.leaderboard.results import StoredSeries, load_scores, load_series
+from vetime_plugins.plotting.drawing import decimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,0 +1,83 @@
+"""The network corrects the parameter-free novelty, within a bound and no sharper than its windows."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from vetime_plugins import InputError
+from vetime_plugins.network.config import VETimeConfig
+from vetime_plugins.network.model import ModelInput, ModelOutput, VETime, novelty_channels
+from vetime_plugins.network.preparation import collate, prepare, split
+
+SMALL = dataclasses.replace(
+    VETimeConfig.preset("small"), d_model=32, d_proj=8, temporal_layers=1, vision_width=32, vision_depth=1,
+    image_size=32,
+)  # fmt: skip
+
+
+def _batch(config: VETimeConfig = SMALL, lengths: tuple[int, ...] = (640,)) -> ModelInput:
+    generator = torch.Generator().manual_seed(0)
+    series = [torch.randn(n, 1, generator=generator).double().numpy() for n in lengths]
+    return collate([split(prepare(one, config)[0], config)[0] for one in series], config)
+
+
+def _model(config: VETimeConfig = SMALL) -> VETime:
+    torch.manual_seed(0)
+    model = VETime(config).eval()
+    with torch.no_grad():
+        for parameter in model.detection_head.parameters():
+            parameter.mul_(20)  # an untrained head hardly corrects anything
+    return model
+
+
+@torch.inference_mode()
+def _margin(config: VETimeConfig, batch: ModelInput) -> torch.Tensor:
+    output: ModelOutput = _model(config)(batch)
+    return output.variable_logits[..., 1] - output.variable_logits[..., 0]
+
+
+def _novelty(batch: ModelInput) -> torch.Tensor:
+    assert batch.retrieval is not None
+    return batch.retrieval[..., list(novelty_channels(SMALL))].mean(-1)
+
+
+def test_without_correction_the_margin_is_the_novelty() -> None:
+    batch = _batch()
+    torch.testing.assert_close(_margin(dataclasses.replace(SMALL, correction=0.0), batch), _novelty(batch))
+
+
+@pytest.mark.parametrize(("bound", "correction"), [(2.0, 1.0), (0.5, 1.0), (2.0, 0.25)])
+def test_the_correction_stays_within_its_bound(bound: float, correction: float) -> None:
+    batch = _batch()
+    config = dataclasses.replace(SMALL, correction_bound=bound, correction=correction)
+    moved = (_margin(config, batch) - _novelty(batch)).abs()
+    assert 0.05 * bound * correction < moved.max() <= bound * correction + 1e-5
+
+
+def test_the_correction_is_linear_in_its_strength() -> None:
+    batch = _batch()
+    full, half = (_margin(dataclasses.replace(SMALL, correction=c), batch) for c in (1.0, 0.5))
+    torch.testing.assert_close(half, (full + _novelty(batch)) / 2, rtol=1e-5, atol=1e-5)
+
+
+def test_the_correction_does_not_depend_on_the_neighbours_in_the_batch() -> None:
+    alone, beside = _batch(lengths=(304,)), _batch(lengths=(304, 640))
+    expected = _margin(SMALL, alone)[0, :, :304]
+    torch.testing.assert_close(_margin(SMALL, beside)[0, :, :304], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("bound", [0.0, -1.0])
+def test_a_bound_must_be_positive(bound: float) -> None:
+    with pytest.raises(InputError, match="correction_bound must be positive"):
+        dataclasses.replace(SMALL, correction_bound=bound)
+
+
+def test_without_router_every_expert_has_the_same_weight() -> None:
+    config = dataclasses.replace(SMALL, use_router=False)
+    with torch.inference_mode():
+        weights = _model(config)(_batch()).weights
+    assert torch.equal(weights, torch.full_like(weights, 0.25))
+    assert not any(name.startswith("fusion.router") for name in _model(config).state_dict())

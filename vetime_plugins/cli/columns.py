@@ -1,0 +1,160 @@
+"""Which columns of a table are the series, which its time stamps and its labels.
+
+A column goes to the model only if it was asked for or can be nothing but a measurement: time stamps, row
+counters or labels among the variables would spoil every score unnoticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from vetime_plugins.cli.tables import Table, to_float
+from vetime_plugins.errors import InputError
+
+_LABEL_NAMES = frozenset({"label", "labels", "is_anomaly", "anomaly", "is_outlier", "outlier"})
+_TIME_NAMES = frozenset(
+    {"time", "timestamp", "timestamps", "date", "datetime", "ds", "index", "unnamed: 0", ""}
+)
+
+
+@dataclass(frozen=True)
+class LabelledSeries:
+    """A series ready to be scored and what belongs to its rows.
+
+    Attributes
+    ----------
+    values : numpy.ndarray
+        ``(T, C)`` float64; a missing cell is NaN.
+    names : tuple of str
+        The C variables' names.
+    time : numpy.ndarray or None
+        ``(T,)`` as it stood in the file, so that it can be written back unchanged.
+    time_name : str or None
+        Name of the time column.
+    labels : numpy.ndarray or None
+        ``(T,)`` int8 of 0 and 1.
+    """
+
+    values: np.ndarray
+    names: tuple[str, ...]
+    time: np.ndarray | None = None
+    time_name: str | None = None
+    labels: np.ndarray | None = None
+
+
+def select_series(
+    table: Table,
+    *,
+    columns: Sequence[str] = (),
+    time: str | None = None,
+    labels: str | None = None,
+) -> LabelledSeries:
+    """Choose the variables of a table and set its time stamps and labels apart.
+
+    Parameters
+    ----------
+    table : Table
+        What `read_table` returned.
+    columns : sequence of str, optional
+        The variables. When not given, every column but `time` and `labels` is one, and each must be numeric
+        and must not look like a time stamp, a row counter or labels.
+    time, labels : str, optional
+        Names of the columns that hold the time stamps and the true labels (0 = normal, 1 = anomalous).
+
+    Returns
+    -------
+    LabelledSeries
+        ``(T, C)`` values and what belongs to them.
+
+    Raises
+    ------
+    InputError
+        If a column is unknown, named twice, not numeric or of doubtful meaning, if none is left, or if the
+        labels are not 0 and 1.
+    """
+    for name in (*columns, time, labels):
+        if name is not None and name not in table.columns:
+            raise InputError(f"{table.source} has no column {name!r}; it has {_quoted(table.columns)}")
+    roles = [*columns, *(name for name in (time, labels) if name is not None)]
+    for name in roles:
+        if roles.count(name) > 1:
+            raise InputError(
+                f"column {name!r} is given twice; a column is one variable, the time or the labels"
+            )
+    names = tuple(columns) or tuple(name for name in table.columns if name not in (time, labels))
+    if not names:
+        raise InputError(f"{table.source} has no column besides the time and the labels; nothing to score")
+    values = np.stack([_numbers(table, name) for name in names], axis=1)
+    if not columns:
+        for name in names:
+            _check_is_measurement(table, name)
+    return LabelledSeries(
+        values=values,
+        names=names,
+        time=None if time is None else table.columns[time],
+        time_name=time,
+        labels=None if labels is None else _as_labels(table, labels),
+    )
+
+
+def _quoted(names: Iterable[str], limit: int = 20) -> str:
+    names = list(names)
+    shown = ", ".join(repr(name) for name in names[:limit])
+    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"
+
+
+def _numbers(table: Table, name: str) -> np.ndarray:
+    """Return a column as ``(T,)`` float64; text counts if every cell is a number or empty."""
+    column = table.columns[name]
+    if column.dtype.kind in "biuf":
+        return column.astype(np.float64)
+    came = "time stamps"
+    if column.dtype.kind != "M":
+        numbers = [np.nan if cell is None or cell != cell else to_float(cell) for cell in column]
+        if None not in numbers:
+            return np.array(numbers, dtype=np.float64)
+        row = numbers.index(None)
+        came = f"{str(column[row])[:40]!r} in row {row + 1}"
+    raise InputError(
+        f"column {name!r} is not numeric ({came}); leave it out by naming the variables with --column, or "
+        f"say what it is with --time or --labels"
+    )
+
+
+def _check_is_measurement(table: Table, name: str) -> None:
+    """Refuse a numeric column that nobody asked for and that looks like something else."""
+    column, lowered = table.columns[name], name.lower()
+    if lowered in _LABEL_NAMES:
+        looks, option = "labels", "--labels"
+    elif lowered in _TIME_NAMES:
+        looks, option = "time stamps", "--time"
+    elif (
+        len(column) > 2
+        and column.dtype.kind in "iu"
+        and column[0] != column[1]
+        and not np.any(np.diff(column, 2))
+    ):
+        looks, option = "a row counter", "--time"
+    else:
+        return
+    raise InputError(
+        f"column {name!r} looks like {looks}; say so with {option} {name!r}, or name the variables with "
+        "--column"
+    )
+
+
+def _as_labels(table: Table, name: str) -> np.ndarray:
+    column = table.columns[name]
+    if column.dtype.kind in "biuf":
+        wrong = ~np.isin(column, (0, 1))
+        if not wrong.any():
+            return column.astype(np.int8)
+        row = int(np.argmax(wrong))
+    else:
+        row = next(row for row, cell in enumerate(column) if to_float(cell) not in (0.0, 1.0))
+    raise InputError(
+        f"labels must be 0 (normal) or 1 (anomalous); column {name!r} holds {column[row]} in row {row + 1}"
+    )

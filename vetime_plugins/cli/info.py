@@ -1,0 +1,103 @@
+"""``vetime info``: what is installed, which weights are bundled, where they can run."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import json
+import math
+import platform
+from typing import Any
+
+from vetime_plugins import __version__
+
+DESCRIPTION = "Show the versions that matter in a bug report, the bundled weights and the usable devices."
+
+CORE = ("torch", "numpy", "scipy", "safetensors")
+FRAMEWORKS = ("pyod", "sktime", "darts", "salesforce-merlion")
+OPTIONAL = ("pandas", "pyarrow", "matplotlib", "tqdm")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``vetime info``."""
+    parser.description = DESCRIPTION
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what is installed."""
+    facts = _facts()
+    if args.json:
+        print(json.dumps(facts))
+        return 0
+    print(f"vetime-plugins {facts['version']}  (Python {facts['python']}, {facts['platform']})")
+    for title in ("core", "frameworks", "optional"):
+        versions = (f"{name} {version or '-'}" for name, version in facts[title].items())
+        print(f"{title + ':':<12}{', '.join(versions)}")
+    print(f"{'devices:':<12}{', '.join(facts['devices'])}")
+    for weights in facts["weights"]:
+        print(
+            f"{'weights:':<12}{weights['name']}  {weights['parameters']:,} parameters, "
+            f"{weights['bytes']:,} bytes"
+        )
+        print(f"{'':<12}{weights['folder']}")
+        print(f"{'':<12}{', '.join(f'{key}={value}' for key, value in weights['config'].items())}")
+    if not facts["weights"]:
+        print(f"{'weights:':<12}none bundled")
+    return 0
+
+
+def _facts() -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        **{
+            title: {name: _version(name) for name in names}
+            for title, names in (("core", CORE), ("frameworks", FRAMEWORKS), ("optional", OPTIONAL))
+        },
+        "devices": _devices(),
+        "weights": _bundled_weights(),
+    }
+
+
+def _version(name: str) -> str | None:
+    """Return a distribution's version without importing it."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _devices() -> list[str]:
+    import torch
+
+    found = ["cpu"]
+    found += [f"cuda:{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return found
+
+
+def _bundled_weights() -> list[dict[str, Any]]:
+    from vetime_plugins.network.checkpoint import bundled_names
+
+    return [_describe(name) for name in bundled_names()]
+
+
+def _describe(name: str) -> dict[str, Any]:
+    from safetensors import safe_open
+
+    from vetime_plugins.network.checkpoint import WEIGHTS_FILE, read_record, resolve_folder
+
+    folder = resolve_folder(name)
+    path = folder / WEIGHTS_FILE
+    with safe_open(path, framework="numpy") as tensors:
+        shapes = [tensors.get_slice(tensor).get_shape() for tensor in tensors.keys()]  # noqa: SIM118 - no mapping
+    return {
+        "name": name,
+        "folder": str(folder),
+        "parameters": sum(math.prod(shape) for shape in shapes),
+        "bytes": path.stat().st_size,
+        **read_record(folder),
+    }

@@ -1,0 +1,210 @@
+"""What ``vetime score`` and ``vetime plot`` share: options, the series, its scores and the threshold."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vetime_plugins.cli import tables
+from vetime_plugins.cli.columns import LabelledSeries, select_series
+from vetime_plugins.cli.progress import progress_bar
+from vetime_plugins.errors import InputError, MissingDependencyError
+from vetime_plugins.thresholds import RULES, check_contamination, check_rule, find_threshold
+
+if TYPE_CHECKING:
+    from vetime_plugins.explanation import Explanation
+    from vetime_plugins.pipeline import VETimePipeline
+
+__all__ = [
+    "Scored",
+    "add_model_arguments",
+    "add_table_arguments",
+    "add_threshold_arguments",
+    "check_output",
+    "check_picture",
+    "draw",
+    "load_pipeline",
+    "load_series",
+    "score_series",
+]
+
+PICTURE_SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores ``(T,)`` in [0, 1], the threshold they are flagged by, and the seconds that scoring took."""
+
+    scores: np.ndarray
+    threshold: float
+    seconds: float
+
+
+def add_table_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the file and the roles of its columns."""
+    parser.add_argument("file", metavar="FILE", help="CSV (.csv, .tsv, .gz; - is standard input) or .parquet")
+    group = parser.add_argument_group("columns")
+    group.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a variable of the series; may be repeated (default: every column but the time and the labels)",
+    )
+    group.add_argument("--time", metavar="NAME", help="the column of time stamps; kept, never scored")
+    group.add_argument("--labels", metavar="NAME", help="the column of true labels, 0 or 1; never scored")
+    group.add_argument("--separator", metavar="CHAR", help="of a CSV file (default: comma, semicolon or tab)")
+    group.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        help="whether a CSV file's first line names the columns; without it they are called 0, 1, ...",
+    )
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of weights and how they are run."""
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "--weights", default="small", help="bundled name or weights folder (default: %(default)s)"
+    )
+    group.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"
+    )
+    group.add_argument(
+        "--readout",
+        choices=("point", "window"),
+        help="sharp scores, or scores smoothed at the series' period (default: the weights' own)",
+    )
+    group.add_argument(
+        "--reference",
+        metavar="FILE",
+        help="normal or earlier data of the same columns to compare with; also sets the threshold",
+    )
+
+
+def add_threshold_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the rule that turns scores into flags."""
+    group = parser.add_argument_group("threshold")
+    group.add_argument(
+        "--threshold",
+        type=_threshold,
+        default="quantile",
+        metavar="RULE|NUMBER",
+        help=f"{', '.join(RULES)} or a score; rows above it are anomalous (default: %(default)s)",
+    )
+    group.add_argument(
+        "--contamination",
+        type=_contamination,
+        default=0.1,
+        metavar="SHARE",
+        help="share of anomalous rows that the rule quantile assumes, up to 0.5 (default: %(default)s)",
+    )
+
+
+def _threshold(text: str) -> str | float:
+    number = tables.to_float(text)
+    try:
+        return check_rule(text if number is None else number)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _contamination(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"contamination must be a number, got {text!r}") from None
+    try:
+        check_contamination(share)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return share
+
+
+def check_output(path: str | None) -> None:
+    """Fail before the work, not after it, if `path` cannot be written."""
+    if path is None or path == tables.STDIN:
+        return
+    folder = Path(path).absolute().parent
+    if not folder.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {folder}; make it first")
+    if Path(path).is_dir():
+        raise InputError(f"cannot write {path}: it is a folder; name a file in it")
+
+
+def check_picture(path: str | None) -> None:
+    """Fail before the work, not after it, if no picture can be drawn to `path`."""
+    if path is None:
+        return
+    if not path.lower().endswith(PICTURE_SUFFIXES):
+        raise InputError(f"cannot draw {path}: its name must end in one of {', '.join(PICTURE_SUFFIXES)}")
+    check_output(path)
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingDependencyError('pictures need matplotlib>=3.8; run: pip install "vetime-plugins[cli]"')
+
+
+def load_series(args: argparse.Namespace) -> LabelledSeries:
+    """Read the file and the columns that the arguments name."""
+    table = tables.read_table(args.file, separator=args.separator, header=args.header)
+    return select_series(table, columns=args.column, time=args.time, labels=args.labels)
+
+
+def load_pipeline(args: argparse.Namespace) -> VETimePipeline:
+    """Return the pipeline of the weights that the arguments name, one for the whole run."""
+    from vetime_plugins.pipeline import cached_pipeline
+
+    return cached_pipeline(args.weights, device=args.device)
+
+
+def score_series(args: argparse.Namespace, series: LabelledSeries) -> Scored:
+    """Score a series and find the threshold, on the reference's scores where there is a reference."""
+    reference = _load_reference(args, series.names)
+    pipeline = load_pipeline(args)
+    started = time.perf_counter()
+    with progress_bar("scoring") as progress:
+        scores = pipeline.score(series.values, reference=reference, readout=args.readout, progress=progress)
+    seconds = time.perf_counter() - started
+    basis = scores
+    if reference is not None and not isinstance(args.threshold, float):
+        with progress_bar("scoring the reference") as progress:
+            basis = pipeline.score(reference, readout=args.readout, progress=progress)
+    threshold = find_threshold(basis, args.threshold, contamination=args.contamination)
+    return Scored(scores, threshold, seconds)
+
+
+def draw(
+    path: str,
+    series: LabelledSeries,
+    scored: Scored,
+    *,
+    title: str,
+    explanation: Explanation | None = None,
+) -> None:
+    """Draw a series above its scores into a file, with the explanation of the scores if there is one."""
+    from vetime_plugins.plotting import plot_explanation, plot_scores, save_figure
+
+    options: dict[str, Any] = {
+        "threshold": scored.threshold,
+        "labels": series.labels,
+        "time": series.time,
+        "names": series.names,
+        "title": title,
+    }
+    if explanation is None:
+        figure = plot_scores(series.values, scored.scores, **options)
+    else:
+        figure = plot_explanation(explanation, **options)
+    save_figure(figure, path)
+
+
+def _load_reference(args: argparse.Namespace, names: tuple[str, ...]) -> np.ndarray | None:
+    if args.reference is None:
+        return None
+    table = tables.read_table(args.reference, separator=args.separator, header=args.header)
+    return select_series(table, columns=names).values

@@ -1,0 +1,101 @@
+"""``vetime leaderboard report``: an HTML page and a Markdown table from a folder of results."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+__all__ = ["add_arguments", "add_report_command", "run"]
+
+DESCRIPTION = """\
+Write what a run of the leaderboard found as one HTML file: tables that sort, ranks, intervals, figures, and
+the series that tell most with every detector's scores. The file needs no network and loads nothing."""
+
+
+def add_report_command(subparsers: Any) -> None:
+    """Add the command ``report`` to a group of sub-commands.
+
+    Parameters
+    ----------
+    subparsers : argparse action
+        What `ArgumentParser.add_subparsers` returned.
+    """
+    parser = subparsers.add_parser(
+        "report",
+        help="write the report of a folder of results",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_arguments(parser)
+    parser.set_defaults(run=run)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``vetime leaderboard report``."""
+    parser.description = DESCRIPTION
+    parser.add_argument(
+        "folder", metavar="RESULTS", help="folder of results, or a file of `vetime leaderboard export`"
+    )
+    parser.add_argument(
+        "--out", metavar="FILE", default="report.html", help="the page (default: %(default)s)"
+    )
+    parser.add_argument("--markdown", metavar="FILE", help="also write the tables as Markdown")
+    parser.add_argument(
+        "--metric",
+        default="VUS-PR",
+        metavar="NAME",
+        help="to order and compare the detectors by (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--against", metavar="DETECTOR", help="to compare the others with (default: the best one)"
+    )
+    parser.add_argument("--data", metavar="DIR", help="folder of the series, for results that lack them")
+    parser.add_argument(
+        "--missing",
+        choices=("leave-out", "zero"),
+        default="leave-out",
+        help="series that some detector was not run on: leave them out, or count 0 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--only",
+        choices=("univariate", "multivariate"),
+        help="report the series of this kind alone, with the detectors that were run on them",
+    )
+    parser.add_argument(
+        "--detectors",
+        action="append",
+        metavar="A,B",
+        help="report these alone: names, or patterns like 'pyod-*'; may be repeated",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the report that the arguments ask for.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        See `add_arguments`.
+
+    Returns
+    -------
+    int
+        0; a report about failures is a report.
+    """
+    from vetime_plugins.detectors.specs import split_names
+    from vetime_plugins.leaderboard.report.page import write_report
+
+    write_report(
+        args.folder,
+        args.out,
+        metric=args.metric,
+        against=args.against,
+        data=args.data,
+        missing=args.missing,
+        only=args.only,
+        detectors=[name for text in args.detectors for name in split_names(text)] if args.detectors else None,
+        markdown=args.markdown,
+    )
+    print(f"report: {args.out}")
+    if args.markdown:
+        print(f"markdown: {args.markdown}")
+    return 0

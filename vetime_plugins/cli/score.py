@@ -1,0 +1,133 @@
+"""``vetime score``: scores, flags and, with labels, metrics of a table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vetime_plugins.cli import inputs, tables
+from vetime_plugins.cli.columns import LabelledSeries
+from vetime_plugins.cli.spans import Span, anomalous_spans
+from vetime_plugins.errors import InputError
+
+DESCRIPTION = """\
+Score a table, one row for each time step: 0 is normal, 1 is anomalous. The result is a summary on the
+screen; with --out every row's score and flag are written, with --labels the scores are also judged."""
+
+_SHOWN_SPANS = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``vetime score``."""
+    parser.description = DESCRIPTION
+    inputs.add_table_arguments(parser)
+    inputs.add_model_arguments(parser)
+    inputs.add_threshold_arguments(parser)
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--out", metavar="FILE", help="write time, score and is_anomaly here (.csv or .parquet; - is stdout)"
+    )
+    group.add_argument(
+        "--plot", metavar="FILE", help="draw the series and its scores here (.png, .svg, .pdf)"
+    )
+    group.add_argument(
+        "--json", action="store_true", help="print the result as JSON, with all scores if there is no --out"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score the file that the arguments name, and report."""
+    if args.json and args.out == tables.STDIN:
+        raise InputError("--json and --out - both want standard output; give --out a file")
+    inputs.check_output(args.out)
+    inputs.check_picture(args.plot)
+    series = inputs.load_series(args)
+    scored = inputs.score_series(args, series)
+    flagged = scored.scores > scored.threshold
+    if args.plot:
+        inputs.draw(args.plot, series, scored, title=Path(args.file).name)
+    if args.out:
+        tables.write_scores(
+            args.out,
+            scored.scores,
+            flagged,
+            time=series.time,
+            time_name=series.time_name,
+            labels=series.labels,
+        )
+    spans = anomalous_spans(flagged, scored.scores, series.time)
+    metrics = _judge(series, scored.scores)
+    if args.json:
+        result: dict[str, Any] = {
+            "file": args.file,
+            "rows": len(scored.scores),
+            "columns": list(series.names),
+            "weights": args.weights,
+            "seconds": round(scored.seconds, 3),
+            "threshold": {"rule": args.threshold, "value": scored.threshold},
+            "anomalous_rows": int(flagged.sum()),
+            "spans": [span.as_dict() for span in spans],
+            "metrics": metrics,
+            "out": args.out,
+            "plot": args.plot,
+        }
+        if not args.out:
+            result["scores"] = scored.scores.tolist()
+        print(json.dumps(result, allow_nan=False))
+    else:
+        stream = sys.stderr if args.out == tables.STDIN else sys.stdout
+        for line in _report(args, series, scored, spans, metrics):
+            print(line, file=stream)
+    return 0
+
+
+def _judge(series: LabelledSeries, scores: np.ndarray) -> dict[str, float | None] | None:
+    """Return the metrics by name, or None where there is nothing to judge by."""
+    labels = series.labels
+    if labels is None or labels.min() == labels.max():
+        return None
+    from vetime_plugins.metrics import evaluate
+
+    found = {name: float(value) for name, value in evaluate(labels, scores, series=series.values).items()}
+    return {name: value if math.isfinite(value) else None for name, value in found.items()}
+
+
+def _report(
+    args: argparse.Namespace,
+    series: LabelledSeries,
+    scored: inputs.Scored,
+    spans: list[Span],
+    metrics: dict[str, float | None] | None,
+) -> Iterator[str]:
+    """Yield the lines for a person."""
+    rows = len(scored.scores)
+    anomalous = sum(span.stop - span.start for span in spans)
+    yield f"{args.file}: {rows:,} rows of {', '.join(series.names[:8])}{', ...' * (len(series.names) > 8)}"
+    speed = rows / max(scored.seconds, 1e-9)
+    yield f"scored with weights {args.weights!r} in {scored.seconds:.2f} s ({speed:,.0f} rows/s)"
+    rule = "given" if isinstance(args.threshold, float) else args.threshold
+    yield (
+        f"threshold {scored.threshold:.4f} ({rule}): {anomalous:,} anomalous rows "
+        f"({anomalous / rows:.1%}) in {len(spans):,} spans"
+    )
+    for span in spans[:_SHOWN_SPANS]:
+        when = "" if span.start_time is None else f"  {span.start_time} .. {span.end_time}"
+        yield f"  rows {span.start:>9,} .. {span.stop - 1:>9,}  highest score {span.score:.4f}{when}"
+    if len(spans) > _SHOWN_SPANS:
+        yield f"  ... and {len(spans) - _SHOWN_SPANS:,} more with lower scores"
+    if metrics is not None:
+        yield f"against the labels in {args.labels!r}:"
+        for name, value in metrics.items():
+            yield f"  {name:<22} {'undefined' if value is None else format(value, '.4f')}"
+    elif series.labels is not None:
+        yield f"the labels in {args.labels!r} are all {series.labels[0]}: no metric is defined"
+    for what, path in (("scores", args.out), ("picture", args.plot)):
+        if path and path != tables.STDIN:
+            yield f"{what}: {path}"

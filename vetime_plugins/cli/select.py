@@ -1,0 +1,173 @@
+"""``vetime select``: which detector suits a series, without labels, and its scores."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from vetime_plugins.cli import inputs, tables
+from vetime_plugins.cli.columns import LabelledSeries
+from vetime_plugins.errors import InputError
+
+DESCRIPTION = """\
+Rank detectors on a table, one row for each time step, without labels: by the synthetic anomalies that they
+find in copies of the series, and by how far they agree. VETime wins where the evidence is weak. The result is
+the ranking with its reasons; with --out the winner's score and flag of every row are written."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``vetime select``."""
+    parser.description = DESCRIPTION
+    inputs.add_table_arguments(parser)
+    group = parser.add_argument_group("selection")
+    group.add_argument(
+        "--candidate",
+        action="append",
+        metavar="NAME",
+        help="vetime or a detector of the leaderboard; may be repeated (default: a fast selection)",
+    )
+    group.add_argument(
+        "--default",
+        metavar="NAME",
+        help="wins where the evidence is weak (default: vetime if it is compared)",
+    )
+    group.add_argument(
+        "--budget",
+        type=_budget,
+        default=60.0,
+        metavar="SECONDS",
+        help="time for everything, or none for no limit: then the choice does not depend on the machine "
+        "(default: %(default)g)",
+    )
+    group.add_argument(
+        "--trials",
+        type=int,
+        default=8,
+        metavar="N",
+        help="copies with synthetic anomalies (default: %(default)s)",
+    )
+    group.add_argument("--seed", type=int, default=0, help="of the anomalies (default: %(default)s)")
+    group.add_argument(
+        "--weights", default="small", help="of vetime: bundled name or weights folder (default: %(default)s)"
+    )
+    group.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"
+    )
+    inputs.add_threshold_arguments(parser)
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--out",
+        metavar="FILE",
+        help="write time, score and is_anomaly by the winner here (.csv or .parquet; - is stdout)",
+    )
+    group.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Select a detector for the file that the arguments name, and report."""
+    if args.json and args.out == tables.STDIN:
+        raise InputError("--json and --out - both want standard output; give --out a file")
+    inputs.check_output(args.out)
+    series = inputs.load_series(args)
+    from vetime_plugins.selection import select_detector
+
+    with _progress() as progress:
+        selection = select_detector(
+            series.values,
+            args.candidate,
+            budget=args.budget,
+            n_trials=args.trials,
+            default=args.default,
+            threshold=args.threshold,
+            contamination=args.contamination,
+            weights=args.weights,
+            device=args.device,
+            random_state=args.seed,
+            progress=progress,
+        )
+    scores, threshold = selection.detector.decision_scores_, float(selection.detector.threshold_)
+    flagged = scores > threshold
+    if args.out:
+        tables.write_scores(
+            args.out,
+            scores,
+            flagged,
+            time=series.time,
+            time_name=series.time_name,
+            labels=series.labels,
+        )
+    judged = _judge(series, scores)
+    if args.json:
+        result: dict[str, Any] = {
+            "file": args.file,
+            "rows": len(scores),
+            "columns": list(series.names),
+            **selection.as_dict(),
+            "threshold": {"rule": args.threshold, "value": threshold},
+            "anomalous_rows": int(flagged.sum()),
+            "metrics": judged,
+            "out": args.out,
+        }
+        print(json.dumps(result, allow_nan=False))
+        return 0
+    stream = sys.stderr if args.out == tables.STDIN else sys.stdout
+    print(selection.to_text(), file=stream)
+    print(
+        f"\nthreshold {threshold:.4g}: {int(flagged.sum()):,} of {len(scores):,} rows are anomalous; "
+        f"{selection.seconds:.1f} s",
+        file=stream,
+    )
+    if judged is not None:
+        values = ", ".join(
+            f"{name} {'undefined' if value is None else format(value, '.4f')}"
+            for name, value in judged.items()
+        )
+        print(
+            f"against the labels in {args.labels!r}, which the selection did not see: {values}", file=stream
+        )
+    if args.out and args.out != tables.STDIN:
+        print(f"scores: {args.out}", file=stream)
+    return 0
+
+
+def _budget(text: str) -> float | None:
+    if text.lower() == "none":
+        return None
+    seconds = tables.to_float(text)
+    if seconds is None or not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"budget must be a number of seconds above 0, or none, got {text!r}")
+    return seconds
+
+
+def _judge(series: LabelledSeries, scores: np.ndarray) -> dict[str, float | None] | None:
+    """Return two metrics of the winner by name, None where there are no labels to judge by."""
+    labels = series.labels
+    if labels is None or labels.min() == labels.max():
+        return None
+    from vetime_plugins.metrics import evaluate
+
+    found = evaluate(labels, scores, series=series.values, metrics=["VUS-PR", "AUC-PR"])
+    return {name: value if math.isfinite(value) else None for name, value in found.items()}
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float], None] | None]:
+    """Yield what shows the work on standard error, None where nobody watches."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+
+    def show(what: str, done: float) -> None:
+        print(f"\r\033[K{done:4.0%} {what[:70]}", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    finally:
+        print("\r\033[K", end="", file=sys.stderr, flush=True)

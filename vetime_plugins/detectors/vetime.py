@@ -1,0 +1,73 @@
+"""Detectors of the leaderboard: VETime through each of its adapters, zero-shot and with reference data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from vetime_plugins.detectors.registry import Job, built_in
+
+_FLAGS: dict[str, Any] = {"multivariate": True, "uses_gpu": True, "takes_nan": True}
+
+
+def _parameters(job: Job, weights: str, readout: str | None) -> dict[str, Any]:
+    return {"weights": weights, "readout": readout, "device": job.device}
+
+
+@built_in("vetime-pyod", sees_train=False, requires=("pyod", "torch"), **_FLAGS)
+@built_in("vetime-pyod-train", sees_train=True, requires=("pyod", "torch"), **_FLAGS)
+def _pyod(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
+    from vetime_plugins.adapters.pyod import VETime
+
+    detector = VETime(**_parameters(job, weights, readout)).fit(job.fitted_on)
+    if job.n_fit == len(job.values):
+        return lambda: detector.decision_scores_
+    return lambda: detector.decision_function(job.values)
+
+
+@built_in("vetime-sktime", sees_train=False, requires=("sktime", "torch"), **_FLAGS)
+@built_in("vetime-sktime-train", sees_train=True, requires=("sktime", "torch"), **_FLAGS)
+def _sktime(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
+    import pandas as pd
+
+    from vetime_plugins.adapters.sktime import VETimeDetector
+
+    frame = pd.DataFrame(job.values)
+    detector = VETimeDetector(**_parameters(job, weights, readout)).fit(frame[: job.n_fit])
+    return lambda: detector.transform_scores(frame)["scores"].to_numpy()
+
+
+@built_in("vetime-darts", sees_train=False, requires=("darts", "torch"), **_FLAGS)
+@built_in("vetime-darts-train", sees_train=True, requires=("darts", "torch"), **_FLAGS)
+def _darts(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
+    from darts import TimeSeries
+
+    from vetime_plugins.adapters.darts import VETimeScorer
+
+    series = TimeSeries.from_values(job.values)
+    scorer = VETimeScorer(**_parameters(job, weights, readout))
+    if job.n_fit < len(series):
+        scorer.fit(series[: job.n_fit])
+    return lambda: scorer.score(series).values()
+
+
+@built_in("vetime-merlion", sees_train=False, requires=("merlion", "torch"), **_FLAGS)
+@built_in("vetime-merlion-train", sees_train=True, requires=("merlion", "torch"), **_FLAGS)
+def _merlion(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
+    from merlion.utils import TimeSeries
+
+    from vetime_plugins.adapters.merlion import VETimeDetector, VETimeDetectorConfig
+    from vetime_plugins.detectors.merlion import as_frame
+
+    frame = as_frame(job)
+    detector = VETimeDetector(VETimeDetectorConfig(**_parameters(job, weights, readout)))
+    if job.n_fit < len(frame):
+        detector.train(TimeSeries.from_pd(frame[: job.n_fit]))
+
+    def score() -> ArrayLike:
+        scores = detector.get_anomaly_score(TimeSeries.from_pd(frame)).to_pd()["anom_score"]
+        return scores.reindex(frame.index).to_numpy()  # Merlion leaves out rows without any value
+
+    return score

@@ -1,0 +1,6 @@
+"""The metrics under the name that the leaderboard documents; they live in :mod:`vetime_plugins.metrics`."""
+
+from __future__ import annotations
+
+from vetime_plugins.metrics import *  # noqa: F403
+from vetime_plugins.metrics import __all__ as __all__

@@ -1,0 +1,167 @@
+"""Weights on disk: a folder with safetensors, their configuration and their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from vetime_plugins.errors import CheckpointError, InputError
+from vetime_plugins.network.config import FORMAT_VERSION, VETimeConfig
+from vetime_plugins.network.model import VETime
+
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+DECODER_PREFIX = "vision_decoder."
+
+
+def bundled_names() -> list[str]:
+    """Names of the weights that ship inside the package."""
+    root = resources.files("vetime_plugins") / "weights"
+    if not root.is_dir():
+        return []
+    return sorted(folder.name for folder in root.iterdir() if (folder / WEIGHTS_FILE).is_file())
+
+
+def resolve_folder(name_or_folder: str | Path) -> Path:
+    """Return the folder of bundled weights by name, or `name_or_folder` itself if it is such a folder.
+
+    Raises
+    ------
+    CheckpointError
+        If neither exists, naming what does.
+    """
+    name = str(name_or_folder)
+    if name in bundled_names():
+        return Path(str(resources.files("vetime_plugins") / "weights" / name))
+    folder = Path(name)
+    missing = [file for file in (CONFIG_FILE, WEIGHTS_FILE) if not (folder / file).is_file()]
+    if missing:
+        what = f"is a folder without {' and '.join(missing)}" if folder.is_dir() else "is not a folder"
+        raise CheckpointError(
+            f"Weights must be one of the bundled names {bundled_names()} or a folder with {CONFIG_FILE} and "
+            f"{WEIGHTS_FILE}; {name!r} {what}. `vetime convert` makes such a folder of the authors' weights."
+        )
+    return folder
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_checkpoint(
+    folder: str | Path,
+    config: VETimeConfig,
+    state: dict[str, Tensor],
+    **facts: Any,
+) -> Path:
+    """Write `model.safetensors` and `config.json`.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it does not exist.
+    config : VETimeConfig
+    state : dict of str to Tensor
+    **facts
+        JSON-able facts about the weights, kept beside the configuration.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, folder / WEIGHTS_FILE
+    )
+    record = {
+        "format": FORMAT_VERSION,
+        "config": config.to_dict(),
+        "sha256": file_hash(folder / WEIGHTS_FILE),
+        **facts,
+    }
+    (folder / CONFIG_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return folder
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Return the parsed `config.json` of a weights folder.
+
+    Raises
+    ------
+    CheckpointError
+        If it is not JSON, has no configuration, or a format of another version.
+    """
+    try:
+        record = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE} cannot be read as JSON: {error}.") from error
+    if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
+        raise CheckpointError(f"{folder / CONFIG_FILE} needs an object with the key 'config'.")
+    if record.get("format") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{folder} has weights of format {record.get('format')!r}, this version reads {FORMAT_VERSION}: "
+            "install the vetime-plugins that wrote them, or convert them anew."
+        )
+    return record
+
+
+def load_checkpoint(name_or_folder: str | Path) -> tuple[VETime, dict[str, Any]]:
+    """Build the network of a weights folder, on the CPU, in evaluation mode.
+
+    Returns
+    -------
+    model : VETime
+    record : dict
+        The content of `config.json`.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder is missing or incomplete, the hash differs, or the tensors do not fit the configuration.
+    """
+    folder = resolve_folder(name_or_folder)
+    record = read_record(folder)
+    weights = folder / WEIGHTS_FILE
+    digest = file_hash(weights)
+    if record.get("sha256") not in (None, digest):
+        raise CheckpointError(
+            f"{weights} has SHA-256 {digest}, its {CONFIG_FILE} says {record['sha256']}: "
+            "the file is damaged or was exchanged; fetch both again."
+        )
+    try:
+        state = load_file(weights)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{weights} cannot be read as safetensors: {error}.") from error
+    state = {name: tensor.float() for name, tensor in state.items() if not name.startswith(DECODER_PREFIX)}
+    try:
+        config = VETimeConfig.from_dict(record["config"])
+    except (InputError, TypeError) as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE} does not describe a model: {error}") from error
+    model = VETime(config)
+    check_state(model, state, str(folder))
+    model.load_state_dict(state)
+    return model.eval(), record
+
+
+def check_state(model: VETime, state: dict[str, Tensor], where: str) -> None:
+    """Raise `CheckpointError` unless `state`, which comes from `where`, has the parameters of `model`."""
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    got = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    missing, extra = sorted(set(expected) - set(got)), sorted(set(got) - set(expected))
+    wrong = [f"{n} {got[n]} instead of {expected[n]}" for n in expected if n in got and got[n] != expected[n]]
+    if missing or extra or wrong:
+        raise CheckpointError(
+            f"{where} does not fit its configuration: {len(missing)} tensors missing {missing[:3]}, "
+            f"{len(extra)} not expected {extra[:3]}, {len(wrong)} of another shape {wrong[:3]}."
+        )

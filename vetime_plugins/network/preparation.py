@@ -1,0 +1,182 @@
+"""From a validated series to what the network reads, and into padded batches of chunks.
+
+Period, standardisation, intensities and retrieval distances are those of the whole series; only then is it
+cut. The pipeline and the training share this file, so that the network is trained on exactly what it will
+see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vetime_plugins.network.config import VETimeConfig
+from vetime_plugins.network.model import ModelInput
+from vetime_plugins.retrieval import RetrievalConfig, RetrievalFeatures, retrieval_distances
+from vetime_plugins.series.imaging import (
+    FoldGeometry,
+    Strip,
+    default_gammas,
+    make_strip,
+    series_period,
+    standardise,
+)
+from vetime_plugins.series.inputs import unit_exponents
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Variables that the network reads together, over the whole length.
+
+    Attributes
+    ----------
+    z : float32 ndarray of shape (C, W)
+        Standardised values, zero beyond the series; W is whole patches.
+    strip : Strip
+    retrieval : float32 Tensor of shape (W, C, K) or None
+    length : int
+        Steps of the series.
+    """
+
+    z: NDArray[np.float32]
+    strip: Strip
+    retrieval: Tensor | None
+    length: int
+
+    @property
+    def n_variables(self) -> int:
+        """Number of variables."""
+        return len(self.z)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Patches `start` .. `stop` of a prepared series."""
+
+    prepared: Prepared
+    start: int
+    stop: int
+
+
+def prepare(
+    values: NDArray[np.float64],
+    config: VETimeConfig,
+    *,
+    observed: NDArray[np.bool_] | None = None,
+    gammas: NDArray[np.float64] | None = None,
+    references: Sequence[NDArray[np.float64]] = (),
+) -> list[Prepared]:
+    """Standardise, find the period, make the strip and the retrieval distances.
+
+    Parameters
+    ----------
+    values : float64 ndarray of shape (T, C)
+    config : VETimeConfig
+    observed : bool ndarray of shape (T, C), optional
+        False where a gap was filled.
+    gammas : ndarray of shape (C,), optional
+        Image gammas.
+    references : sequence of float64 ndarray of shape (T_ref, C)
+        Earlier or clean data of the same variables, in stretches: they join the scale of the standardisation,
+        the search of the period and the retrieval bank.
+
+    Returns
+    -------
+    list of Prepared
+        One with all variables where the configuration relates variables, else one a variable.
+    """
+    z, *earlier = _standardise_together([values, *references])
+    features = None
+    if config.retrieval is not None:
+        features = retrieval_distances(
+            torch.from_numpy(z.astype(np.float32)),
+            config=RetrievalConfig(**config.retrieval),
+            reference=[torch.from_numpy(one.astype(np.float32)) for one in earlier],
+            valid=None if observed is None or observed.all() else torch.from_numpy(observed),
+        )
+    longest = max([z, *earlier], key=len)
+    n_variables = z.shape[1]
+    groups = [slice(0, n_variables)] if config.any_variate else [slice(c, c + 1) for c in range(n_variables)]
+    # Variables that share an image are told apart by their gammas; one alone has the univariate gamma.
+    shared_image = config.any_variate and config.stacked_tiles
+    own_gammas = default_gammas(n_variables) if shared_image else np.full(n_variables, 0.5)
+    units = []
+    for group in groups:
+        gamma = gammas[group] if gammas is not None else own_gammas[group]
+        strip = make_strip(
+            z[:, group], config.patch_size, period=series_period(longest[:, group]), gammas=gamma
+        )
+        padded = np.zeros((group.stop - group.start, strip.intensities.shape[2]), dtype=np.float32)
+        padded[:, : len(z)] = z[:, group].T
+        units.append(Prepared(padded, strip, _channels(features, group, padded.shape[1]), len(z)))
+    return units
+
+
+def _standardise_together(parts: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+    together = np.concatenate(parts)
+    z, _, _ = standardise(np.ldexp(together, unit_exponents(together)))
+    return np.split(z, np.cumsum([len(part) for part in parts])[:-1])
+
+
+def _channels(features: RetrievalFeatures | None, group: slice, width: int) -> Tensor | None:
+    """Return (width, C, K) distances of the variables in `group`, the joint ones repeated for each."""
+    if features is None:
+        return None
+    own = features.variables[:, group]
+    joint = features.joint[:, None].expand(-1, own.shape[1], -1)
+    channels = torch.cat([own, joint], dim=-1)
+    return torch.nn.functional.pad(channels, (0, 0, 0, 0, 0, width - len(channels)))
+
+
+def split(prepared: Prepared, config: VETimeConfig) -> list[Chunk]:
+    """Cut a series evenly, in whole patches, into the fewest chunks the configuration allows."""
+    n_patches = prepared.z.shape[1] // config.patch_size
+    n_chunks = -(-n_patches // config.chunk_patches(prepared.n_variables))
+    size = -(-n_patches // n_chunks)
+    return [Chunk(prepared, start, min(start + size, n_patches)) for start in range(0, n_patches, size)]
+
+
+def collate(chunks: Sequence[Chunk], config: VETimeConfig) -> ModelInput:
+    """Pad chunks of equally many variables to the longest and stack them.
+
+    Parameters
+    ----------
+    chunks : sequence of Chunk
+    config : VETimeConfig
+
+    Returns
+    -------
+    ModelInput
+        On the CPU.
+    """
+    p = config.patch_size
+    lengths = [chunk.stop - chunk.start for chunk in chunks]
+    width = max(lengths) * p
+    n_variables = chunks[0].prepared.n_variables
+    values = torch.zeros(len(chunks), n_variables, width)
+    strips = torch.zeros(len(chunks), n_variables, 3, width, dtype=torch.uint8)
+    channels = config.retrieval_channels
+    retrieval = torch.zeros(len(chunks), n_variables, width, channels) if channels else None
+    for row, (chunk, length) in enumerate(zip(chunks, lengths, strict=True)):
+        steps = slice(chunk.start * p, chunk.stop * p)
+        values[row, :, : length * p] = torch.from_numpy(chunk.prepared.z[:, steps])
+        strips[row, :, :, : length * p] = torch.from_numpy(chunk.prepared.strip.intensities[..., steps])
+        if retrieval is not None:
+            assert chunk.prepared.retrieval is not None
+            retrieval[row, :, : length * p] = chunk.prepared.retrieval[steps].transpose(0, 1)
+    folds = [
+        FoldGeometry.for_period(n, c.prepared.strip.period, p) for n, c in zip(lengths, chunks, strict=True)
+    ]
+    return ModelInput(
+        values=values,
+        strips=strips,
+        pad_values=torch.from_numpy(np.stack([chunk.prepared.strip.pad_value for chunk in chunks])),
+        n_patches=torch.tensor(lengths),
+        patches_per_row=torch.tensor([fold.patches_per_row for fold in folds]),
+        retrieval=retrieval,
+    )

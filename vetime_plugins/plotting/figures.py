@@ -1,0 +1,231 @@
+"""Pictures of a series, its scores, and how the model came to them.
+
+The figures are made without pyplot: drawing neither opens a window nor changes matplotlib's backend, settings
+or list of open figures, so it works on a server and inside another program alike. A notebook shows a figure
+that ends a cell after ``%matplotlib inline``; `save_figure` needs nothing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vetime_plugins.errors import InputError, MissingDependencyError
+from vetime_plugins.plotting import drawing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
+
+    from vetime_plugins.explanation import Explanation
+
+__all__ = ["plot_explanation", "plot_scores", "save_figure"]
+
+WIDTH = 11.0  # inches
+
+
+def plot_scores(
+    series: ArrayLike,
+    scores: ArrayLike,
+    *,
+    threshold: float | None = None,
+    labels: ArrayLike | None = None,
+    time: ArrayLike | None = None,
+    names: Sequence[str] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draw a series above its scores.
+
+    Parameters
+    ----------
+    series : array-like of shape (T,) or (T, C)
+        Up to six variables are drawn as lines, each on its own axes; more as one heat map.
+    scores : array-like of shape (T,)
+        In [0, 1].
+    threshold : float, optional
+        Drawn across the scores; the points above it are shaded.
+    labels : array-like of shape (T,), optional
+        True labels, 0 or 1, drawn as a band under the scores.
+    time : array-like of shape (T,), optional
+        ``datetime64``, numbers or ISO 8601 text, in rising order; anything else gives row numbers.
+    names : sequence of str, optional
+        The C variables' names.
+    title : str, optional
+        Above the picture.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not registered with pyplot; see `save_figure`.
+
+    Raises
+    ------
+    InputError
+        If the lengths differ or there is nothing to draw.
+    MissingDependencyError
+        If matplotlib is not installed.
+    """
+    values, points, truth = _check(series, scores, labels, names)
+    x, is_time = _axis_values(time, len(points))
+    rows = drawing.series_heights(values)
+    figure, axes = _new_figure([*rows, 1.5], title)
+    flagged = None if threshold is None else points > threshold
+    drawing.draw_series(axes[: len(rows)], x, values, names, flagged)
+    drawing.draw_scores(axes[-1], x, points, threshold, flagged, truth)
+    drawing.finish(axes, x, is_time)
+    return figure
+
+
+def plot_explanation(
+    explanation: Explanation,
+    *,
+    threshold: float | None = None,
+    labels: ArrayLike | None = None,
+    time: ArrayLike | None = None,
+    names: Sequence[str] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """Draw what `VETimePipeline.explain` found.
+
+    From top to bottom: the series with its reconstruction, the scores, each expert's weight over time
+    (stacked, they sum to 1) and the image that the vision branch saw.
+
+    Parameters
+    ----------
+    explanation : Explanation
+        Of one series.
+    threshold, labels, time, names, title
+        As in `plot_scores`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not registered with pyplot; see `save_figure`.
+
+    Raises
+    ------
+    InputError
+        If the lengths differ or there is nothing to draw.
+    MissingDependencyError
+        If matplotlib is not installed.
+    """
+    values, points, truth = _check(explanation.series, explanation.scores, labels, names)
+    x, is_time = _axis_values(time, len(points))
+    rows = drawing.series_heights(values)
+    figure, axes = _new_figure([*rows, 1.5, 1.3], title, image_height=3.2)
+    flagged = None if threshold is None else points > threshold
+    drawing.draw_series(axes[: len(rows)], x, values, names, flagged, _as_columns(explanation.reconstruction))
+    drawing.draw_scores(axes[-3], x, points, threshold, flagged, truth)
+    drawing.draw_experts(axes[-2], x, np.asarray(explanation.expert_weights), explanation.expert_names)
+    drawing.finish(axes[:-1], x, is_time)
+    drawing.draw_image(axes[-1], explanation)
+    return figure
+
+
+def save_figure(figure: Figure, path: str | Path, *, dpi: int = 120) -> None:
+    """Write a figure to a file whose suffix tells the format (png, svg, pdf, ...).
+
+    Raises
+    ------
+    InputError
+        If matplotlib does not know the format or the file cannot be written.
+    """
+    try:
+        figure.savefig(path, dpi=dpi)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise InputError(f"cannot draw {path}: {error}") from error
+
+
+def _check(
+    series: ArrayLike, scores: ArrayLike, labels: ArrayLike | None, names: Sequence[str] | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return series (T, C), scores (T,) and labels (T,) or None."""
+    values, points = _as_columns(series), np.asarray(scores, dtype=np.float64)
+    if points.ndim != 1 or not len(points):
+        raise InputError(f"scores must have shape (T,) with T >= 1, got {points.shape}")
+    if len(values) != len(points):
+        raise InputError(f"needs one score for each step, got {len(points)} scores for {len(values)} steps")
+    if names is not None and len(names) != values.shape[1]:
+        raise InputError(f"names must name each of the {values.shape[1]} variables, got {len(names)} names")
+    if labels is None:
+        return values, points, None
+    truth = np.asarray(labels)
+    if truth.shape != points.shape:
+        raise InputError(f"labels must have the scores' shape {points.shape}, got {truth.shape}")
+    return values, points, truth.astype(bool)
+
+
+def _as_columns(series: ArrayLike) -> np.ndarray:
+    values = np.asarray(series, dtype=np.float64)
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2 or not values.shape[1]:
+        raise InputError(f"series must have shape (T,) or (T, C), got {values.shape}")
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _axis_values(time: ArrayLike | None, length: int) -> tuple[np.ndarray, bool]:
+    """Return the x values (T,) and whether they are matplotlib's days since the epoch."""
+    rows = np.arange(length, dtype=np.float64)
+    if time is None:
+        return rows, False
+    given = np.asarray(time)
+    if given.shape != (length,):
+        raise InputError(f"time must have one entry for each of the {length} steps, got shape {given.shape}")
+    if given.dtype.kind in "iuf":
+        x, is_time = given.astype(np.float64), False
+    else:
+        from matplotlib.dates import date2num
+
+        stamps = _as_stamps(given)
+        if stamps is None:
+            return rows, False
+        x, is_time = date2num(stamps), True
+    if not np.isfinite(x).all() or np.any(np.diff(x) < 0):
+        return rows, False
+    return x, is_time
+
+
+def _as_stamps(given: np.ndarray) -> np.ndarray | None:
+    """Read ISO 8601 dates, also with slashes; other orders of day and month are not guessed at."""
+    if given.dtype.kind == "M":
+        return None if np.isnat(given).any() else given
+    text = np.char.replace(given.astype(str), "/", "-")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy's deprecation of time zones: such stamps are not read
+            return text.astype("datetime64[us]")
+    except (ValueError, Warning):
+        return None
+
+
+def _new_figure(
+    heights: list[float], title: str | None, image_height: float | None = None
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with one axes for each height (inches) on a common x axis, and perhaps one below."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingDependencyError(
+            'pictures need matplotlib>=3.8; run: pip install "vetime-plugins[report]"'
+        ) from error
+    every = heights if image_height is None else [*heights, image_height]
+    figure = Figure(figsize=(WIDTH, sum(every) + 0.9), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.add_gridspec(len(every), 1, height_ratios=every)
+    axes: list[Axes] = []
+    for row in range(len(heights)):
+        axes.append(figure.add_subplot(grid[row], sharex=axes[0] if axes else None))
+    if image_height is not None:
+        axes.append(figure.add_subplot(grid[-1]))
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11, color="#222222")
+    return figure, axes

@@ -1,0 +1,1 @@
+"""Raw arrays, their images, and scores: everything about a series that needs no network."""
