@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -134,11 +135,15 @@ def _channels(features: RetrievalFeatures | None, group: slice, width: int) -> T
 
 
 def split(prepared: Prepared, config: VETimeConfig) -> list[Chunk]:
-    """Cut a series evenly, in whole patches, into the fewest chunks the configuration allows."""
+    """Cut a series, in whole patches, into the fewest chunks the configuration allows.
+
+    As in the authors' code, k chunks of n patches hold n // k each and one more in the first n % k.
+    """
     n_patches = prepared.z.shape[1] // config.patch_size
     n_chunks = -(-n_patches // config.chunk_patches(prepared.n_variables))
-    size = -(-n_patches // n_chunks)
-    return [Chunk(prepared, start, min(start + size, n_patches)) for start in range(0, n_patches, size)]
+    size, longer = divmod(n_patches, n_chunks)
+    starts = [number * size + min(number, longer) for number in range(n_chunks + 1)]
+    return [Chunk(prepared, start, stop) for start, stop in pairwise(starts)]
 
 
 def collate(chunks: Sequence[Chunk], config: VETimeConfig) -> ModelInput:
