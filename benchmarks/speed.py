@@ -44,7 +44,7 @@ def measure(model: str, length: int, threads: int, repeats: int, device: str) ->
 
     def synchronised() -> float:
         if pipeline.device.type == "cuda":
-            torch.cuda.synchronize()
+            torch.cuda.synchronize(pipeline.device)
         return time.perf_counter()
 
     pipeline.score(series[:512])

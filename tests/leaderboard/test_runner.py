@@ -14,6 +14,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.leaderboard._detectors import OnDevice
 from vetime_plugins.cli import main
 from vetime_plugins.detectors.baselines import sub_knn
 from vetime_plugins.errors import InputError
@@ -289,8 +290,6 @@ class TestDevice:
     def test_times_wait_for_the_gpu_and_memory_is_recorded(self, monkeypatch):
         """The order of calls on a machine that has a GPU, without one."""
         torch = pytest.importorskip("torch")
-        from tests.leaderboard._detectors import OnDevice
-
         calls = []
 
         class Fitted(OnDevice):
@@ -306,25 +305,43 @@ class TestDevice:
 
         fakes = {
             "is_available": lambda: True,
-            "synchronize": lambda: calls.append("wait"),
-            "reset_peak_memory_stats": lambda: calls.append("reset"),
-            "max_memory_allocated": lambda: 12345,
-            "get_device_name": lambda: "a GPU",
+            "device_count": lambda: 2,
+            "synchronize": lambda device=None: calls.append(f"wait {device}"),
+            "reset_peak_memory_stats": lambda device=None: calls.append(f"reset {device}"),
+            "max_memory_allocated": lambda device=None: 12345 if device == "cuda:1" else 1,
+            "get_device_name": lambda device=None: "a GPU" if device == "cuda:1" else "another",
         }
         for name, fake in fakes.items():
             monkeypatch.setattr(torch.cuda, name, fake)
         cells_module.hardware.cache_clear()
         job = cells_module.CellJob(
-            Fitted(), np.zeros((300, 1)), np.arange(300) == 250, 100, 25, 25, 0, "cuda", METRICS
+            Fitted(), np.zeros((300, 1)), np.arange(300) == 250, 100, 25, 25, 0, "cuda:1", METRICS
         )
         ready, fitted, scored, measured = cells_module.measure(job)
         cells_module.hardware.cache_clear()
-        assert ready["device"] == "cuda"
+        assert ready["device"] == "cuda:1"
         assert ready["hardware"]["gpu"] == "a GPU"
-        assert calls == ["cuda", "wait", "reset", "fit", "wait", "wait", "score", "wait"]
+        wait = "wait cuda:1"
+        assert calls == ["cuda:1", wait, "reset cuda:1", "fit", wait, wait, "score", wait]
         assert scored["peak_gpu_bytes"] == 12345
         assert fitted["fit_seconds"] >= 0
         assert measured["metrics"]["AUC-PR"] == pytest.approx(1 / 50)
+
+    def test_the_first_run_on_every_device_is_left_out_of_the_times(self, monkeypatch):
+        monkeypatch.setattr(cells_module, "_PREPARED", set())
+        runs = []
+
+        class Counting(OnDevice):
+            def fit_score(self, values, *arguments):
+                runs.append(len(values))
+                return np.zeros(len(values))
+
+        job = cells_module.CellJob(
+            Counting(), np.zeros((9, 1)), np.zeros(9, dtype=int), 3, 3, 3, 0, "cuda:1", METRICS
+        )
+        for device in ("cpu", "cuda:1", "cuda:1"):
+            cells_module._prepare(job.detector, device, job)
+        assert runs == [256, 256]
 
     @pytest.mark.parametrize("name", ["vetime-pyod", "merlion-vae", "pyod-autoencoder"])
     def test_detectors_that_can_are_put_on_the_gpu(self, name, monkeypatch):
@@ -332,6 +349,7 @@ class TestDevice:
         from vetime_plugins import detectors
 
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
         placed, device = cells_module._placed(detectors.get(name), "cuda:0")
         assert (placed.device, device) == ("cuda:0", "cuda:0")
         for other in ("sub-knn", "pyod-knn"):

@@ -79,8 +79,14 @@ def versions(detector: Any) -> dict[str, str]:
 
 
 @cache
-def hardware() -> dict[str, Any]:
-    """Return what is known of the machine, without anything that says whose it is."""
+def hardware(device: str = "cpu") -> dict[str, Any]:
+    """Return what is known of the machine, without anything that says whose it is.
+
+    Parameters
+    ----------
+    device : str
+        Where a detector runs: of several GPUs ``"cuda:1"`` names the second.
+    """
     found: dict[str, Any] = {
         "system": platform.system(),
         "machine": platform.machine(),
@@ -91,7 +97,7 @@ def hardware() -> dict[str, Any]:
     torch = sys.modules.get("torch")
     with suppress(Exception):  # a driver that does not answer is no reason to lose a result
         if torch is not None and torch.cuda.is_available():
-            found["gpu"] = torch.cuda.get_device_name()
+            found["gpu"] = torch.cuda.get_device_name(device if device.startswith("cuda") else None)
     return found
 
 

@@ -204,11 +204,11 @@ def measure(job: CellJob) -> Iterator[dict[str, Any]]:
     """
     detector, device = _placed(job.detector, job.device)
     clock = _Clock(device)
-    _prepare(detector, job)
+    _prepare(detector, device, job)
     yield {
         "device": device,
         "versions": versions(detector),
-        "hardware": hardware(),
+        "hardware": hardware(device),
         "peak_gpu_bytes": None,
     }
 
@@ -250,24 +250,28 @@ def take_metrics(
 
 
 class _Clock:
-    """Wall time on a device that works on its own: it is waited for before the clock is read."""
+    """Wall time on a device that works on its own: it is waited for before the clock is read.
+
+    Without a device named, torch speaks of the current one, which is ``cuda:0`` whatever the detector uses.
+    """
 
     def __init__(self, device: str) -> None:
+        self._device = device
         self._cuda = importlib.import_module("torch").cuda if device.startswith("cuda") else None
         self._began = 0.0
         self.peak_gpu_bytes: int | None = None
 
     def start(self) -> None:
         if self._cuda is not None:
-            self._cuda.synchronize()
+            self._cuda.synchronize(self._device)
             if self.peak_gpu_bytes is None:
-                self._cuda.reset_peak_memory_stats()
+                self._cuda.reset_peak_memory_stats(self._device)
         self._began = time.perf_counter()
 
     def stop(self) -> float:
         if self._cuda is not None:
-            self._cuda.synchronize()
-            self.peak_gpu_bytes = int(self._cuda.max_memory_allocated())
+            self._cuda.synchronize(self._device)
+            self.peak_gpu_bytes = int(self._cuda.max_memory_allocated(self._device))
         return time.perf_counter() - self._began
 
 
@@ -291,15 +295,16 @@ def _may_have_gpu() -> bool:
     )
 
 
-_PREPARED: set[tuple[str, str, int]] = set()
+_PREPARED: set[tuple[str, str, str, int]] = set()
 
 
-def _prepare(detector: Any, job: CellJob) -> None:
+def _prepare(detector: Any, device: str, job: CellJob) -> None:
     """Import what the detector needs and run it once, so that neither is in its times."""
     for module in getattr(detector, "requires", ()):
         with suppress(ImportError):  # a program, or missing: the detector itself will say so
             importlib.import_module(module)
-    key = (detector.name, json.dumps(as_plain(detector.params), sort_keys=True), job.values.shape[1])
+    parameters = json.dumps(as_plain(detector.params), sort_keys=True)
+    key = (detector.name, device, parameters, job.values.shape[1])
     if key in _PREPARED:
         return
     _PREPARED.add(key)
