@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +18,6 @@ from vetime_plugins.errors import CheckpointError
 from vetime_plugins.network.checkpoint import save_checkpoint
 from vetime_plugins.network.devices import choose_device
 from vetime_plugins.network.model import VETime
-from vetime_plugins.pipeline import cached_pipeline
 
 TINY = {
     "d_model": 32, "d_proj": 8, "temporal_layers": 1, "temporal_heads": 4, "vision_width": 32, "vision_depth":
@@ -291,16 +289,6 @@ def test_embeddings_are_one_a_patch(small: VETimePipeline) -> None:
     assert small.embed(_series(100)).shape == (7, width)
     assert small.embed(_series(100, 3)).shape == (3, 7, width)
     np.testing.assert_allclose(small.embed(_series(100, 1))[0], small.embed(_series(100, 1)[:, 0]))
-
-
-def test_pickle_carries_the_recipe_only(small: VETimePipeline) -> None:
-    data = pickle.dumps(small)
-    assert len(data) < 500
-    np.testing.assert_array_equal(pickle.loads(data).score(_series(80)), small.score(_series(80)))
-
-
-def test_cached_pipeline_is_loaded_once() -> None:
-    assert cached_pipeline("small", device="cpu") is cached_pipeline("small", device="cpu")
 
 
 def test_unknown_weights_name_what_exists(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ here; within a configuration of joblib it uses what that names, e.g. the workers
         scores = pipeline.score(many_series, n_jobs=-1)
 
 A pipeline travels as the name of its weights. A worker loads them when it first needs them and keeps them;
-weights in a folder must lie at the same path there.
+weights in a folder must lie at the same path there, and be the same. A network that was changed after it was
+loaded travels with its weights.
 """
 
 from __future__ import annotations

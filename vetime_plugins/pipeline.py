@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -14,9 +15,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from vetime_plugins._progress import Progress, Reporter
-from vetime_plugins.errors import InputError
+from vetime_plugins.errors import CheckpointError, InputError
 from vetime_plugins.explanation import Explanation, fold_whole
-from vetime_plugins.network.checkpoint import load_checkpoint, resolve_folder
+from vetime_plugins.network.checkpoint import fingerprint, load_checkpoint, stamp
+from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.devices import choose_device
 from vetime_plugins.network.fusion import DETECTION
 from vetime_plugins.network.model import ModelOutput, VETime, pool_margins
@@ -80,11 +82,11 @@ class VETimePipeline:
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
             raise InputError(f"batch_size must be a positive whole number, got {batch_size!r}.")
         self.model = model.to(device).eval()
-        self.config = model.config
         self.source = source
         self.device = device
         self.dtype = dtype
         self.batch_size = int(batch_size)
+        self._loaded: int | None = None  # fingerprint of the weights in the folder `source`
 
     @classmethod
     def from_pretrained(
@@ -117,11 +119,37 @@ class VETimePipeline:
         """
         chosen = choose_device(device)
         model, _ = load_checkpoint(name_or_folder)
-        return cls(model, str(name_or_folder), chosen, dtype, batch_size)
+        pipeline = cls(model, str(name_or_folder), chosen, dtype, batch_size)
+        pipeline._loaded = fingerprint(model)
+        return pipeline
+
+    @property
+    def config(self) -> VETimeConfig:
+        """Configuration of the network."""
+        return self.model.config
 
     def __reduce__(self) -> tuple[Callable[..., VETimePipeline], tuple[Any, ...]]:
-        """Pickle the recipe, not the weights: the other process loads them itself, once for all copies."""
-        return _restore, (self.source, str(self.device), self.dtype, self.batch_size)
+        """Pickle the recipe, not the weights: the other process loads them itself, once for all copies.
+
+        A network that was changed, or not loaded from a folder, is in no folder: its weights go along.
+        """
+        settings = str(self.device), self.dtype, self.batch_size
+        if self._loaded is not None and self._loaded == fingerprint(self.model):
+            return _restore, (self.source, *settings, self._loaded)
+        model = self.model if self.device.type == "cpu" else copy.deepcopy(self.model).cpu()
+        return _rebuild, (model, self.source, *settings)
+
+    def __copy__(self) -> VETimePipeline:
+        """Return a pipeline with the same network, which both share."""
+        twin = object.__new__(type(self))
+        vars(twin).update(vars(self))
+        return twin
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> VETimePipeline:
+        """Return a pipeline with a copy of the network as it is now."""
+        twin = copy.copy(self)
+        twin.model = copy.deepcopy(self.model, memo)
+        return twin
 
     def __repr__(self) -> str:
         return f"VETimePipeline({self.source!r}, device={str(self.device)!r}, dtype={self.dtype!r})"
@@ -401,7 +429,7 @@ def _periods(one: Series, units: Sequence[Unit]) -> list[int]:
     return periods
 
 
-_CACHE: dict[tuple[str, str, str, int], VETimePipeline] = {}
+_CACHE: dict[tuple[Any, ...], VETimePipeline] = {}
 _CACHE_LOCK = threading.Lock()
 
 
@@ -415,12 +443,9 @@ def cached_pipeline(
     """Return the process-wide pipeline of these weights, loading it once.
 
     Estimators keep the arguments, never the weights: copying and pickling them stays cheap. A folder whose
-    weights were replaced is loaded anew.
+    weights or configuration were replaced is loaded anew.
     """
-    folder = resolve_folder(name_or_folder)
-    stamp = (folder / "model.safetensors").stat()
-    version = f"{folder.resolve()}:{stamp.st_mtime_ns}:{stamp.st_size}"
-    key = (version, str(choose_device(device)), dtype, batch_size)
+    key = (stamp(name_or_folder), str(choose_device(device)), dtype, batch_size)
     with _CACHE_LOCK:
         if key not in _CACHE:
             _CACHE[key] = VETimePipeline.from_pretrained(
@@ -429,5 +454,19 @@ def cached_pipeline(
         return _CACHE[key]
 
 
-def _restore(source: str, device: str, dtype: str, batch_size: int) -> VETimePipeline:
-    return cached_pipeline(source, device=device, dtype=dtype, batch_size=batch_size)
+def _restore(source: str, device: str, dtype: str, batch_size: int, loaded: int) -> VETimePipeline:
+    """Load a pipeline from its folder, and make sure that the folder still holds what it held."""
+    pipeline = cached_pipeline(source, device=device, dtype=dtype, batch_size=batch_size)
+    if fingerprint(pipeline.model) != loaded:  # perhaps somebody changed the one that all share
+        pipeline = VETimePipeline.from_pretrained(source, device=device, dtype=dtype, batch_size=batch_size)
+    if pipeline._loaded != loaded:
+        raise CheckpointError(
+            f"{source!r} holds other weights here than those of the pipeline that was pickled; "
+            "put the same folder at this path, or load the pipeline anew with from_pretrained."
+        )
+    return pipeline
+
+
+def _rebuild(model: VETime, source: str, device: str, dtype: str, batch_size: int) -> VETimePipeline:
+    """Return a pipeline whose network came along."""
+    return VETimePipeline(model, source, choose_device(device), dtype, batch_size)
