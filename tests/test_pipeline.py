@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -233,9 +234,26 @@ def test_references_one_a_series(small: VETimePipeline) -> None:
         small.score(many, reference=refs[:1])
 
 
-def test_gammas_of_another_number_are_refused(small: VETimePipeline) -> None:
-    with pytest.raises(InputError, match="variable_gammas needs 1"):
-        small.score(_series(50), variable_gammas=[0.5, 0.5])
+@pytest.mark.parametrize(
+    "gammas", [[0.5, 0.5], ["a"], [np.nan], [np.inf], [-0.5], [0], [], "a", [[0.5]], [None]]
+)
+def test_gammas_that_are_no_positive_numbers_are_refused(small: VETimePipeline, gammas: Any) -> None:
+    for ask in (small.score, small.explain):
+        with pytest.raises(
+            InputError, match="variable_gammas needs 1 positive numbers, one per variable, got"
+        ):
+            ask(_series(50), variable_gammas=gammas)
+
+
+def test_gammas_are_held_against_every_series_before_any_is_scored(small: VETimePipeline) -> None:
+    seen: list[tuple[int, int]] = []
+    with pytest.raises(InputError, match="variable_gammas needs 2"):
+        small.score(
+            [np.ones(50), np.ones((50, 2))],
+            variable_gammas=[0.5],
+            progress=lambda done, total: seen.append((done, total)),
+        )
+    assert not seen
 
 
 def test_readouts_differ_and_unknown_ones_are_refused(small: VETimePipeline) -> None:

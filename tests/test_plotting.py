@@ -158,8 +158,8 @@ class TestPlotScores:
         ("series", "scores", "options", "message"),
         [
             (np.zeros(5), np.zeros(4), {}, "needs one score for each step, got 4 scores for 5 steps"),
-            (np.zeros(0), np.zeros(0), {}, r"scores must have shape \(T,\) with T >= 1"),
-            (np.zeros((2, 2, 2)), np.zeros(2), {}, r"series must have shape \(T,\) or \(T, C\)"),
+            (np.zeros(0), np.zeros(0), {}, "series needs at least one point"),
+            (np.zeros((2, 2, 2)), np.zeros(2), {}, r"series needs shape \(time,\) or \(time, variables\)"),
             (np.zeros(3), np.zeros(3), {"labels": [0, 1]}, "labels must have the scores' shape"),
             (np.zeros(3), np.zeros(3), {"time": [0, 1]}, "time must have one entry for each of the 3 steps"),
             (np.zeros((3, 2)), np.zeros(3), {"names": ["a"]}, "names must name each of the 2 variables"),

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from vetime_plugins._arguments import check_whole
 from vetime_plugins._progress import Progress, Reporter
 from vetime_plugins.errors import CheckpointError, InputError
 from vetime_plugins.explanation import Explanation, fold_whole
@@ -24,13 +25,12 @@ from vetime_plugins.network.fusion import DETECTION
 from vetime_plugins.network.model import ModelOutput, VETime, pool_margins
 from vetime_plugins.network.preparation import Chunk, Prepared, collate, prepare, split
 from vetime_plugins.parallel import check_n_jobs, run_parts
-from vetime_plugins.series.imaging import standardise
+from vetime_plugins.series.imaging import check_gammas
 from vetime_plugins.series.inputs import (
     Series,
     as_series,
     as_series_and_references,
     check_no_empty_variable,
-    unit_exponents,
 )
 from vetime_plugins.series.overlap import new_parts
 from vetime_plugins.series.readout import READOUTS, read_out
@@ -79,14 +79,12 @@ class VETimePipeline:
     ) -> None:
         if dtype not in _DTYPES:
             raise InputError(f"dtype must be one of {sorted(_DTYPES)}, got {dtype!r}.")
-        if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
-            raise InputError(f"batch_size must be a positive whole number, got {batch_size!r}.")
         self.model = model.to(device).eval()
         self.source = source
         self.device = device
         self.dtype = dtype
-        self.batch_size = int(batch_size)
         self._loaded: int | None = None  # fingerprint of the weights in the folder `source`
+        self.batch_size = check_whole("batch_size", batch_size, meaning="chunks in one forward pass")
 
     @classmethod
     def from_pretrained(
@@ -170,7 +168,9 @@ class VETimePipeline:
         Parameters
         ----------
         series : array-like of shape (T,) or (T, C), or a list of such
-            Any length from 1. NaN marks gaps: they are filled linearly and scored like any point.
+            Any length from 1. NaN marks gaps: they are filled linearly and scored like any point. A list is
+            several series where at least one entry can only be a series: an array, a tensor, a data frame or
+            a list of rows. Nothing but numbers, or nothing but lists of numbers (rows), is one series.
         reference : array-like of shape (T_ref, C), optional
             Earlier or clean data of the same variables, e.g. the training part: it widens the memory bank of
             checkpoints with a retrieval expert and fixes scale and period for short series. One reference
@@ -205,7 +205,7 @@ class VETimePipeline:
         how = self.config.readout if readout is None else readout
         if how not in READOUTS:
             raise InputError(f"readout must be one of {READOUTS}, got {readout!r}.")
-        gammas = None if variable_gammas is None else np.asarray(variable_gammas, dtype=np.float64)
+        gammas = _gammas_for(all_series, variable_gammas)
         jobs = 1 if n_jobs is None else check_n_jobs(n_jobs)
         sizes = [one.values.size for one in all_series]
         if many and jobs != 1:
@@ -245,21 +245,20 @@ class VETimePipeline:
         Explanation
         """
         one = as_series(series)
-        gammas = None if variable_gammas is None else np.asarray(variable_gammas, dtype=np.float64)
+        gammas = _gammas_for([one], variable_gammas)
         config = self.config
         margins = np.full(one.values.shape, -np.inf)
-        reconstruction = np.zeros(one.values.shape)
+        reconstruction = np.tile(one.values[0], (len(one), 1))  # what never changes is what is expected
         weights = np.zeros((len(one), len(config.experts)))
         units = self._units(one, (), gammas)
-        exponents = unit_exponents(one.values)
-        _, mean, std = standardise(np.ldexp(one.values, exponents))
         p = config.patch_size
         n_read = max(1, sum(len(columns) for _, columns in units))
         for chunk, columns, output, row in self._run(units):
             steps = slice(chunk.start * p, min(chunk.stop * p, len(one)))
             n = steps.stop - steps.start
             margins[steps, columns] = _margin(output)[row, :, :n].T
-            reconstruction[steps, columns] = output.reconstruction[row, :, :n].double().cpu().numpy().T
+            expected = output.reconstruction[row, :, :n].double().cpu().numpy().T
+            reconstruction[steps, columns] = chunk.prepared.scaling.restore(expected)
             detection = (
                 output.weights[DETECTION, row, :, : chunk.stop - chunk.start].double().sum(0)
             )  # (N, E)
@@ -271,7 +270,7 @@ class VETimePipeline:
             series=one.values,
             scores=read_out(pooled, config.readout, periods[:1]),
             variable_scores=read_out(margins, config.readout, periods),
-            reconstruction=np.ldexp(reconstruction * std + mean, -exponents),
+            reconstruction=reconstruction,
             expert_weights=weights,
             expert_names=config.experts,
             image=image,
@@ -324,17 +323,13 @@ class VETimePipeline:
 
         if explain:
             return plotting.plot_explanation(self.explain(series), **options)
-        return plotting.plot_scores(series, self.score(series), **options)
+        one = as_series(series)
+        return plotting.plot_scores(one, self.score(one), **options)
 
     def _units(
         self, one: Series, references: Sequence[Series], gammas: NDArray[np.float64] | None
     ) -> list[Unit]:
         """Prepare the variables that vary; return each unit with the columns it holds."""
-        if gammas is not None and gammas.shape != (one.n_variables,):
-            raise InputError(
-                f"variable_gammas needs {one.n_variables} positive numbers, one a variable, "
-                f"got shape {gammas.shape}."
-            )
         earlier, varies = [], one.varies
         for reference in references:
             parts = new_parts(one, reference)
@@ -349,9 +344,8 @@ class VETimePipeline:
         if not len(columns):
             return []
         units = prepare(
-            one.values[:, columns],
+            one.part(columns=columns),
             self.config,
-            observed=one.observed[:, columns],
             gammas=None if gammas is None else gammas[columns],
             references=[part[:, columns] for part in earlier],
         )
@@ -412,6 +406,14 @@ class VETimePipeline:
         dtype = _DTYPES[self.dtype]
         with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
             return self.model(batch)
+
+
+def _gammas_for(all_series: Sequence[Series], gammas: ArrayLike | None) -> NDArray[np.float64] | None:
+    """Check the gammas against every series before any of them is scored."""
+    found = None
+    for one in all_series if gammas is not None else ():
+        found = check_gammas(gammas, one.n_variables)
+    return found
 
 
 def _margin(output: ModelOutput) -> NDArray[np.float64]:

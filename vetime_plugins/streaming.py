@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
-from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vetime_plugins._arguments import check_whole
 from vetime_plugins.errors import InputError
-from vetime_plugins.series.inputs import as_float64
+from vetime_plugins.series.gaps import carry_forward
+from vetime_plugins.series.inputs import Series, as_float64
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -96,9 +97,9 @@ class StreamingVETime:
         readout: str | None = None,
         max_reference: int = 20_000,
     ) -> None:
-        self.context = _positive("context", context)
-        self.stride = _positive("stride", stride)
-        self.max_reference = _positive("max_reference", max_reference)
+        self.context = check_whole("context", context)
+        self.stride = check_whole("stride", stride)
+        self.max_reference = check_whole("max_reference", max_reference)
         if self.stride > self.context:
             raise InputError(f"stride must not exceed context ({self.context}), got {self.stride}")
         self.weights = str(weights)
@@ -163,7 +164,7 @@ class StreamingVETime:
                 "Pass more points, or as_reference=False"
             )
         self._past = rows[-self.context :].copy()
-        self._last_known = _carried_forward(rows, self._last_known)[-1].copy()
+        self._last_known = carry_forward(rows, self._last_known)[-1].copy()
         self._reference = reference if len(reference) else None
 
     def update(self, x: ArrayLike) -> NDArray[np.float64]:
@@ -206,15 +207,16 @@ class StreamingVETime:
     def _advance(self, rows: NDArray[np.float64], ends: NDArray[np.int64]) -> NDArray[np.float64]:
         """Append `rows` and score up to each of `ends`, counted from the first point; all or nothing."""
         known = np.concatenate([self._past, rows]) if len(self._past) else rows
-        carried = _carried_forward(known, self._last_known)
+        carried = carry_forward(known, self._last_known)
         seen = self._n_seen + len(rows)
         stops = ends - seen + len(known)  # the same ends as positions in `known`
         counts = np.diff(ends, prepend=self._n_scored)
+        reference = None if self._reference is None else Series.from_columns(self._reference)
         scores = [np.empty(0)]
         for first in range(0, len(stops), _WINDOWS_AT_ONCE):
             block = slice(first, first + _WINDOWS_AT_ONCE)
             windows = [self._window(known, carried, stop) for stop in stops[block]]
-            found = self._pipeline().score(windows, reference=self._reference, readout=self.readout)
+            found = self._pipeline().score(windows, reference=reference, readout=self.readout)
             scores += [score[-count:] for score, count in zip(found, counts[block], strict=True)]
         self._past, self._last_known = known[-self.context :].copy(), carried[-1].copy()
         self._n_seen = seen
@@ -222,12 +224,10 @@ class StreamingVETime:
             self._n_scored = int(ends[-1])
         return np.concatenate(scores)
 
-    def _window(
-        self, known: NDArray[np.float64], carried: NDArray[np.float64], stop: int
-    ) -> NDArray[np.float64]:
+    def _window(self, known: NDArray[np.float64], carried: NDArray[np.float64], stop: int) -> Series:
         window = known[max(0, stop - self.context) : stop]
         silent = np.isnan(window).all(axis=0)
-        return np.where(silent, carried[stop - 1], window) if silent.any() else window
+        return Series.from_columns(np.where(silent, carried[stop - 1], window) if silent.any() else window)
 
     def _pipeline(self) -> VETimePipeline:
         from vetime_plugins.pipeline import cached_pipeline  # imports torch
@@ -342,19 +342,6 @@ class StreamingVETime:
         if "reference" in arrays:
             stream._reference = arrays["reference"].reshape(-1, width)
         return stream
-
-
-def _positive(name: str, value: object) -> int:
-    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1:
-        return int(value)
-    raise InputError(f"{name} must be an integer >= 1, got {value!r}")
-
-
-def _carried_forward(rows: NDArray[np.float64], initial: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Replace each NaN of `rows` (n, C) by the value before it in its column, else by `initial` (C,)."""
-    stacked = np.concatenate([initial[None] if len(initial) else np.zeros_like(rows[:1]), rows])
-    latest = np.where(np.isnan(stacked), 0, np.arange(len(stacked))[:, None])
-    return np.take_along_axis(stacked, np.maximum.accumulate(latest, axis=0), axis=0)[1:]
 
 
 def _to_lists(array: NDArray[np.float64] | None) -> Any:

@@ -153,9 +153,9 @@ def test_awkward_series_get_finite_scores_of_their_length(name, series):
 @pytest.mark.parametrize(
     ("series", "says"),
     [
-        ([], "and a point"),
+        ([], "at least one point"),
         (np.zeros((2, 3, 4)), r"\(2, 3, 4\)"),
-        (["a", "b"], "numeric"),
+        (["a", "b"], "needs numbers"),
         ([0.0, np.inf], "infinite"),
     ],
 )

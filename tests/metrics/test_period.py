@@ -62,7 +62,7 @@ def test_gaps_and_huge_values_do_not_matter():
 
 @pytest.mark.parametrize("series", [[], np.zeros((3, 0)), np.zeros((2, 2, 2)), ["a"], 3.0])
 def test_what_is_no_series_is_refused(series):
-    with pytest.raises(InputError, match="series must"):
+    with pytest.raises(InputError, match="series needs"):
         find_buffer(series)
 
 

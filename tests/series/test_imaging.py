@@ -13,7 +13,6 @@ from torch.nn import functional as F
 from vetime_plugins.errors import InputError
 from vetime_plugins.series.imaging import (
     FoldGeometry,
-    find_period,
     fold_images,
     image_to_series,
     make_strip,
@@ -21,6 +20,7 @@ from vetime_plugins.series.imaging import (
     series_to_image,
     standardise,
 )
+from vetime_plugins.series.period import find_period
 
 
 def _wave(length: int, period: int) -> NDArray[np.float64]:
@@ -90,11 +90,29 @@ def test_one_dimensional_input_comes_back_one_dimensional() -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [np.array([]), np.zeros((2, 2, 2)), np.array([1.0, np.nan]), np.array([np.inf])]
+    ("bad", "message"),
+    [
+        (np.array([]), "series needs at least one point"),
+        (np.zeros((2, 2, 2)), "series needs shape"),
+        (np.array([1.0, np.nan]), "got NaN: fill the gaps first"),
+        (np.array([np.inf]), "series needs finite values"),
+    ],
 )
-def test_unusable_series_are_refused(bad: NDArray[np.float64]) -> None:
-    with pytest.raises(InputError, match="finite series of shape"):
+def test_unusable_series_are_refused(bad: NDArray[np.float64], message: str) -> None:
+    with pytest.raises(InputError, match=message):
         series_to_image(bad)
+
+
+@pytest.mark.parametrize("gammas", [["a"], [np.nan], [np.inf], [0.0], [-1], [0.5, 0.5], [], 0.5, "1", [None]])
+def test_unusable_gammas_are_refused(gammas: object) -> None:
+    with pytest.raises(InputError, match="gammas needs 1 positive numbers, one per variable"):
+        series_to_image(np.arange(40.0), gammas=gammas)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("period", [0, -3, 2.5, "a", True])
+def test_unusable_periods_are_refused(period: object) -> None:
+    with pytest.raises(InputError, match="period must be a whole number >= 1"):
+        series_to_image(np.arange(40.0), period=period)  # type: ignore[arg-type]
 
 
 def test_foreign_image_is_refused() -> None:

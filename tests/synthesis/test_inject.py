@@ -5,9 +5,9 @@ import pytest
 
 from tests.synthesis.test_corpus import check
 from vetime_plugins.errors import InputError
+from vetime_plugins.series.period import find_cycle
 from vetime_plugins.synthesis import inject, list_kinds
 from vetime_plugins.synthesis.anomalies import KINDS
-from vetime_plugins.synthesis.inject import find_period
 
 STEPS = np.arange(600)
 WAVE = np.sin(2 * np.pi * STEPS / 40) + 0.05 * np.random.default_rng(0).normal(size=600)
@@ -125,7 +125,9 @@ def test_relations_break_while_each_variable_stays_in_its_range():
         (WAVE, {"kinds": []}, "kinds must be some of"),
         (WAVE, {"kinds": "lag_change"}, "correlated variables"),
         (np.random.default_rng(0).normal(size=100), {"kinds": "phase"}, "a period"),
-        (WAVE, {"n": 0}, "n must be at least 1"),
+        (WAVE, {"n": 0}, "n must be a whole number >= 1"),
+        (WAVE, {"n": 1.5}, "n must be a whole number >= 1"),
+        ([WAVE, WAVE], {}, "series needs to be one series, got a list of 2"),
         (WAVE, {"density": 0.9}, "density"),
         (WAVE, {"severity": 2}, "severity"),
         (WAVE, {"severity": (0.9, 0.1)}, "severity"),
@@ -139,14 +141,20 @@ def test_what_cannot_be_done_is_said(series, options, message):
         inject(series, **options)
 
 
+@pytest.mark.parametrize("number", [np.float32, np.float64, np.float16])
+def test_severity_may_be_a_number_of_numpy(number):
+    found, expected = inject(WAVE, "spike", severity=number(0.5)), inject(WAVE, "spike", severity=0.5)
+    np.testing.assert_array_equal(found.values, expected.values)
+
+
 def test_kinds_are_listed_with_what_they_do():
     kinds = list_kinds()
     assert list(kinds) == list(KINDS)
     assert all(text.endswith(".") and len(text) < 100 for text in kinds.values())
 
 
-def test_find_period():
-    assert find_period(WAVE[:, None]) == 40
-    assert find_period(np.random.default_rng(0).normal(size=(500, 1))) is None
-    assert find_period(np.ones((500, 1))) is None
-    assert find_period(WAVE[:8, None]) is None
+def test_find_cycle():
+    assert find_cycle(WAVE[:, None]) == 40
+    assert find_cycle(np.random.default_rng(0).normal(size=(500, 1))) is None
+    assert find_cycle(np.ones((500, 1))) is None
+    assert find_cycle(WAVE[:8, None]) is None

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.metrics import find_buffer
+from vetime_plugins.series.gaps import fill_gaps
+from vetime_plugins.series.inputs import as_columns
+from vetime_plugins.series.period import find_buffer
 
 __all__ = ["BASELINES", "moving_variance", "random_scores", "sub_knn", "sub_pca"]
 
@@ -181,23 +183,7 @@ BASELINES: dict[str, Callable[[Any], np.ndarray]] = {
 
 def _standardise(series: Any) -> np.ndarray:
     """Return the series as (T, C'), each variable with mean 0 and deviation 1, without the constant ones."""
-    try:
-        values = np.array(series, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"series must be numeric with the shape (T,) or (T, C): {error}") from error
-    if values.ndim == 1:
-        values = values[:, None]
-    if values.ndim != 2 or values.size == 0:
-        raise InputError(f"series must have the shape (T,) or (T, C) and a point, got {values.shape}")
-    if np.isinf(values).any():
-        raise InputError("series must not hold infinite values; make them NaN to have them interpolated")
-    points = np.arange(len(values))
-    for column in values.T:
-        gaps = np.isnan(column)
-        if gaps.all():
-            column[:] = 0
-        elif gaps.any():
-            column[gaps] = np.interp(points[gaps], points[~gaps], column[~gaps])
+    values = fill_gaps(as_columns(series))
     largest = np.abs(values).max(axis=0)
     values = values / np.where(largest > 0, largest, 1)  # squares of huge values would overflow
     values -= values.mean(axis=0)

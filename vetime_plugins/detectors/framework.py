@@ -30,7 +30,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vetime_plugins.errors import InputError, MissingDependencyError, VETimeError
-from vetime_plugins.metrics import find_buffer
+from vetime_plugins.series.gaps import fill_gaps
+from vetime_plugins.series.inputs import as_columns
+from vetime_plugins.series.period import find_buffer
 
 __all__ = ["FrameworkDetector", "Job", "complete"]
 
@@ -202,7 +204,7 @@ class FrameworkDetector:
         return self.fit(values, train_length, period, seed)()
 
     def _job(self, values: ArrayLike, train_length: int, period: int | None, seed: int) -> Job:
-        array = _as_series(values)
+        array = as_columns(values, "values")
         n, n_variables = array.shape
         if n_variables > 1 and not self.supports_multivariate:
             raise InputError(f"{self.name} takes one variable, got {n_variables}")
@@ -213,7 +215,7 @@ class FrameworkDetector:
         period = find_buffer(array) if period is None else period
         if period < 1:
             raise InputError(f"period must be at least 1 point, got {period}")
-        array = array if self.takes_nan else _fill_gaps(array)
+        array = array if self.takes_nan else fill_gaps(array)
         return Job(array, train_length, period, seed, self.device, train_length if self.sees_train else n)
 
     @contextmanager
@@ -301,28 +303,3 @@ def _hash_of(path: Path, changed: int) -> str:
 
 def _is_installed(name: str) -> bool:
     return bool(shutil.which(name) if name in _PROGRAMS else importlib.util.find_spec(name))
-
-
-def _as_series(values: ArrayLike) -> Scores:
-    try:
-        array = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"values must be numbers of shape (T,) or (T, C): {error}") from error
-    array = array[:, None] if array.ndim == 1 else array
-    if array.ndim != 2 or 0 in array.shape:
-        raise InputError(f"values must have shape (T,) or (T, C) with at least one point, got {array.shape}")
-    if np.isinf(array).any():
-        raise InputError("values must not be infinite; mark what is not known with NaN")
-    return array
-
-
-def _fill_gaps(values: Scores) -> Scores:
-    """Interpolate NaN linearly, level at the ends; a variable that is NaN throughout becomes 0."""
-    points = np.arange(len(values))
-    for column in values.T:
-        known = ~np.isnan(column)
-        if not known.any():
-            column[:] = 0
-        elif not known.all():
-            column[~known] = np.interp(points[~known], points[known], column[known])
-    return values

@@ -12,12 +12,12 @@ from vetime_plugins.metrics._inputs import explain_undefined
 from vetime_plugins.metrics.affiliation import affiliation_f1
 from vetime_plugins.metrics.care import CareScore, Frame, care_score, criticality
 from vetime_plugins.metrics.pate import pate
-from vetime_plugins.metrics.period import DEFAULT_BUFFER, find_buffer
 from vetime_plugins.metrics.pointwise import event_f1, point_adjusted_f1, standard_f1
 from vetime_plugins.metrics.ranges import range_f1
 from vetime_plugins.metrics.ranking import auc_pr, auc_roc
 from vetime_plugins.metrics.suite import METRIC_NAMES, Evaluation, check_metric_names, evaluate
 from vetime_plugins.metrics.vus import vus, vus_pr, vus_roc
+from vetime_plugins.series.period import DEFAULT_BUFFER, find_buffer
 
 __all__ = [
     "DEFAULT_BUFFER",

@@ -24,10 +24,39 @@ from vetime_plugins.series.imaging import (
     Strip,
     default_gammas,
     make_strip,
-    series_period,
     standardise,
 )
-from vetime_plugins.series.inputs import unit_exponents
+from vetime_plugins.series.inputs import Series, as_series, unit_exponents
+from vetime_plugins.series.period import series_period
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """From the unit of a series to that of the network and back, (..., C) each.
+
+    Attributes
+    ----------
+    exponents : intp ndarray of shape (C,)
+        Powers of two that bring extreme units into range; see `unit_exponents`.
+    mean, std : float64 ndarray of shape (C,)
+        Of what the powers of two make of the series.
+    """
+
+    exponents: NDArray[np.intp]
+    mean: NDArray[np.float64]
+    std: NDArray[np.float64]
+
+    def standardise(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return values in the unit of the network."""
+        return (np.ldexp(values, self.exponents) - self.mean) / self.std
+
+    def restore(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what the network says in the unit of the series."""
+        return np.ldexp(z * self.std + self.mean, -self.exponents)
+
+    def of(self, columns: slice) -> Scaling:
+        """Return that of some variables."""
+        return Scaling(self.exponents[columns], self.mean[columns], self.std[columns])
 
 
 @dataclass(frozen=True)
@@ -40,6 +69,8 @@ class Prepared:
         Standardised values, zero beyond the series; W is whole patches.
     strip : Strip
     retrieval : float32 Tensor of shape (W, C, K) or None
+    scaling : Scaling
+        From the series to `z`.
     length : int
         Steps of the series.
     """
@@ -47,6 +78,7 @@ class Prepared:
     z: NDArray[np.float32]
     strip: Strip
     retrieval: Tensor | None
+    scaling: Scaling
     length: int
 
     @property
@@ -65,10 +97,9 @@ class Chunk:
 
 
 def prepare(
-    values: NDArray[np.float64],
+    series: Series | NDArray[np.float64],
     config: VETimeConfig,
     *,
-    observed: NDArray[np.bool_] | None = None,
     gammas: NDArray[np.float64] | None = None,
     references: Sequence[NDArray[np.float64]] = (),
 ) -> list[Prepared]:
@@ -76,10 +107,8 @@ def prepare(
 
     Parameters
     ----------
-    values : float64 ndarray of shape (T, C)
+    series : Series, or float64 ndarray of shape (T, C)
     config : VETimeConfig
-    observed : bool ndarray of shape (T, C), optional
-        False where a gap was filled.
     gammas : ndarray of shape (C,), optional
         Image gammas.
     references : sequence of float64 ndarray of shape (T_ref, C)
@@ -91,14 +120,15 @@ def prepare(
     list of Prepared
         One with all variables where the configuration relates variables, else one a variable.
     """
-    z, *earlier = _standardise_together([values, *references])
+    series = as_series(series)
+    (z, *earlier), scaling = _standardise_together([series.values, *references])
     features = None
     if config.retrieval is not None:
         features = retrieval_distances(
             torch.from_numpy(z.astype(np.float32)),
             config=RetrievalConfig(**config.retrieval),
             reference=[torch.from_numpy(one.astype(np.float32)) for one in earlier],
-            valid=None if observed is None or observed.all() else torch.from_numpy(observed),
+            valid=None if series.observed.all() else torch.from_numpy(series.observed),
         )
     longest = max([z, *earlier], key=len)
     n_variables = z.shape[1]
@@ -114,14 +144,19 @@ def prepare(
         )
         padded = np.zeros((group.stop - group.start, strip.intensities.shape[2]), dtype=np.float32)
         padded[:, : len(z)] = z[:, group].T
-        units.append(Prepared(padded, strip, _channels(features, group, padded.shape[1]), len(z)))
+        channels = _channels(features, group, padded.shape[1])
+        units.append(Prepared(padded, strip, channels, scaling.of(group), len(z)))
     return units
 
 
-def _standardise_together(parts: Sequence[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
+def _standardise_together(
+    parts: Sequence[NDArray[np.float64]],
+) -> tuple[list[NDArray[np.float64]], Scaling]:
     together = np.concatenate(parts)
-    z, _, _ = standardise(np.ldexp(together, unit_exponents(together)))
-    return np.split(z, np.cumsum([len(part) for part in parts])[:-1])
+    exponents = unit_exponents(together)
+    z, mean, std = standardise(np.ldexp(together, exponents))
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    return np.split(z, ends), Scaling(exponents, mean, std)
 
 
 def _channels(features: RetrievalFeatures | None, group: slice, width: int) -> Tensor | None:

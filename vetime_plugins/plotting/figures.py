@@ -16,6 +16,7 @@ import numpy as np
 
 from vetime_plugins.errors import InputError, MissingDependencyError
 from vetime_plugins.plotting import drawing
+from vetime_plugins.series.inputs import Series, as_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +31,7 @@ WIDTH = 11.0  # inches
 
 
 def plot_scores(
-    series: ArrayLike,
+    series: ArrayLike | Series,
     scores: ArrayLike,
     *,
     threshold: float | None = None,
@@ -119,7 +120,7 @@ def plot_explanation(
     rows = drawing.series_heights(values)
     figure, axes = _new_figure([*rows, 1.5, 1.3], title, image_height=3.2)
     flagged = None if threshold is None else points > threshold
-    drawing.draw_series(axes[: len(rows)], x, values, names, flagged, _as_columns(explanation.reconstruction))
+    drawing.draw_series(axes[: len(rows)], x, values, names, flagged, explanation.reconstruction)
     drawing.draw_scores(axes[-3], x, points, threshold, flagged, truth)
     drawing.draw_experts(axes[-2], x, np.asarray(explanation.expert_weights), explanation.expert_names)
     drawing.finish(axes[:-1], x, is_time)
@@ -144,10 +145,10 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: int = 120) -> None:
 
 
 def _check(
-    series: ArrayLike, scores: ArrayLike, labels: ArrayLike | None, names: Sequence[str] | None
+    series: ArrayLike | Series, scores: ArrayLike, labels: ArrayLike | None, names: Sequence[str] | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Return series (T, C), scores (T,) and labels (T,) or None."""
-    values, points = _as_columns(series), np.asarray(scores, dtype=np.float64)
+    values, points = as_columns(series, infinite_is_gap=True), np.asarray(scores, dtype=np.float64)
     if points.ndim != 1 or not len(points):
         raise InputError(f"scores must have shape (T,) with T >= 1, got {points.shape}")
     if len(values) != len(points):
@@ -160,15 +161,6 @@ def _check(
     if truth.shape != points.shape:
         raise InputError(f"labels must have the scores' shape {points.shape}, got {truth.shape}")
     return values, points, truth.astype(bool)
-
-
-def _as_columns(series: ArrayLike) -> np.ndarray:
-    values = np.asarray(series, dtype=np.float64)
-    if values.ndim == 1:
-        values = values[:, None]
-    if values.ndim != 2 or not values.shape[1]:
-        raise InputError(f"series must have shape (T,) or (T, C), got {values.shape}")
-    return np.where(np.isfinite(values), values, np.nan)
 
 
 def _axis_values(time: ArrayLike | None, length: int) -> tuple[np.ndarray, bool]:

@@ -12,16 +12,13 @@ from torch import Tensor
 from vetime_plugins.errors import InputError
 from vetime_plugins.retrieval.config import RetrievalConfig
 from vetime_plugins.retrieval.neighbours import ScaleDistances, scale_distances
+from vetime_plugins.series.period import WINDOW, find_window
 
 _SHORTEST = 16
 _FLOOR = 0.005
 _CONSTANT = 1e-10
 _RANGES = 10.0
 _RANGE_POINTS = 100_000
-_ACF_POINTS = 20_000
-_LONGEST_PERIOD = 400
-_SHORTEST_PERIOD = 10
-_DEFAULT_PERIOD = 125
 
 
 class RetrievalFeatures(NamedTuple):
@@ -206,14 +203,6 @@ def _over_largest(sources: list[Tensor]) -> list[Tensor]:
 
 
 def _period(sources: list[Tensor]) -> int:
-    """Highest peak of the variables' mean autocorrelation, in the longest source."""
-    x = max(sources, key=lambda source: source.shape[1])[:, :_ACF_POINTS].double()
-    length = x.shape[1]
-    n_fft = 1 << (2 * length - 1).bit_length()
-    spectrum = torch.fft.rfft(x - x.mean(1, keepdim=True), n_fft)
-    acf = torch.fft.irfft(spectrum.abs().square(), n_fft).mean(0)[: min(length, _LONGEST_PERIOD + 1)]
-    peaks = torch.nonzero((acf[1:-1] > acf[:-2]) & (acf[1:-1] > acf[2:])).squeeze(1) + 1
-    peaks = peaks[peaks > 3]
-    if not len(peaks):
-        return _DEFAULT_PERIOD
-    return max(_SHORTEST_PERIOD, int(peaks[acf[peaks].argmax()]))
+    """Return the length of the "period" scale, from the longest source."""
+    longest = max(sources, key=lambda source: source.shape[1])
+    return find_window(longest[:, : WINDOW.max_points].T.double().cpu().numpy())

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vetime_plugins.series.inputs import Series
-from vetime_plugins.synthesis.inject import find_period
+from vetime_plugins.series.period import find_cycle
 from vetime_plugins.synthesis.measure import jumpiness, noise_level
 
 __all__ = ["GROUPS", "Profile", "describe"]
@@ -97,7 +97,7 @@ def describe(series: Series) -> Profile:
     return Profile(
         n_points=len(values),
         n_variables=values.shape[1],
-        period=find_period(values) if len(values) >= 8 else None,
+        period=find_cycle(values) if len(values) >= 8 else None,
         spiky=any(_is_spiky(column) for column in values.T),
         related=_are_related(values[:, series.varies]),
     )

@@ -9,62 +9,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import fft as scipy_fft
 from torch import Tensor
 
+from vetime_plugins._arguments import check_whole
 from vetime_plugins.errors import InputError
+from vetime_plugins.series.inputs import as_series
+from vetime_plugins.series.period import series_period
 
-PERIOD_MAX_POINTS = 20_000
-"""The period is searched in at most this many leading points (the authors' bound)."""
-PERIOD_MIN_ACF = 0.5
-"""A highest autocorrelation peak below this means "no period"."""
 NO_PERIOD_WINDOW = 25
 """Moving-average window of the trend when there is no period."""
 _STD_EPSILON = 1e-8
 _RANGE_EPSILON = 1e-5
-
-
-def autocorrelation(values: NDArray[np.floating], max_lag: int) -> NDArray[np.float64]:
-    """Return the biased sample autocorrelation of a 1-D array at lags 0..max_lag, by FFT.
-
-    A constant has no autocorrelation; zeros (and 1 at lag 0) are returned for it.
-    """
-    centred = np.asarray(values, dtype=np.float64) - np.mean(values, dtype=np.float64)
-    n = len(centred)
-    size = scipy_fft.next_fast_len(2 * n - 1, real=True)
-    spectrum = scipy_fft.rfft(centred, size)
-    covariance = scipy_fft.irfft(spectrum * np.conj(spectrum), size)[: max_lag + 1]
-    if covariance[0] <= 0:
-        return np.concatenate([[1.0], np.zeros(max_lag)])
-    return covariance / covariance[0]
-
-
-def find_period(values: NDArray[np.floating]) -> int:
-    """Return the period of a 1-D array in steps, or 1 if it has none.
-
-    The highest strict local maximum of the autocorrelation over lags 2..int(0.2 n)-1 counts if it reaches 0.5
-    (the authors' rule; Section 3.2 of the paper).
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        Finite values.
-    """
-    values = values[:PERIOD_MAX_POINTS]
-    max_lag = int(0.2 * len(values))
-    if max_lag < 3:
-        return 1
-    acf = autocorrelation(values, max_lag)[1:]
-    inner = acf[1:-1]
-    peaks = np.flatnonzero((inner > acf[:-2]) & (inner > acf[2:])) + 1
-    if len(peaks) == 0:
-        return 1
-    best = peaks[np.argmax(acf[peaks])]
-    return int(best + 1) if acf[best] >= PERIOD_MIN_ACF else 1
 
 
 def moving_average(values: NDArray[np.floating], window: int) -> NDArray[np.float64]:
@@ -139,6 +99,23 @@ def default_gammas(n_variables: int) -> NDArray[np.float64]:
     return np.array([0.5]) if n_variables == 1 else np.linspace(0.5, 1.5, n_variables)
 
 
+def check_gammas(gammas: Any, n_variables: int, what: str = "variable_gammas") -> NDArray[np.float64]:
+    """Return image gammas as an array of shape (C,).
+
+    Raises
+    ------
+    InputError
+        If they are not `n_variables` finite numbers above 0.
+    """
+    try:
+        found = np.asarray(gammas, dtype=np.float64)
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    if found.shape != (n_variables,) or not (np.isfinite(found) & (found > 0)).all():
+        raise InputError(f"{what} needs {n_variables} positive numbers, one per variable, got {gammas!r}.")
+    return found
+
+
 def make_strip(
     z: NDArray[np.float64],
     patch_size: int,
@@ -154,13 +131,13 @@ def make_strip(
         Standardised values.
     patch_size : int
     period : int, optional
-        Period in steps, 1 for none; found on the mean of the variables' autocorrelations' best when omitted.
+        Period in steps, 1 for none. Left out, each variable's is looked for, and the longest taken for all.
     gammas : ndarray of shape (C,), optional
 
     Raises
     ------
     InputError
-        If `gammas` has another length than the number of variables, or a value that is not positive.
+        If `gammas` are not one finite number above 0 for each variable.
     """
     length = len(z)
     period = series_period(z) if period is None else period
@@ -187,11 +164,7 @@ def _intensity_channels(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return (C, 3, T) channels scaled to [0, 1), their low and high (C, 3), and the gammas (C,)."""
     n_variables = z.shape[1]
-    gamma = default_gammas(n_variables) if gammas is None else np.asarray(gammas, dtype=np.float64)
-    if gamma.shape != (n_variables,) or not (gamma > 0).all():
-        raise InputError(
-            f"variable_gammas needs {n_variables} positive numbers, one a variable, got {gamma.tolist()}."
-        )
+    gamma = default_gammas(n_variables) if gammas is None else check_gammas(gammas, n_variables, "gammas")
     x = np.ascontiguousarray(z.T)
     window = NO_PERIOD_WINDOW if period <= 1 else period + 1 - period % 2
     trend = moving_average(x, window)
@@ -199,11 +172,6 @@ def _intensity_channels(
     low, high = channels.min(axis=2), channels.max(axis=2)
     scaled = (channels - low[..., None]) / (high - low + _RANGE_EPSILON)[..., None]
     return scaled, low, high, gamma
-
-
-def series_period(z: NDArray[np.float64]) -> int:
-    """Return one period for all variables of a (T, C) array: the longest of theirs, 1 if none has one."""
-    return max(find_period(z[:, column]) for column in range(z.shape[1]))
 
 
 @dataclass(frozen=True)
@@ -350,23 +318,14 @@ def series_to_image(
     Raises
     ------
     InputError
-        If the series is empty, has more than two dimensions, or values that are not finite.
+        If the series is empty, has more than two dimensions, or values that are not finite; if `period` or
+        `gammas` cannot be used.
     """
-    values = np.asarray(series, dtype=np.float64)
-    if values.ndim not in (1, 2) or values.size == 0 or not np.isfinite(values).all():
-        raise InputError(
-            "series_to_image needs a finite series of shape (T,) or (T, C) with T, C >= 1, "
-            f"got shape {values.shape}"
-            + (
-                "."
-                if values.size == 0 or values.ndim not in (1, 2)
-                else " with NaN or inf: fill the gaps first."
-            )
-        )
-    one_dimensional = values.ndim == 1
-    columns = values.reshape(len(values), -1)
-    z, mean, std = standardise(columns)
-    period = series_period(z) if period is None else int(period)
+    one = as_series(series)
+    if not one.observed.all():
+        raise InputError("series needs finite values to be an image, got NaN: fill the gaps first.")
+    z, mean, std = standardise(one.values)
+    period = series_period(z) if period is None else check_whole("period", period)
     channels, low, high, gamma = _intensity_channels(z, period, gammas)
     scaled = channels ** gamma[:, None, None] * 255.0
     n_patches = -(-len(z) // patch_size)
@@ -377,7 +336,7 @@ def series_to_image(
     folded = filled.reshape(z.shape[1], 3, fold.rows, row_length).transpose(0, 2, 3, 1)
     folded = folded.reshape(z.shape[1] * fold.rows, row_length, 3)
     geometry = ImageGeometry(
-        fold, patch_size, size, len(z), one_dimensional, period, mean, std, low, high, gamma
+        fold, patch_size, size, len(z), one.one_dimensional, period, mean, std, low, high, gamma
     )
     if size is None:
         return folded, geometry

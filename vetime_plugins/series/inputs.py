@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from vetime_plugins.errors import InputError
+from vetime_plugins.series.gaps import fill_gaps
 
 _HUGE = 1e100
 _TINY = 1e-3
 _ROUNDING = 1e-13
+_SEVERAL = "For several series use VETimePipeline.score with a list of arrays, or one detector each."
 
 
 @dataclass(frozen=True)
@@ -37,38 +39,121 @@ class Series:
     varies: NDArray[np.bool_]
     one_dimensional: bool
 
+    @classmethod
+    def from_columns(cls, columns: NDArray[np.float64], *, one_dimensional: bool = False) -> Series:
+        """Fill the gaps of numbers that were checked before: (T, C) with T, C >= 1, finite or NaN."""
+        values = fill_gaps(columns)
+        return cls(values, ~np.isnan(columns), _extent(values)[2], one_dimensional)
+
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def ndim(self) -> int:
+        """Dimensions of what came in."""
+        return 1 if self.one_dimensional else 2
 
     @property
     def n_variables(self) -> int:
         """Number of columns."""
         return self.values.shape[1]
 
+    @property
+    def with_gaps(self) -> NDArray[np.float64]:
+        """The numbers as they came, (T, C), NaN where there was none."""
+        return np.where(self.observed, self.values, np.nan)
+
+    def part(self, rows: slice = slice(None), columns: Any = slice(None)) -> Series:
+        """Return some rows and columns; what was filled stays as it is."""
+        values = self.values[rows, columns]
+        return Series(values, self.observed[rows, columns], _extent(values)[2], one_dimensional=False)
+
 
 def is_collection(series: object) -> bool:
     """Tell whether `series` is a list or tuple of several series rather than one series.
 
-    A list of numbers, or of rows that are plain lists of numbers, is one series; a list of arrays, data
-    frames or other series objects is a collection.
+    It is where at least one entry can only be a series: an array, tensor or data frame of one dimension or
+    more, or a list of rows. Then all entries are series, lists of numbers too. A list of numbers is one
+    series, and so is a list of nothing but lists of numbers, which are its rows; an array for a row makes it
+    several series. Empty entries say nothing.
     """
-    if not isinstance(series, (list, tuple)) or not series:
+    if not isinstance(series, (list, tuple)) or not series or _is_number(series[0]):
         return False
-    return all(
-        np.ndim(item) in (1, 2) and not isinstance(item, (list, tuple, str)) for item in series
-    ) or all(
-        isinstance(item, (list, tuple)) and item and isinstance(item[0], (list, tuple)) for item in series
+    return any(
+        (len(entry) > 0 and not _is_number(entry[0]))
+        if isinstance(entry, (list, tuple))
+        else not _is_number(entry)
+        for entry in series
     )
 
 
-def as_series(series: ArrayLike, what: str = "series", *, check_empty: bool = True) -> Series:
-    """Validate one series.
+def _is_number(value: object) -> bool:
+    """Tell whether it has no dimensions: a number, or what stands for a missing one."""
+    return isinstance(value, (float, int)) or (not isinstance(value, (list, tuple)) and np.ndim(value) == 0)  # type: ignore[arg-type]
+
+
+def as_columns(series: Any, what: str = "series", *, infinite_is_gap: bool = False) -> NDArray[np.float64]:
+    """Return one series as columns, NaN where it has gaps: the one check of what a series may be.
 
     Parameters
     ----------
-    series : array-like of shape (T,) or (T, C)
+    series : array-like of shape (T,) or (T, C), or Series
+    what : str
+        How errors call the argument.
+    infinite_is_gap : bool
+        Whether infinities become NaN rather than an error.
+
+    Returns
+    -------
+    float64 ndarray of shape (T, C)
+        A copy.
+
+    Raises
+    ------
+    InputError
+        If it is several series, empty, not 1-D or 2-D, not numeric, complex, or has infinities.
+    """
+    if isinstance(series, Series):
+        return series.with_gaps
+    return _columns(series, what, infinite_is_gap)[0]
+
+
+def _columns(series: Any, what: str, infinite_is_gap: bool) -> tuple[NDArray[np.float64], bool]:
+    """Return the columns, and whether the series had one dimension."""
+    if is_collection(series):
+        raise InputError(
+            f"{what} needs to be one series, got a {type(series).__name__} of {len(series)}. {_SEVERAL}"
+        )
+    array = as_float64(series, what)
+    if array.ndim not in (1, 2):
+        raise InputError(
+            f"{what} needs shape (time,) or (time, variables), got {array.ndim}-D of shape {array.shape}. "
+            f"{_SEVERAL}"
+        )
+    if array.size == 0:
+        raise InputError(f"{what} needs at least one point and one variable, got shape {array.shape}.")
+    values = np.array(array.reshape(len(array), -1), dtype=np.float64, order="C")
+    infinite = np.isinf(values)
+    if infinite_is_gap:
+        values[infinite] = np.nan
+    elif infinite.any():
+        row, column = np.argwhere(infinite)[0]
+        raise InputError(
+            f"{what} needs finite values or NaN for gaps, got {int(infinite.sum())} infinite, "
+            f"the first at row {row}, column {column}. "
+            "Replace them by NaN where the value is unknown, or by the sensor's limit."
+        )
+    return values, array.ndim == 1
+
+
+def as_series(series: Any, what: str = "series", *, check_empty: bool = True) -> Series:
+    """Validate one series and fill its gaps.
+
+    Parameters
+    ----------
+    series : array-like of shape (T,) or (T, C), or Series
         Numbers of any kind; NaN (and None, NA) marks a gap. Gaps are filled linearly in time, at the ends
-        with the nearest value.
+        with the nearest value. A `Series` is returned as it is.
     what : str
         How errors call the argument.
     check_empty : bool
@@ -77,31 +162,16 @@ def as_series(series: ArrayLike, what: str = "series", *, check_empty: bool = Tr
     Raises
     ------
     InputError
-        If it is empty, not 1-D or 2-D, not numeric, complex, has infinities, or a variable without any value.
+        As `as_columns` does, or if a variable has no value at all.
     """
-    array = as_float64(series, what)
-    if array.ndim not in (1, 2):
-        raise InputError(
-            f"{what} needs shape (time,) or (time, variables), got {array.ndim}-D of shape {array.shape}. "
-            "Score several series as a list of arrays."
-        )
-    if array.size == 0:
-        raise InputError(f"{what} needs at least one point and one variable, got shape {array.shape}.")
-    values = np.array(array.reshape(len(array), -1), dtype=np.float64, order="C")
-    infinite = np.isinf(values)
-    if infinite.any():
-        row, column = np.argwhere(infinite)[0]
-        raise InputError(
-            f"{what} needs finite values or NaN for gaps, got {int(infinite.sum())} infinite, "
-            f"the first at row {row}, column {column}. "
-            "Replace them by NaN where the value is unknown, or by the sensor's limit."
-        )
-    observed = ~np.isnan(values)
+    if isinstance(series, Series):
+        one = series
+    else:
+        columns, one_dimensional = _columns(series, what, infinite_is_gap=False)
+        one = Series.from_columns(columns, one_dimensional=one_dimensional)
     if check_empty:
-        check_no_empty_variable(observed, what)
-    if not observed.all():
-        _fill_gaps(values, observed)
-    return Series(values, observed, _extent(values)[2], one_dimensional=array.ndim == 1)
+        check_no_empty_variable(one.observed, what)
+    return one
 
 
 def as_series_and_references(series: Any, reference: Any) -> tuple[bool, list[Series], list[list[Series]]]:
@@ -126,9 +196,9 @@ def as_series_and_references(series: Any, reference: Any) -> tuple[bool, list[Se
     InputError
         Of a list, the message names the entry.
     """
-    many = is_collection(series)
     if isinstance(series, (list, tuple)) and not series:
         raise InputError("series needs at least one point, got an empty list.")
+    many = is_collection(series)
     if many:
         all_series = [as_series(one, f"series[{i}]") for i, one in enumerate(series)]
     else:
@@ -136,7 +206,7 @@ def as_series_and_references(series: Any, reference: Any) -> tuple[bool, list[Se
     references: list[list[Series]]
     if reference is None:
         references = [[]] * len(all_series)
-    elif many and (_holds_collections(reference) or is_collection(reference)):
+    elif many and is_collection(reference):
         if len(reference) != len(all_series):
             raise InputError(
                 f"reference needs one entry a series ({len(all_series)}) or a single array, "
@@ -152,10 +222,6 @@ def as_series_and_references(series: Any, reference: Any) -> tuple[bool, list[Se
                     f"reference needs the series' {one.n_variables} variable(s), got {other.n_variables}."
                 )
     return many, all_series, references
-
-
-def _holds_collections(reference: Any) -> bool:
-    return isinstance(reference, (list, tuple)) and any(is_collection(one) for one in reference)
 
 
 def _stretches(reference: Any, what: str) -> list[Series]:
@@ -209,7 +275,8 @@ def as_float64(series: Any, what: str) -> NDArray[Any]:
         array = np.asarray(series)
     except ValueError as error:
         raise InputError(
-            f"{what} needs rows of one length, got a ragged {kind.__name__}: {error}."
+            f"{what} needs rows of one length, got a ragged {kind.__name__}: {error}. "
+            "Of several series at least one must be an array, else lists are rows."
         ) from error
     if np.ma.isMaskedArray(series):
         array = np.where(np.ma.getmaskarray(series), np.nan, np.ma.getdata(series).astype(np.float64))
@@ -235,14 +302,6 @@ def _from_objects(array: NDArray[Any], what: str, kind: str) -> NDArray[np.float
         return np.array(flat, dtype=np.float64).reshape(array.shape)
     except (TypeError, ValueError, OverflowError) as error:
         raise InputError(f"{what} needs numbers, got a {kind} with other objects: {error}.") from error
-
-
-def _fill_gaps(values: NDArray[np.float64], observed: NDArray[np.bool_]) -> None:
-    time = np.arange(len(values))
-    for column in np.flatnonzero(~observed.all(axis=0)):
-        seen = observed[:, column]
-        filled = np.interp(time[~seen], time[seen], values[seen, column]) if seen.any() else 0.0
-        values[~seen, column] = filled
 
 
 def unit_exponents(values: NDArray[np.float64]) -> NDArray[np.intp]:

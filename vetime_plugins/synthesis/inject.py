@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft
 
+from vetime_plugins._arguments import check_whole, is_real
 from vetime_plugins.errors import InputError
 from vetime_plugins.series.inputs import as_float64, as_series, unit_exponents
+from vetime_plugins.series.period import find_cycle
 from vetime_plugins.synthesis._random import Array
 from vetime_plugins.synthesis.anomalies import KINDS
 from vetime_plugins.synthesis.normal.sensor import Sensor
@@ -80,18 +81,18 @@ def inject(
     unknown = [name for name in names if name not in KINDS]
     if unknown or not names:
         raise InputError(f"kinds must be some of {', '.join(KINDS)}; got {unknown or 'none'}")
-    low, high = (severity, severity) if isinstance(severity, (int, float)) else severity
+    low, high = (severity, severity) if is_real(severity) else cast("tuple[float, float]", severity)
     if not 0 <= low <= high <= 1:
         raise InputError(f"severity must be within 0 and 1 (or a range of these), got {severity!r}")
-    if n is not None and n < 1:
-        raise InputError(f"n must be at least 1, got {n}")
+    if n is not None:
+        check_whole("n", n, meaning="how many anomalies")
     if density is not None and not 0 < density <= 0.5:
         raise InputError(f"density must be above 0 and at most 0.5, got {density}")
     if length is not None and not 1 <= length <= total // 2:
         raise InputError(f"length must be between 1 and half the series ({total // 2} steps), got {length}")
     if period is not None and not 2 <= period <= total:
         raise InputError(f"period must be between 2 and the length of the series ({total}), got {period}")
-    period = float(period) if period is not None else find_period(user.filled)
+    period = float(period) if period is not None else find_cycle(user.filled)
     scene = Scene(user.filled.copy(), user.filled.copy(), user.sensors, period)
     fitting = {name: KINDS[name].weight for name in names if scene.usable(KINDS[name])}
     if not fitting:
@@ -160,22 +161,3 @@ def _read(series: Any) -> _User:
         sensors.append(Sensor(step=float(whole and small), missing=None if known.all() else ~known))
     exponents = unit_exponents(checked.values)
     return _User(raw, np.ldexp(checked.values, exponents), exponents, tuple(sensors))
-
-
-def find_period(values: Array) -> float | None:
-    """Return the lag (2 to T/4 steps) of the highest peak of the mean autocorrelation, None below 0.4."""
-    total = len(values)
-    centred = values - values.mean(axis=0)
-    spread = centred.std(axis=0)
-    centred = centred[:, spread > 1e-12 * (1 + np.abs(values).max(axis=0))]
-    if not centred.shape[1]:
-        return None
-    size = next_fast_len(2 * total, real=True)
-    power = np.abs(rfft(centred / centred.std(axis=0), size, axis=0)) ** 2
-    acf = irfft(power.mean(axis=1), size)[: total // 4] / total
-    if len(acf) < 4:
-        return None
-    inner = acf[1:-1]
-    peaks = np.flatnonzero((inner > acf[:-2]) & (inner >= acf[2:])) + 1
-    peaks = peaks[(acf[peaks] >= 0.4) & (peaks >= 2)]
-    return float(peaks[np.argmax(acf[peaks])]) if len(peaks) else None

@@ -13,7 +13,6 @@ from torch.utils.data import DataLoader, Dataset
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.model import ModelInput
 from vetime_plugins.network.preparation import Chunk, collate, prepare, split
-from vetime_plugins.series.imaging import standardise
 from vetime_plugins.series.inputs import as_series
 from vetime_plugins.synthesis import SyntheticSeries, generate
 from vetime_plugins.training.config import DataConfig
@@ -96,12 +95,11 @@ def make_batch(many: list[SyntheticSeries], config: VETimeConfig) -> TrainingBat
     n_groups = 0
     for one in many:
         series = as_series(one.values)
-        _, mean, std = standardise(series.values)
         # Gaps are filled in the input; the clean series has its own values there.
-        clean = np.where(np.isnan(one.clean), series.values, one.clean)
-        clean = ((clean - mean) / std).astype(np.float32)
-        for number, unit in enumerate(prepare(series.values, config, observed=series.observed)):
+        whole = np.where(np.isnan(one.clean), series.values, one.clean)
+        for number, unit in enumerate(prepare(series, config)):
             columns = slice(None) if config.any_variate else slice(number, number + 1)
+            clean = unit.scaling.standardise(whole[:, columns]).astype(np.float32)
             variable_labels = one.variable_labels[:, columns].any(axis=1)
             for chunk in split(unit, config):
                 steps = slice(chunk.start * p, min(chunk.stop * p, len(series)))
@@ -109,7 +107,7 @@ def make_batch(many: list[SyntheticSeries], config: VETimeConfig) -> TrainingBat
                     {
                         "labels": variable_labels[steps].astype(np.float32),
                         "severity": one.variable_severity[steps, columns].max(axis=1).astype(np.float32),
-                        "clean": clean[steps, columns].T,
+                        "clean": clean[steps].T,
                     }
                 )
                 chunks.append(chunk)

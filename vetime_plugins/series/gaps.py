@@ -1,0 +1,51 @@
+"""Missing values: how they are filled, and what stands for a variable that has gone silent."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["carry_forward", "fill_gaps"]
+
+
+def fill_gaps(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Replace NaN linearly in time, at both ends by the nearest value.
+
+    Parameters
+    ----------
+    values : float64 ndarray of shape (T, C)
+        Time steps count as evenly spaced.
+
+    Returns
+    -------
+    float64 ndarray of shape (T, C)
+        A variable without any value becomes 0. Without gaps it is `values` itself, else a copy.
+    """
+    missing = np.isnan(values)
+    columns = np.flatnonzero(missing.any(axis=0))
+    if not len(columns):
+        return values
+    filled, time = values.copy(), np.arange(len(values))
+    for column in columns:
+        gap = missing[:, column]
+        seen = ~gap
+        filled[gap, column] = np.interp(time[gap], time[seen], values[seen, column]) if seen.any() else 0.0
+    return filled
+
+
+def carry_forward(values: NDArray[np.float64], initial: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Replace each NaN by the value before it: what is known of a variable as time goes on.
+
+    Parameters
+    ----------
+    values : float64 ndarray of shape (T, C)
+    initial : float64 ndarray of shape (C,)
+        What was known before; empty for zeros.
+
+    Returns
+    -------
+    float64 ndarray of shape (T, C)
+    """
+    stacked = np.concatenate([initial[None] if len(initial) else np.zeros_like(values[:1]), values])
+    latest = np.where(np.isnan(stacked), 0, np.arange(len(stacked))[:, None])
+    return np.take_along_axis(stacked, np.maximum.accumulate(latest, axis=0), axis=0)[1:]
