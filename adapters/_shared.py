@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from vetime_plugins._arguments import check_whole
 from vetime_plugins.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -57,10 +57,7 @@ def load_pipeline(weights: str, *, device: str, dtype: str) -> VETimePipeline:
 
 def check_max_reference(max_reference: object) -> int:
     """Return `max_reference` as an int >= 1, or raise `InputError`."""
-    if isinstance(max_reference, Integral) and int(max_reference) >= 1:
-        return int(max_reference)
-    msg = f"max_reference must be an integer >= 1 (how many points fit keeps), got {max_reference!r}"
-    raise InputError(msg)
+    return check_whole("max_reference", max_reference, meaning="how many points fit keeps")
 
 
 def latest(series: Rows, max_reference: object) -> Rows:

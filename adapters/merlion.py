@@ -8,11 +8,11 @@ the short name the full one: ``"vetime_plugins.adapters.merlion:VETimeDetector"`
 from __future__ import annotations
 
 import os
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vetime_plugins._arguments import check_whole
 from vetime_plugins.adapters._shared import (
     check_max_reference,
     check_width,
@@ -204,10 +204,7 @@ class VETimeDetectorConfig(DetectorConfig):
         self.dtype = dtype
         self.readout = readout
         self.max_reference = check_max_reference(max_reference)
-        if isinstance(context, bool) or not isinstance(context, Integral) or context < 1:
-            msg = f"context must be an integer >= 1 (the length of a row's window), got {context!r}"
-            raise InputError(msg)
-        self.context = int(context)
+        self.context = check_whole("context", context, meaning="the length of a row's window")
         self.contamination = contamination
         super().__init__(threshold=threshold, **kwargs)
 

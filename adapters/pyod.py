@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vetime_plugins._arguments import is_real
 from vetime_plugins.adapters._adengine import register_with_adengine
 from vetime_plugins.adapters._shared import (
     check_max_reference,
@@ -15,12 +16,11 @@ from vetime_plugins.adapters._shared import (
     missing_dependency,
 )
 from vetime_plugins.errors import InputError
-from vetime_plugins.series.inputs import as_float64
-from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
+from vetime_plugins.series.inputs import Series, as_series
+from vetime_plugins.thresholds import check_contamination, check_rule
 
 try:
-    from pyod.models.base import BaseDetector
-    from sklearn.utils.validation import check_is_fitted
+    from vetime_plugins.adapters._pyod_base import SeriesBase
 except ImportError as error:
     raise missing_dependency("VETime for PyOD", "pyod>=3.6.2", "pyod") from error
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["VETime", "register_with_adengine"]
 
 
-class VETime(BaseDetector):
+class VETime(SeriesBase):
     """Zero-shot anomaly detector for one time series: one score in [0, 1] for each row.
 
     The rows of X are the time steps of one series, in order; its columns are the variables. The network
@@ -140,13 +140,12 @@ class VETime(BaseDetector):
             A `ValueError`: if X is not one series of numbers or a parameter is outside its range.
         """
         self._check_parameters()
-        series = _as_series(X)
+        series = as_series(X, "X")
         self._set_n_classes(y)
-        self._classes = 2  # the base counts the values of y, and fails later where y holds only one
-        reference = latest(series, self.max_reference).copy()  # not a view that keeps all of X alive
+        reference = latest(series.with_gaps, self.max_reference).copy()  # no view that keeps all of X alive
         self.decision_scores_ = self._score(series, None)
         self.reference_ = reference
-        self.n_features_in_ = series.shape[1]
+        self.n_features_in_ = series.n_variables
         self._keep_names(X)
         self._process_decision_scores()
         return self
@@ -171,118 +170,16 @@ class VETime(BaseDetector):
         InputError
             If X is not one series of numbers, or its variables are not those of `fit`.
         """
-        check_is_fitted(self, ["decision_scores_", "threshold_", "labels_"])
-        series = _as_series(X)
-        check_width("VETime", self.n_features_in_, series.shape[1])
+        self._check_fitted()
+        series = as_series(X, "X")
+        check_width("VETime", self.n_features_in_, series.n_variables)
         self._check_names(X)
         return self._score(series, self.reference_)
-
-    def predict(self, X: ArrayLike, return_confidence: bool = False) -> Any:
-        """Label each row of a series: 1 where its score is greater than `threshold_`, else 0.
-
-        Parameters
-        ----------
-        X : array-like of shape (n,) or (n, C)
-            One series of the variables that `fit` was given.
-        return_confidence : bool, default False
-            Also return `predict_confidence` (n,).
-
-        Returns
-        -------
-        ndarray of shape (n,), int, or a pair of it and an ndarray of shape (n,)
-        """
-        return self._on_scores().predict(self.decision_function(X), return_confidence)
-
-    def predict_proba(self, X: ArrayLike, method: str = "linear", return_confidence: bool = False) -> Any:
-        """Turn the scores of a series into probabilities of being normal and of being anomalous.
-
-        Parameters
-        ----------
-        X : array-like of shape (n,) or (n, C)
-            One series of the variables that `fit` was given.
-        method : {"linear", "unify"}, default "linear"
-            Min-max scaling by `decision_scores_`, or the error function of the standardized score.
-        return_confidence : bool, default False
-            Also return `predict_confidence` (n,).
-
-        Returns
-        -------
-        ndarray of shape (n, 2), or a pair of it and an ndarray of shape (n,)
-        """
-        if method not in ("linear", "unify"):
-            raise InputError(f'method must be "linear" or "unify", got {method!r}')
-        return self._on_scores().predict_proba(self.decision_function(X), method, return_confidence)
-
-    def predict_confidence(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Return how sure each label is, as the share of similar training sets that would give the same one.
-
-        Parameters
-        ----------
-        X : array-like of shape (n,) or (n, C)
-            One series of the variables that `fit` was given.
-
-        Returns
-        -------
-        ndarray of shape (n,), float64
-            Confidence in [0, 1] (Perini, Vercruyssen, Davis, "Quantifying the Confidence of Anomaly
-            Detectors in Their Example-Wise Predictions", ECML PKDD 2020).
-        """
-        return self._on_scores().predict_confidence(self.decision_function(X))
-
-    def predict_with_rejection(
-        self,
-        X: ArrayLike,
-        T: float = 32,
-        return_stats: bool = False,
-        delta: float = 0.1,
-        c_fp: float = 1,
-        c_fn: float = 1,
-        c_r: float = -1,
-    ) -> Any:
-        """Label each row of a series, or give it -2 where the label is not sure enough.
-
-        Parameters
-        ----------
-        X : array-like of shape (n,) or (n, C)
-            One series of the variables that `fit` was given.
-        T : float, default 32
-            Labels whose confidence is at most ``1 - 2 * exp(-T)`` are rejected.
-        return_stats : bool, default False
-            Also return a list: expected rejection rate, its upper bound, upper bound of the cost.
-        delta : float in (0, 1), default 0.1
-            The upper bound of the rejection rate holds with probability ``1 - delta``.
-        c_fp, c_fn, c_r : float
-            Cost of a false positive, a false negative, a rejection. A negative `c_r` stands for the share
-            of rows that the threshold flags.
-
-        Returns
-        -------
-        ndarray of shape (n,), int, or a pair of it and a list of three floats
-        """
-        scored = self._on_scores()
-        scores = self.decision_function(X)
-        result = scored.predict_with_rejection(scores, T, return_stats, delta, c_fp, c_fn, c_r)
-        self.rejection_threshold_ = scored.rejection_threshold_
-        return result
-
-    def compute_rejection_stats(self, *args: Any, **kwargs: Any) -> tuple[float, float, float]:
-        """Return expected rejection rate, its upper bound, and that of the cost, see the base class."""
-        return self._on_scores().compute_rejection_stats(*args, **kwargs)
-
-    def _predict_rank(self, X: ArrayLike, normalized: bool = False) -> NDArray[Any]:
-        ranks = super()._predict_rank(X)
-        # The base divides by the largest rank, which is 0 where no score exceeds those of `fit`.
-        return ranks / max(ranks.max(), 1) if normalized else ranks
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
 
     def _check_parameters(self) -> None:
         check_rule(self.threshold)
         check_max_reference(self.max_reference)
-        if isinstance(self.contamination, (int, float)):
+        if is_real(self.contamination):
             check_contamination(self.contamination)  # again: `set_params` goes past the check of `__init__`
         elif not (hasattr(self.contamination, "fit") and hasattr(self.contamination, "predict")):
             raise InputError(
@@ -310,55 +207,9 @@ class VETime(BaseDetector):
                 "in the same order"
             )
 
-    def _score(
-        self, series: NDArray[np.float64], reference: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    def _score(self, series: Series, reference: NDArray[np.float64] | None) -> NDArray[np.float64]:
         pipeline = load_pipeline(self.weights, device=self.device, dtype=self.dtype)
         return pipeline.score(series, reference=reference, readout=self.readout)
-
-    def _process_decision_scores(self) -> Self:
-        super()._process_decision_scores()
-        if self.threshold != "quantile":
-            self.threshold_ = find_threshold(self.decision_scores_, self.threshold)
-            self.labels_ = (self.decision_scores_ > self.threshold_).astype(int)
-        return self
-
-    def _on_scores(self) -> OnScores:
-        check_is_fitted(self, ["decision_scores_", "threshold_", "labels_"])
-        return OnScores(self)
-
-
-class OnScores(BaseDetector):
-    """A fitted detector whose data are scores already.
-
-    The base's methods score X again for each thing they derive from the scores, and ask lists for their
-    ``.shape``. Given the scores in place of X they do neither.
-    """
-
-    def __init__(self, detector: VETime) -> None:
-        vars(self).update(vars(detector))
-        if detector.threshold != "quantile":
-            # Confidence and rejection count on the share of rows that the threshold flags being
-            # `contamination`. The next float up, because they truncate share * n to the count.
-            share = max(int(detector.labels_.sum()), 1) / len(detector.labels_)
-            self.contamination = float(np.nextafter(share, 1))
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        raise NotImplementedError("the detector is fitted already")
-
-    def decision_function(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
-        return X
-
-
-def _as_series(X: Any) -> NDArray[np.float64]:
-    """Return X as (n, C) float64, n >= 1 and C >= 1, NaN where it has gaps."""
-    series = as_float64(X, "X")
-    if series.ndim not in (1, 2) or series.size == 0:
-        raise InputError(
-            f"X must be one series of shape (n,) or (n, C), rows in time order, got shape {series.shape}; "
-            "for several series use one detector each, or VETimePipeline.score with a list"
-        )
-    return series.astype(np.float64).reshape(len(series), -1)
 
 
 def _column_names(X: Any) -> NDArray[np.object_] | None:

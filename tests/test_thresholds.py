@@ -17,7 +17,7 @@ from vetime_plugins.thresholds import RULES, find_threshold
 RNG = np.random.default_rng
 
 
-@pytest.mark.parametrize("contamination", [0.001, 0.1, 0.5])
+@pytest.mark.parametrize("contamination", [0.001, 0.1, 0.5, np.float32(0.1), np.float16(0.25)])
 def test_quantile_flags_the_expected_share(contamination):
     scores = RNG(0).random(2000)
     threshold = find_threshold(scores, contamination=contamination)
@@ -159,6 +159,9 @@ def test_order_and_container_do_not_matter():
         (([0.1],), {"contamination": 0}, r"\(0, 0.5\].*got 0"),
         (([0.1],), {"contamination": 0.6}, r"\(0, 0.5\].*got 0.6"),
         (([0.1],), {"contamination": math.nan}, r"\(0, 0.5\]"),
+        (([0.1],), {"contamination": True}, r"\(0, 0.5\].*got True"),
+        (([0.1],), {"contamination": np.bool_(True)}, r"\(0, 0.5\].*got"),
+        (([0.1], np.bool_(True)), {}, "threshold must be one of"),
         (([0.1],), {"contamination": "auto"}, r"\(0, 0.5\].*'auto'"),
         (([0.1, 0.2], "pot"), {"risk": 0}, "risk"),
         (([0.1, 0.2], "pot"), {"level": 1.0}, "level"),

@@ -7,11 +7,11 @@ anomaly under any of the data-driven rules.
 from __future__ import annotations
 
 import math
-from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vetime_plugins._arguments import is_real
 from vetime_plugins.errors import InputError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def check_rule(rule: object) -> str | float:
     """
     if isinstance(rule, str) and rule in RULES:
         return rule
-    if isinstance(rule, Real) and not isinstance(rule, bool) and math.isfinite(rule):
+    if is_real(rule) and math.isfinite(rule):
         return float(rule)
     names = ", ".join(repr(name) for name in RULES)
     msg = f"threshold must be one of {names} or a finite number (a fixed score), got {rule!r}"
@@ -129,7 +129,7 @@ def check_contamination(contamination: object) -> None:
     InputError
         If it is not.
     """
-    if isinstance(contamination, Real) and 0 < float(contamination) <= 0.5:
+    if is_real(contamination) and 0 < contamination <= 0.5:
         return
     msg = f"contamination must be in (0, 0.5] (the expected share of anomalous points), got {contamination!r}"
     raise InputError(msg)

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 import textwrap
+from fractions import Fraction
 
 import joblib
 import numpy as np
@@ -18,6 +19,7 @@ from pyod.models.base import BaseDetector
 from pyod.models.knn import KNN
 from pyod.models.lof import LOF
 from pyod.utils import persistence
+from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -220,8 +222,8 @@ def test_a_failed_fit_leaves_the_detector_as_it_was():
         ({"threshold": "median"}, "'quantile', 'std', 'pot'.*'median'"),
         ({"threshold": None}, "threshold must be"),
         ({"threshold": np.nan}, "threshold must be"),
-        ({"max_reference": 0}, "max_reference must be an integer >= 1.*got 0"),
-        ({"max_reference": 10.5}, "max_reference must be an integer"),
+        ({"max_reference": 0}, "max_reference must be a whole number >= 1.*got 0"),
+        ({"max_reference": 10.5}, "max_reference must be a whole number"),
         ({"readout": "blurred"}, "readout"),
         ({"dtype": "float8"}, "dtype"),
         ({"device": "abacus"}, "device"),
@@ -234,6 +236,24 @@ def test_bad_parameters_are_named_by_fit(parameters, message):
     detector = VETime(**parameters)  # scikit-learn's rule: nothing is checked or changed before fit
     with pytest.raises(InputError, match=message):
         detector.fit(series())
+
+
+@pytest.mark.parametrize("number", [np.float32, np.float64, np.float16, Fraction])
+def test_contamination_may_be_a_number_of_any_type(number):
+    share = number(0.0625)
+    detector = VETime(contamination=share).fit(series())
+    plain = VETime(contamination=0.0625).fit(series())
+    assert detector.contamination is share
+    assert detector.threshold_ == plain.threshold_
+    np.testing.assert_array_equal(detector.labels_, plain.labels_)
+    np.testing.assert_array_equal(
+        detector.predict_with_rejection(series(), c_r=0.1), plain.predict_with_rejection(series(), c_r=0.1)
+    )
+    assert clone(detector).contamination == share
+    with pytest.raises(InputError, match=r"\(0, 0.5\].*got"):
+        VETime(contamination=number(0.75)).fit(series())
+    with pytest.raises(InputError, match=r"contamination must be"):
+        VETime().set_params(contamination=np.bool_(True)).fit(series())
 
 
 def test_contamination_is_checked_again_after_set_params():

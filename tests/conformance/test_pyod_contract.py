@@ -171,10 +171,10 @@ def test_before_fit(detector, method):
 
 @pytest.mark.parametrize("shape", [(2, 3, 4), (1, 1, 1), ()])
 def test_one_or_two_dimensions(vetime, shape):
-    with pytest.raises(ValueError, match="X must be one series"):
+    with pytest.raises(ValueError, match="X needs"):
         vetime.fit(np.zeros(shape))
     vetime.fit(series())
-    with pytest.raises(ValueError, match="X must be one series"):
+    with pytest.raises(ValueError, match="X needs"):
         vetime.decision_function(np.zeros(shape))
 
 

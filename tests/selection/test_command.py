@@ -68,7 +68,7 @@ def test_scores_on_standard_output(table, capsys):
     [
         (("--candidate", "nobody"), "there is no detector 'nobody'"),
         (("--budget", "-3"), "budget must be a number of seconds above 0, or none"),
-        (("--trials", "-1"), "n_trials must be a whole number, 0 or more"),
+        (("--trials", "-1"), "n_trials must be a whole number >= 0"),
         (("--default", "vetime", "--candidate", "sub-knn"), "default must be one of the candidates"),
         (("--json", "--out", "-"), "both want standard output"),
     ],

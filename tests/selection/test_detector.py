@@ -23,6 +23,19 @@ def selected():
     return SelectedDetector(**QUICK, contamination=0.05).fit(SERIES)
 
 
+@pytest.mark.parametrize("number", [np.float32, np.float64, np.float16])
+def test_contamination_may_be_a_number_of_numpy(number):
+    plain = CandidateDetector("sub-knn", contamination=0.0625).fit(SERIES)
+    assert (
+        CandidateDetector("sub-knn", contamination=number(0.0625)).fit(SERIES).threshold_ == plain.threshold_
+    )
+    found = SelectedDetector(**QUICK, contamination=number(0.0625)).fit(SERIES)
+    assert found.threshold_ == SelectedDetector(**QUICK, contamination=0.0625).fit(SERIES).threshold_
+    for detector in (CandidateDetector("sub-knn"), SelectedDetector(**QUICK)):
+        with pytest.raises(InputError, match=r"contamination must be in \(0, 0.5\]"):
+            detector.set_params(contamination=number(0.75)).fit(SERIES)
+
+
 def test_selected_is_the_winner(selected):
     winner = selected.selection_.detector
     assert selected.detector_ is winner

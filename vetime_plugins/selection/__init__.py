@@ -11,7 +11,7 @@ _HOME = {
     "CandidateDetector": "detector",
     "CandidateReport": "report",
     "DEFAULT_CANDIDATES": "candidates",
-    "SelectedDetector": "detector",
+    "SelectedDetector": "selected",
     "Selection": "report",
     "register_selection_with_adengine": "adengine",
     "select_detector": "select",

@@ -68,7 +68,7 @@ def register_selection_with_adengine(
     'SelectedDetector'
     """
     from vetime_plugins.adapters._adengine import add_algorithm
-    from vetime_plugins.selection.detector import SelectedDetector
+    from vetime_plugins.selection.selected import SelectedDetector
 
     return add_algorithm(
         engine,

@@ -20,8 +20,6 @@ class PlainBase:
     Subclasses store their parameters unaltered in ``__init__`` and implement `fit` and `decision_function`.
     """
 
-    _NOT_FITTED = InputError
-
     threshold: str | float
     decision_scores_: NDArray[np.float64]
     threshold_: float

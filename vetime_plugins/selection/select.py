@@ -5,24 +5,24 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vetime_plugins._arguments import check_seed, check_whole, is_real
 from vetime_plugins.errors import InputError
 from vetime_plugins.metrics import find_buffer
 from vetime_plugins.selection.budget import Budget
 from vetime_plugins.selection.candidates import DEFAULT_CANDIDATES, VETIME, Fitted, resolve_all
-from vetime_plugins.selection.detector import CandidateDetector, as_values, check_seed
+from vetime_plugins.selection.detector import CandidateDetector
 from vetime_plugins.selection.evidence import aggregate_ranks, agreement, expected_advantage
 from vetime_plugins.selection.explain import explain
 from vetime_plugins.selection.profile import describe
 from vetime_plugins.selection.report import Selection
 from vetime_plugins.selection.runs import Entry, Progress, Work
 from vetime_plugins.selection.trials import find_suspects, iterate_trials, margin_for
-from vetime_plugins.series.inputs import as_series, is_collection
+from vetime_plugins.series.inputs import Series, as_series
 from vetime_plugins.thresholds import check_contamination, check_rule
 
 __all__ = ["select_detector"]
@@ -33,7 +33,7 @@ _FEWEST_TRIALS = 3  # a candidate that the budget does not allow so many is not 
 
 
 def select_detector(
-    series: ArrayLike,
+    series: ArrayLike | Series,
     candidates: Iterable[Any] | None = None,
     *,
     budget: float | None = 60.0,
@@ -112,13 +112,12 @@ def select_detector(
     >>> sorted(found.ranking)
     ['moving-variance', 'sub-knn']
     """
-    if is_collection(series):
-        raise InputError(f"select_detector takes one series, got a {type(series).__name__} of them")
-    values = as_values(series, "series")
+    whole = as_series(series)
+    values = whole.with_gaps
     _check(budget, n_trials, max_points)
     check_seed(random_state)
     check_rule(threshold)
-    if isinstance(contamination, (int, float)):  # else a thresholder of PyOD
+    if not hasattr(contamination, "fit"):  # else a thresholder of PyOD
         check_contamination(contamination)
     clock = Budget(budget)
     entries = [
@@ -128,7 +127,7 @@ def select_detector(
         )
     ]
     base = _default(entries, default)
-    part = values if max_points is None else _latest(values, max_points)
+    part = values if max_points is None or max_points >= len(values) else _latest(values, max_points)
     work = Work(part, find_buffer(part), len(values), clock, random_state, progress)
     work.score_raw(entries, base or entries[0], min(n_trials, _FEWEST_TRIALS))
     alive = [entry for entry in entries if entry.alive]
@@ -136,7 +135,7 @@ def select_detector(
         raise InputError(f"every candidate failed: {_failures(entries)}")
     margin = margin_for(work.period)
     suspects = find_suspects([entry.raw.scores for entry in alive], margin)
-    profile = describe(as_series(part))
+    profile = describe(whole if part is values else as_series(part))
     trials = work.run_trials(entries, iterate_trials(part, profile, suspects, margin, random_state), n_trials)
     winner, fitted = _rank_and_fit(entries, base, values, work)
     detector = CandidateDetector(
@@ -175,12 +174,11 @@ def select_detector(
 
 
 def _check(budget: float | None, n_trials: int, max_points: int | None) -> None:
-    if budget is not None and not (isinstance(budget, Real) and budget > 0):
+    if budget is not None and not (is_real(budget) and budget > 0):
         raise InputError(f"budget must be a number of seconds above 0, or None for no limit, got {budget!r}")
-    if not isinstance(n_trials, Integral) or n_trials < 0:
-        raise InputError(f"n_trials must be a whole number, 0 or more, got {n_trials!r}")
-    if max_points is not None and not (isinstance(max_points, Integral) and max_points >= 1):
-        raise InputError(f"max_points must be a whole number of at least 1, or None, got {max_points!r}")
+    check_whole("n_trials", n_trials, least=0)
+    if max_points is not None:
+        check_whole("max_points", max_points, meaning="or None for all")
 
 
 def _latest(values: Scores, n_points: int) -> Scores:
