@@ -13,12 +13,18 @@ if TYPE_CHECKING:
     from pyod.utils.ad_engine import ADEngine
     from sklearn.base import BaseEstimator
 
-# The fields of the entries that PyOD ships. VETime has no rank in the benchmarks that PyOD knows.
-_KNOWLEDGE = {
-    "full_name": "VETime: Vision Enhanced Zero-Shot Time Series Anomaly Detection",
+# The fields of the entries that PyOD ships. Nothing here has a rank in the benchmarks that PyOD knows.
+_OF_ALL = {
     "status": "shipped",
     "data_types": ["time_series"],
     "category": "time_series",
+    "benchmark_refs": [],
+    "benchmark_rank": {},
+    "preprocessing_mode": "external",
+    "requires": ["torch"],
+}
+_KNOWLEDGE = {
+    "full_name": "VETime: Vision Enhanced Zero-Shot Time Series Anomaly Detection",
     "complexity": {"time": "O(n)", "space": "O(n)"},
     "strengths": [
         "Zero-shot: no training and no window size to choose",
@@ -28,11 +34,7 @@ _KNOWLEDGE = {
     "weaknesses": ["Needs PyTorch", "Scores a whole series at once: a score may depend on later points"],
     "best_for": "Point and subsequence anomalies in series without labels or clean training data",
     "avoid_when": "Rows are independent samples, or have no order in time",
-    "benchmark_refs": [],
-    "benchmark_rank": {},
     "paper": {"id": "vetime", "short": "VETime, arXiv 2602.16681, 2026"},
-    "preprocessing_mode": "external",
-    "requires": ["torch"],
 }
 
 
@@ -108,7 +110,7 @@ def add_algorithm(
     detector : BaseEstimator
         With default parameters.
     knowledge : mapping
-        The fields of the entry that describe it.
+        The fields of the entry that describe it, besides those that all entries of this package share.
     name, confidence, params
         As in `register_with_adengine`.
     reason, evidence : str
@@ -136,7 +138,7 @@ def add_algorithm(
     known = engine.kb.get_algorithm(name)
     if known is not None and known["class_path"] != class_path:
         raise InputError(f"{name!r} is another detector ({known['class_path']}); choose another name")
-    entry = {**knowledge, "class_path": class_path, "default_params": {**defaults, **params}}
+    entry = {**_OF_ALL, **knowledge, "class_path": class_path, "default_params": {**defaults, **params}}
     engine.kb.algorithms[name] = copy.deepcopy(entry)
     rules = engine.kb.routing_rules.setdefault("rules", [])
     rule_id = f"time_series_{name}"

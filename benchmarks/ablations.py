@@ -30,7 +30,7 @@ from vetime_plugins.leaderboard.evaluation import paired_bootstrap, summarise
 from vetime_plugins.leaderboard.rows import Row, RowFile
 from vetime_plugins.metrics import evaluate, find_buffer
 from vetime_plugins.network.model import pool_margins
-from vetime_plugins.pipeline import Unit
+from vetime_plugins.network.preparation import Unit, cut, find_units
 from vetime_plugins.series.inputs import as_series
 from vetime_plugins.series.readout import read_out
 from vetime_plugins.training.config import TrainingConfig
@@ -76,11 +76,11 @@ class Arm:
         """Return asinh z-scores (T, C) of the distances between patch embeddings."""
         pipeline, p = self.pipeline, self.pipeline.config.patch_size
         tokens: dict[int, list[torch.Tensor]] = {}
-        for _, columns, output, row in pipeline._run(units):
-            found = output.stages["F_AD"][row].unflatten(0, (len(columns), -1))
-            n_patches = int(output.mask[row].sum())
-            for column, own in zip(columns.tolist(), found, strict=True):
-                tokens.setdefault(column, []).append(own[:n_patches])
+        for group, output in pipeline._run(cut(units, pipeline.config)):
+            for (chunk, columns), found in zip(group, output.stages["F_AD"], strict=True):
+                own = found.unflatten(0, (len(columns), -1))[:, : chunk.stop - chunk.start]
+                for column, patches in zip(columns.tolist(), own, strict=True):
+                    tokens.setdefault(column, []).append(patches)
         result = np.full(shape, -np.inf)
         for column, parts in tokens.items():
             embedded = torch.nn.functional.normalize(torch.cat(parts), dim=-1)
@@ -142,8 +142,8 @@ def measure(args: argparse.Namespace) -> None:
             config = arm.pipeline.config
             joint = config.any_variate and series.n_variables > 1
             if config.retrieval is not None and joint not in prepared:
-                prepared[joint] = arm.pipeline._units(series, (), None)
-            units = prepared[joint] if joint in prepared else arm.pipeline._units(series, (), None)
+                prepared[joint] = find_units(series, config)
+            units = prepared[joint] if joint in prepared else find_units(series, config)
             scores = score(units, series.values.shape)[read.test]
             values = evaluate(read.labels[read.test], scores, buffer, metrics=METRICS)
             row = Row(

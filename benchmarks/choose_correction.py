@@ -27,7 +27,7 @@ from vetime_plugins.metrics import auc_pr, find_buffer, vus_pr
 from vetime_plugins.network.checkpoint import load_checkpoint, save_checkpoint
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.model import novelty_channels, pool_margins
-from vetime_plugins.pipeline import Unit, _periods
+from vetime_plugins.network.preparation import Unit, column_periods, cut, find_units
 from vetime_plugins.series.inputs import as_series
 from vetime_plugins.series.readout import READOUTS, read_out
 from vetime_plugins.synthesis import generate
@@ -59,10 +59,10 @@ def learned_margins(
 ) -> NDArray[np.float64]:
     """Return the margin (T, C) of a prepared series, -inf for constant variables."""
     result, p = np.full(shape, -np.inf), pipeline.config.patch_size
-    for chunk, columns, output, row in pipeline._run(units):
-        steps = slice(chunk.start * p, min(chunk.stop * p, len(result)))
-        logits = output.variable_logits[row, :, : steps.stop - steps.start].double()
-        result[steps, columns] = (logits[..., 1] - logits[..., 0]).cpu().numpy().T
+    for group, output in pipeline._run(cut(units, pipeline.config)):
+        for margin, (chunk, columns) in zip(output.margins(), group, strict=True):
+            steps = slice(chunk.start * p, min(chunk.stop * p, len(result)))
+            result[steps, columns] = margin[:, : steps.stop - steps.start].T
     return result
 
 
@@ -71,9 +71,9 @@ def margins(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
     """Return novelty and learned margin, both (T, C), and the first variable's period."""
     series = as_series(values)
-    units, shape = pipeline._units(series, (), None), series.values.shape
+    units, shape = find_units(series, pipeline.config), series.values.shape
     novelty = novelty_margins(pipeline.config, units, shape)
-    return novelty, learned_margins(pipeline, units, shape), _periods(series, units)[0]
+    return novelty, learned_margins(pipeline, units, shape), column_periods(series, units)[0]
 
 
 def mix(novelty: NDArray[np.float64], learned: NDArray[np.float64], correction: float) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from vetime_plugins.network.config import VETimeConfig
-from vetime_plugins.network.preparation import Prepared
+from vetime_plugins.network.fusion import DETECTION
+from vetime_plugins.network.model import ModelOutput, pool_margins
+from vetime_plugins.network.preparation import Chunk, Prepared, Unit, column_periods
 from vetime_plugins.series.imaging import FoldGeometry, fold_images
+from vetime_plugins.series.inputs import Series
+from vetime_plugins.series.readout import read_out
 
-__all__ = ["Explanation", "fold_whole"]
+__all__ = ["Explanation", "explain_series", "fold_whole"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,52 @@ class Explanation:
     image: NDArray[np.uint8]
     geometry: FoldGeometry
     period: int
+
+
+def explain_series(
+    series: Series,
+    units: Sequence[Unit],
+    batches: Iterable[tuple[list[tuple[Chunk, NDArray[np.intp]]], ModelOutput]],
+    config: VETimeConfig,
+) -> Explanation:
+    """Put together what the network says of the chunks of one series.
+
+    Parameters
+    ----------
+    series : Series
+    units : sequence of Unit
+        Its variables that were read.
+    batches : iterable
+        Their chunks with their columns, and the output of the batch.
+    config : VETimeConfig
+    """
+    p, n_read = config.patch_size, max(1, sum(len(columns) for _, columns in units))
+    margins = np.full(series.values.shape, -np.inf)
+    reconstruction = np.tile(series.values[0], (len(series), 1))  # what never changes is what is expected
+    weights = np.zeros((len(series), len(config.experts)))
+    for group, output in batches:
+        margin, expected = output.margins(), output.reconstruction.double().cpu().numpy()
+        detection = output.weights[DETECTION].double().sum(1).cpu().numpy()  # (B, N, E), over the variables
+        for row, (chunk, columns) in enumerate(group):
+            steps = slice(chunk.start * p, min(chunk.stop * p, len(series)))
+            n = steps.stop - steps.start
+            margins[steps, columns] = margin[row, :, :n].T
+            reconstruction[steps, columns] = chunk.prepared.scaling.restore(expected[row, :, :n].T)
+            weights[steps] += detection[row].repeat(p, axis=0)[:n] / n_read
+    image, geometry, period = fold_whole([unit for unit, _ in units], config)
+    periods = column_periods(series, units)
+    pooled = pool_margins(margins, config.variable_pooling)
+    return Explanation(
+        series=series.values,
+        scores=read_out(pooled, config.readout, periods[:1]),
+        variable_scores=read_out(margins, config.readout, periods),
+        reconstruction=reconstruction,
+        expert_weights=weights,
+        expert_names=config.experts,
+        image=image,
+        geometry=geometry,
+        period=period,
+    )
 
 
 def fold_whole(

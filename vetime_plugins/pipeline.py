@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,29 +18,21 @@ from numpy.typing import ArrayLike, NDArray
 from vetime_plugins._arguments import check_whole
 from vetime_plugins._progress import Progress, Reporter
 from vetime_plugins.errors import CheckpointError, InputError
-from vetime_plugins.explanation import Explanation, fold_whole
+from vetime_plugins.explanation import Explanation, explain_series
 from vetime_plugins.network.checkpoint import fingerprint, load_checkpoint, stamp
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.devices import choose_device
-from vetime_plugins.network.fusion import DETECTION
 from vetime_plugins.network.model import ModelOutput, VETime, pool_margins
-from vetime_plugins.network.preparation import Chunk, Prepared, collate, prepare, split
+from vetime_plugins.network.preparation import Chunk, collate, column_periods, cut, find_units
 from vetime_plugins.parallel import check_n_jobs, run_parts
 from vetime_plugins.series.imaging import check_gammas
-from vetime_plugins.series.inputs import (
-    Series,
-    as_series,
-    as_series_and_references,
-    check_no_empty_variable,
-)
-from vetime_plugins.series.overlap import new_parts
+from vetime_plugins.series.inputs import Series, as_series, as_series_and_references
 from vetime_plugins.series.readout import READOUTS, read_out
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Unit = tuple[Prepared, NDArray[np.intp]]
-"""Variables that the network reads together, and the columns of the series that they are."""
+T = TypeVar("T")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -245,38 +238,8 @@ class VETimePipeline:
         Explanation
         """
         one = as_series(series)
-        gammas = _gammas_for([one], variable_gammas)
-        config = self.config
-        margins = np.full(one.values.shape, -np.inf)
-        reconstruction = np.tile(one.values[0], (len(one), 1))  # what never changes is what is expected
-        weights = np.zeros((len(one), len(config.experts)))
-        units = self._units(one, (), gammas)
-        p = config.patch_size
-        n_read = max(1, sum(len(columns) for _, columns in units))
-        for chunk, columns, output, row in self._run(units):
-            steps = slice(chunk.start * p, min(chunk.stop * p, len(one)))
-            n = steps.stop - steps.start
-            margins[steps, columns] = _margin(output)[row, :, :n].T
-            expected = output.reconstruction[row, :, :n].double().cpu().numpy().T
-            reconstruction[steps, columns] = chunk.prepared.scaling.restore(expected)
-            detection = (
-                output.weights[DETECTION, row, :, : chunk.stop - chunk.start].double().sum(0)
-            )  # (N, E)
-            weights[steps] += detection.repeat_interleave(p, dim=0)[:n].cpu().numpy() / n_read
-        image, geometry, period = fold_whole([unit for unit, _ in units], config)
-        periods = _periods(one, units)
-        pooled = pool_margins(margins, config.variable_pooling)
-        return Explanation(
-            series=one.values,
-            scores=read_out(pooled, config.readout, periods[:1]),
-            variable_scores=read_out(margins, config.readout, periods),
-            reconstruction=reconstruction,
-            expert_weights=weights,
-            expert_names=config.experts,
-            image=image,
-            geometry=geometry,
-            period=period,
-        )
+        units = find_units(one, self.config, gammas=_gammas_for([one], variable_gammas))
+        return explain_series(one, units, self._run(cut(units, self.config)), self.config)
 
     def embed(self, series: ArrayLike) -> NDArray[np.float64]:
         """Return the fused patch embeddings of one series.
@@ -293,11 +256,11 @@ class VETimePipeline:
         one = as_series(series)
         n_patches = -(-len(one) // self.config.patch_size)
         result = np.zeros((one.n_variables, n_patches, self.config.d_model))
-        for chunk, columns, output, row in self._run(self._units(one, (), None)):
-            tokens = output.stages["F_AD"][row].unflatten(0, (len(columns), -1))
-            result[columns, chunk.start : chunk.stop] = (
-                tokens[:, : chunk.stop - chunk.start].double().cpu().numpy()
-            )
+        for group, output in self._run(cut(find_units(one, self.config), self.config)):
+            for row, (chunk, columns) in enumerate(group):
+                tokens = output.stages["F_AD"][row].unflatten(0, (len(columns), -1))
+                tokens = tokens[:, : chunk.stop - chunk.start]
+                result[columns, chunk.start : chunk.stop] = tokens.double().cpu().numpy()
         return result[0] if one.one_dimensional else result
 
     def plot(self, series: ArrayLike, *, explain: bool = False, **options: Any) -> Figure:
@@ -326,33 +289,6 @@ class VETimePipeline:
         one = as_series(series)
         return plotting.plot_scores(one, self.score(one), **options)
 
-    def _units(
-        self, one: Series, references: Sequence[Series], gammas: NDArray[np.float64] | None
-    ) -> list[Unit]:
-        """Prepare the variables that vary; return each unit with the columns it holds."""
-        earlier, varies = [], one.varies
-        for reference in references:
-            parts = new_parts(one, reference)
-            if parts:
-                check_no_empty_variable(reference.observed, "reference")
-                varies = varies | reference.varies
-            earlier += [reference.values[part] for part in parts]
-        columns = np.flatnonzero(varies)
-        if self.config.any_variate and self.config.stacked_tiles and len(columns):
-            # The image is that of all variables; a constant one is part of what the authors' network saw.
-            columns = np.arange(one.n_variables)
-        if not len(columns):
-            return []
-        units = prepare(
-            one.part(columns=columns),
-            self.config,
-            gammas=None if gammas is None else gammas[columns],
-            references=[part[:, columns] for part in earlier],
-        )
-        if len(units) == 1:
-            return [(units[0], columns)]
-        return [(unit, columns[i : i + 1]) for i, unit in enumerate(units)]
-
     def _margins(
         self,
         all_series: Sequence[Series],
@@ -360,46 +296,44 @@ class VETimePipeline:
         gammas: NDArray[np.float64] | None,
         report: Callable[[int], None],
     ) -> Iterator[tuple[NDArray[np.float64], list[int]]]:
-        """Yield (T, C) anomaly margins, -inf for constant variables, in the order of the series."""
-        pending: list[tuple[NDArray[np.float64], list[int]]] = []
-        waiting: dict[int, list[tuple[Chunk, NDArray[np.float64], NDArray[np.intp]]]] = defaultdict(list)
-        p = self.config.patch_size
+        """Yield (T, C) anomaly margins, -inf for constant variables, and the variables' periods, in order."""
+        config, p = self.config, self.config.patch_size
+        pending: deque[_Pending] = deque()
 
-        def flush(group: list[tuple[Chunk, NDArray[np.float64], NDArray[np.intp]]]) -> None:
-            margin = _margin(self._forward([chunk for chunk, _, _ in group]))
-            for row, (chunk, target, columns) in enumerate(group):
-                steps = slice(chunk.start * p, min(chunk.stop * p, len(target)))
-                target[steps, columns] = margin[row, :, : steps.stop - steps.start].T
+        def chunks() -> Iterator[tuple[Chunk, tuple[_Pending, NDArray[np.intp]]]]:
+            for one, others in zip(all_series, references, strict=True):
+                units = find_units(one, config, gammas=gammas, references=others)
+                found = list(cut(units, config))
+                margins = np.full(one.values.shape, -np.inf)
+                pending.append(_Pending(margins, column_periods(one, units), len(found)))
+                report(len(one) * (one.n_variables - sum(len(columns) for _, columns in units)))
+                for chunk, columns in found:
+                    yield chunk, (pending[-1], columns)
+
+        for group, output in self._run(chunks()):
+            margin = output.margins()
+            for row, (chunk, (one, columns)) in enumerate(group):
+                steps = slice(chunk.start * p, min(chunk.stop * p, len(one.margins)))
+                one.margins[steps, columns] = margin[row, :, : steps.stop - steps.start].T
+                one.missing -= 1
                 report((steps.stop - steps.start) * len(columns))
-            group.clear()
+            while pending and not pending[0].missing:
+                first = pending.popleft()
+                yield first.margins, first.periods
+        yield from ((one.margins, one.periods) for one in pending)
 
-        for one, others in zip(all_series, references, strict=True):
-            margins = np.full(one.values.shape, -np.inf)
-            units = self._units(one, others, gammas)
-            report(len(one) * (one.n_variables - sum(len(columns) for _, columns in units)))
-            for unit, columns in units:
-                for chunk in split(unit, self.config):
-                    group = waiting[unit.n_variables]
-                    group.append((chunk, margins, columns))
-                    if len(group) == self.batch_size:
-                        flush(group)
-            pending.append((margins, _periods(one, units)))
-            if not any(waiting.values()):
-                yield from pending
-                pending.clear()
+    def _run(self, chunks: Iterable[tuple[Chunk, T]]) -> Iterator[tuple[list[tuple[Chunk, T]], ModelOutput]]:
+        """Read chunks, in batches of equally many variables; yield each batch and its output."""
+        waiting: dict[int, list[tuple[Chunk, T]]] = defaultdict(list)
+        for chunk, along in chunks:
+            group = waiting[chunk.prepared.n_variables]
+            group.append((chunk, along))
+            if len(group) == self.batch_size:
+                yield group, self._forward([chunk for chunk, _ in group])
+                waiting[chunk.prepared.n_variables] = []
         for group in waiting.values():
             if group:
-                flush(group)
-        yield from pending
-
-    def _run(self, units: Sequence[Unit]) -> Iterator[tuple[Chunk, NDArray[np.intp], ModelOutput, int]]:
-        """Yield each chunk of one series, its columns, the output of its batch and its row in that."""
-        chunks = [(chunk, columns) for unit, columns in units for chunk in split(unit, self.config)]
-        for first in range(0, len(chunks), self.batch_size):
-            group = chunks[first : first + self.batch_size]
-            output = self._forward([chunk for chunk, _ in group])
-            for row, (chunk, columns) in enumerate(group):
-                yield chunk, columns, output, row
+                yield group, self._forward([chunk for chunk, _ in group])
 
     def _forward(self, chunks: Sequence[Chunk]) -> ModelOutput:
         batch = collate(chunks, self.config).to(self.device)
@@ -408,27 +342,21 @@ class VETimePipeline:
             return self.model(batch)
 
 
+@dataclass(eq=False)
+class _Pending:
+    """A series whose chunks have not all been read."""
+
+    margins: NDArray[np.float64]
+    periods: list[int]
+    missing: int
+
+
 def _gammas_for(all_series: Sequence[Series], gammas: ArrayLike | None) -> NDArray[np.float64] | None:
     """Check the gammas against every series before any of them is scored."""
     found = None
     for one in all_series if gammas is not None else ():
         found = check_gammas(gammas, one.n_variables)
     return found
-
-
-def _margin(output: ModelOutput) -> NDArray[np.float64]:
-    """Anomaly logit minus normal logit of each variable, (B, C, T)."""
-    logits = output.variable_logits.double()
-    return (logits[..., 1] - logits[..., 0]).cpu().numpy()
-
-
-def _periods(one: Series, units: Sequence[Unit]) -> list[int]:
-    """Period of each column in steps; 1 where there is none or the column was not read."""
-    periods = [1] * one.n_variables
-    for unit, columns in units:
-        for column in columns:
-            periods[column] = unit.strip.period
-    return periods
 
 
 _CACHE: dict[tuple[Any, ...], VETimePipeline] = {}

@@ -79,6 +79,11 @@ class ModelOutput:
     mask: Tensor
     stages: dict[str, Tensor]
 
+    def margins(self) -> NDArray[np.float64]:
+        """Return anomaly logit minus normal logit of each variable, (B, C, T)."""
+        logits = self.variable_logits.double()
+        return (logits[..., 1] - logits[..., 0]).cpu().numpy()
+
 
 class VETime(nn.Module):
     """VETime (arXiv 2602.16681) for one configuration.

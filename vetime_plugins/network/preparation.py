@@ -7,7 +7,7 @@ see.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,7 +26,8 @@ from vetime_plugins.series.imaging import (
     make_strip,
     standardise,
 )
-from vetime_plugins.series.inputs import Series, as_series, unit_exponents
+from vetime_plugins.series.inputs import Series, as_series, check_no_empty_variable, unit_exponents
+from vetime_plugins.series.overlap import new_parts
 from vetime_plugins.series.period import series_period
 
 
@@ -85,6 +86,10 @@ class Prepared:
     def n_variables(self) -> int:
         """Number of variables."""
         return len(self.z)
+
+
+Unit = tuple[Prepared, NDArray[np.intp]]
+"""Variables that the network reads together, and the columns of the series that they are."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +154,56 @@ def prepare(
     return units
 
 
+def find_units(
+    series: Series,
+    config: VETimeConfig,
+    *,
+    gammas: NDArray[np.float64] | None = None,
+    references: Sequence[Series] = (),
+) -> list[Unit]:
+    """Prepare the variables that vary, beside what references hold that the series itself does not.
+
+    Parameters
+    ----------
+    series : Series
+    config : VETimeConfig
+    gammas : ndarray of shape (C,), optional
+    references : sequence of Series
+
+    Returns
+    -------
+    list of tuple
+        Each unit with the columns of the series that it holds.
+
+    Raises
+    ------
+    InputError
+        If a reference that matters has a variable without any value.
+    """
+    earlier, varies = [], series.varies
+    for reference in references:
+        parts = new_parts(series, reference)
+        if parts:
+            check_no_empty_variable(reference.observed, "reference")
+            varies = varies | reference.varies
+        earlier += [reference.values[part] for part in parts]
+    columns = np.flatnonzero(varies)
+    if config.any_variate and config.stacked_tiles and len(columns):
+        # The image is that of all variables; a constant one is part of what the authors' network saw.
+        columns = np.arange(series.n_variables)
+    if not len(columns):
+        return []
+    units = prepare(
+        series.part(columns=columns),
+        config,
+        gammas=None if gammas is None else gammas[columns],
+        references=[part[:, columns] for part in earlier],
+    )
+    if len(units) == 1:
+        return [(units[0], columns)]
+    return [(unit, columns[i : i + 1]) for i, unit in enumerate(units)]
+
+
 def _standardise_together(
     parts: Sequence[NDArray[np.float64]],
 ) -> tuple[list[NDArray[np.float64]], Scaling]:
@@ -179,6 +234,20 @@ def split(prepared: Prepared, config: VETimeConfig) -> list[Chunk]:
     size, longer = divmod(n_patches, n_chunks)
     starts = [number * size + min(number, longer) for number in range(n_chunks + 1)]
     return [Chunk(prepared, start, stop) for start, stop in pairwise(starts)]
+
+
+def cut(units: Sequence[Unit], config: VETimeConfig) -> Iterator[tuple[Chunk, NDArray[np.intp]]]:
+    """Yield the chunks of all units of one series, each with the columns that it holds."""
+    return ((chunk, columns) for unit, columns in units for chunk in split(unit, config))
+
+
+def column_periods(series: Series, units: Sequence[Unit]) -> list[int]:
+    """Return the period of each column in steps; 1 where there is none or the column was not read."""
+    periods = [1] * series.n_variables
+    for unit, columns in units:
+        for column in columns:
+            periods[column] = unit.strip.period
+    return periods
 
 
 def collate(chunks: Sequence[Chunk], config: VETimeConfig) -> ModelInput:

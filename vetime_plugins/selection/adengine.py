@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pyod.utils.ad_engine import ADEngine
 
-# The fields of the entries that PyOD ships.
 _KNOWLEDGE = {
     "full_name": "Selection of a detector for the series at hand, without labels",
-    "status": "shipped",
-    "data_types": ["time_series"],
-    "category": "time_series",
     "complexity": {"time": "bounded by its parameter budget", "space": "that of its candidates"},
     "strengths": [
         "Compares detectors on the series itself, by synthetic anomalies and by agreement",
@@ -22,11 +18,7 @@ _KNOWLEDGE = {
     "weaknesses": ["Takes a minute by default", "No choice without labels is safe"],
     "best_for": "A series without labels on which several detectors are plausible",
     "avoid_when": "Rows are independent samples, labels are at hand, or seconds matter",
-    "benchmark_refs": [],
-    "benchmark_rank": {},
     "paper": {"id": "goswami2023", "short": "after Goswami et al., ICLR 2023"},
-    "preprocessing_mode": "external",
-    "requires": ["torch"],
 }
 
 
