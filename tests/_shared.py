@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -33,3 +35,11 @@ def shared_path(name: str) -> Path:
     if not path.exists():
         pytest.skip(f"no {name!r} in {root}: set VETIME_SHARED to the folder that holds it")
     return path
+
+
+def noisy_wave(length: int, variables: int | None = None, seed: int = 0) -> NDArray[np.float64]:
+    """Return a sine with a cycle of 40 steps and noise, (length,) or (length, variables)."""
+    rng = np.random.default_rng(seed)
+    shape = (length,) if variables is None else (length, variables)
+    t = np.arange(length) if variables is None else np.arange(length)[:, None]
+    return np.sin(2 * np.pi * t / 40) + rng.normal(scale=0.2, size=shape)

@@ -12,8 +12,8 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from numpy.typing import NDArray
 
+from tests._shared import noisy_wave
 from vetime_plugins import InputError, VETimeConfig, VETimePipeline
 from vetime_plugins.errors import CheckpointError
 from vetime_plugins.network.checkpoint import save_checkpoint
@@ -43,44 +43,37 @@ def tiny(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     )
 
 
-def _series(length: int, variables: int | None = None, seed: int = 0) -> NDArray[np.float64]:
-    rng = np.random.default_rng(seed)
-    shape = (length,) if variables is None else (length, variables)
-    t = np.arange(length) if variables is None else np.arange(length)[:, None]
-    return np.sin(2 * np.pi * t / 40) + rng.normal(scale=0.2, size=shape)
-
-
 @pytest.mark.parametrize("length", [1, 2, 3, 15, 16, 17, 100, 511, 513, 1500])
 @pytest.mark.parametrize("variables", [None, 1, 3])
 def test_scores_have_the_length_of_the_series(
     tiny: VETimePipeline, length: int, variables: int | None
 ) -> None:
-    scores = tiny.score(_series(length, variables))
+    scores = tiny.score(noisy_wave(length, variables))
     assert scores.shape == (length,)
     assert scores.dtype == np.float64
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
 def test_neighbours_in_the_batch_do_not_change_scores(tiny: VETimePipeline) -> None:
-    many = [_series(n, seed=n) for n in (40, 1200, 7, 512, 300)]
+    many = [noisy_wave(n, seed=n) for n in (40, 1200, 7, 512, 300)]
     together = tiny.score(many)
     for one, scores in zip(many, together, strict=True):
         np.testing.assert_allclose(scores, tiny.score(one), atol=1e-5, rtol=0)
 
 
 def test_neighbours_do_not_change_scores_of_the_shipped_weights(small: VETimePipeline) -> None:
-    many = [_series(n, seed=n) for n in (40, 6000, 300)] + [_series(200, 2)]
+    many = [noisy_wave(n, seed=n) for n in (40, 6000, 300)] + [noisy_wave(200, 2)]
     for one, scores in zip(many, small.score(many), strict=True):
         np.testing.assert_allclose(scores, small.score(one), atol=1e-5, rtol=0)
 
 
 def test_two_calls_agree_to_the_bit(small: VETimePipeline) -> None:
-    x = _series(900)
+    x = noisy_wave(900)
     np.testing.assert_array_equal(small.score(x), small.score(x))
 
 
 def test_one_spike_stands_out(small: VETimePipeline) -> None:
-    x = _series(1000)
+    x = noisy_wave(1000)
     x[600] += 6
     assert abs(int(small.score(x).argmax()) - 600) <= 16
 
@@ -104,13 +97,13 @@ def test_one_spike_stands_out(small: VETimePipeline) -> None:
     ],
 )
 def test_containers_give_the_same_scores(small: VETimePipeline, convert) -> None:
-    x = _series(300)
+    x = noisy_wave(300)
     tolerance = 1e-3 if getattr(convert(x), "dtype", None) == np.float32 else 1e-12
     np.testing.assert_allclose(small.score(convert(x)), small.score(x), atol=tolerance)
 
 
 def test_read_only_and_non_contiguous_arrays_are_left_alone(small: VETimePipeline) -> None:
-    x = _series(400, 2)
+    x = noisy_wave(400, 2)
     frozen = x.T.copy().T
     frozen.setflags(write=False)
     before = frozen.copy()
@@ -128,13 +121,13 @@ def test_other_number_types_are_scored(small: VETimePipeline, dtype: type) -> No
 
 @pytest.mark.parametrize("factor", [1e300, 1e-300, 1e-9, 1e9])
 def test_the_unit_does_not_matter(small: VETimePipeline, factor: float) -> None:
-    x = _series(400)
+    x = noisy_wave(400)
     np.testing.assert_allclose(small.score(x * factor), small.score(x), atol=2e-3)
 
 
 @pytest.mark.parametrize("factor", [3e-4, 1e-300, 1e290])
 def test_the_unit_does_not_matter_beside_a_reference(small: VETimePipeline, factor: float) -> None:
-    x, reference = _series(150), _series(500, seed=1) * 3
+    x, reference = noisy_wave(150), noisy_wave(500, seed=1) * 3
     expected = small.score(x, reference=reference)
     np.testing.assert_allclose(small.score(x * factor, reference=reference * factor), expected, atol=2e-3)
 
@@ -153,7 +146,7 @@ def test_constant_series_score_zero(small: VETimePipeline, value: float) -> None
 
 
 def test_constant_variables_take_no_part(small: VETimePipeline) -> None:
-    x = _series(300)
+    x = noisy_wave(300)
     padded = np.column_stack([np.full(300, 3.0), x, np.zeros(300)])
     per_variable = small.score(padded, per_variable=True)
     np.testing.assert_array_equal(per_variable[:, [0, 2]], 0)
@@ -161,7 +154,7 @@ def test_constant_variables_take_no_part(small: VETimePipeline) -> None:
 
 
 def test_gaps_are_filled_and_scored(small: VETimePipeline) -> None:
-    x = _series(500)
+    x = noisy_wave(500)
     gappy = x.copy()
     gappy[:5] = np.nan
     gappy[200:230] = np.nan
@@ -202,14 +195,14 @@ def test_the_bad_series_of_a_list_is_named(small: VETimePipeline) -> None:
 
 
 def test_a_list_of_rows_is_one_series_and_a_list_of_arrays_is_many(small: VETimePipeline) -> None:
-    rows = _series(60, 2)
+    rows = noisy_wave(60, 2)
     assert small.score(rows.tolist()).shape == (60,)
     assert [len(s) for s in small.score([rows, rows[:30]])] == [60, 30]
     assert isinstance(small.score([rows]), list)
 
 
 def test_per_variable_scores_find_the_variable(small: VETimePipeline) -> None:
-    x = _series(800, 3)
+    x = noisy_wave(800, 3)
     x[400:404, 2] += 8
     scores = small.score(x, per_variable=True)
     assert scores.shape == (800, 3)
@@ -217,17 +210,20 @@ def test_per_variable_scores_find_the_variable(small: VETimePipeline) -> None:
 
 
 def test_reference_of_equal_content_changes_nothing(small: VETimePipeline) -> None:
-    x = _series(500)
+    x = noisy_wave(500)
     np.testing.assert_array_equal(small.score(x, reference=x.copy()), small.score(x))
 
 
 def test_reference_of_another_width_is_refused(small: VETimePipeline) -> None:
     with pytest.raises(InputError, match="reference needs the series' 1 variable"):
-        small.score(_series(50), reference=_series(50, 2))
+        small.score(noisy_wave(50), reference=noisy_wave(50, 2))
 
 
 def test_references_one_a_series(small: VETimePipeline) -> None:
-    many, refs = [_series(100, seed=1), _series(80, seed=2)], [_series(300, seed=3), _series(200, seed=4)]
+    many, refs = (
+        [noisy_wave(100, seed=1), noisy_wave(80, seed=2)],
+        [noisy_wave(300, seed=3), noisy_wave(200, seed=4)],
+    )
     together = small.score(many, reference=refs)
     np.testing.assert_allclose(together[1], small.score(many[1], reference=refs[1]), atol=1e-5)
     with pytest.raises(InputError, match="one entry a series"):
@@ -242,7 +238,7 @@ def test_gammas_that_are_no_positive_numbers_are_refused(small: VETimePipeline, 
         with pytest.raises(
             InputError, match="variable_gammas needs 1 positive numbers, one per variable, got"
         ):
-            ask(_series(50), variable_gammas=gammas)
+            ask(noisy_wave(50), variable_gammas=gammas)
 
 
 def test_gammas_are_held_against_every_series_before_any_is_scored(small: VETimePipeline) -> None:
@@ -257,7 +253,7 @@ def test_gammas_are_held_against_every_series_before_any_is_scored(small: VETime
 
 
 def test_readouts_differ_and_unknown_ones_are_refused(small: VETimePipeline) -> None:
-    x = _series(400)
+    x = noisy_wave(400)
     x[200] += 5
     point, window = small.score(x, readout="point"), small.score(x, readout="window")
     assert window.max() < point.max()
@@ -267,14 +263,14 @@ def test_readouts_differ_and_unknown_ones_are_refused(small: VETimePipeline) -> 
 
 def test_progress_counts_every_value(tiny: VETimePipeline) -> None:
     seen: list[tuple[int, int]] = []
-    x = _series(1300, 2)
+    x = noisy_wave(1300, 2)
     x[:, 1] = 4.0
     tiny.score(x, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (2600, 2600)
 
 
 def test_explanation_has_the_documented_shapes(small: VETimePipeline) -> None:
-    x = _series(450, 2) * 7 + 100
+    x = noisy_wave(450, 2) * 7 + 100
     told = small.explain(x)
     experts = len(small.config.experts)
     assert told.scores.shape == (450,)
@@ -289,7 +285,7 @@ def test_explanation_has_the_documented_shapes(small: VETimePipeline) -> None:
 
 
 def test_explanation_of_gaps_and_chunks_has_the_scores_of_score(tiny: VETimePipeline) -> None:
-    x = _series(1300, 2)
+    x = noisy_wave(1300, 2)
     x[100:140, 0] = np.nan
     told = tiny.explain(x)
     np.testing.assert_allclose(told.scores, tiny.score(x))
@@ -304,9 +300,9 @@ def test_explanation_of_a_constant_is_defined(small: VETimePipeline) -> None:
 
 def test_embeddings_are_one_a_patch(small: VETimePipeline) -> None:
     width = small.config.d_model
-    assert small.embed(_series(100)).shape == (7, width)
-    assert small.embed(_series(100, 3)).shape == (3, 7, width)
-    np.testing.assert_allclose(small.embed(_series(100, 1))[0], small.embed(_series(100, 1)[:, 0]))
+    assert small.embed(noisy_wave(100)).shape == (7, width)
+    assert small.embed(noisy_wave(100, 3)).shape == (3, 7, width)
+    np.testing.assert_allclose(small.embed(noisy_wave(100, 1))[0], small.embed(noisy_wave(100, 1)[:, 0]))
 
 
 def test_unknown_weights_name_what_exists(tmp_path: Path) -> None:
@@ -329,7 +325,7 @@ def test_absent_device_names_those_that_are_here() -> None:
 
 
 def test_bfloat16_is_close(small: VETimePipeline) -> None:
-    x = _series(600)
+    x = noisy_wave(600)
     fast = VETimePipeline.from_pretrained("small", device="cpu", dtype="bfloat16").score(x)
     assert np.abs(fast - small.score(x)).mean() < 0.05
 
@@ -360,16 +356,16 @@ def test_two_million_points_fit_in_two_gibibytes() -> None:
 
 
 def test_a_reference_may_have_several_stretches(small: VETimePipeline) -> None:
-    x, stretches = _series(200), [_series(400, seed=1), _series(150, seed=2)]
+    x, stretches = noisy_wave(200), [noisy_wave(400, seed=1), noisy_wave(150, seed=2)]
     alone = small.score(x, reference=stretches)
     assert np.abs(alone - small.score(x, reference=stretches[0])).max() > 1e-4
-    both = small.score([x, _series(90)], reference=[stretches, stretches[:1]])
+    both = small.score([x, noisy_wave(90)], reference=[stretches, stretches[:1]])
     np.testing.assert_allclose(both[0], alone, atol=1e-5)
-    np.testing.assert_allclose(both[1], small.score(_series(90), reference=stretches[0]), atol=1e-5)
+    np.testing.assert_allclose(both[1], small.score(noisy_wave(90), reference=stretches[0]), atol=1e-5)
 
 
 def test_what_the_series_holds_of_its_reference_is_left_out(small: VETimePipeline) -> None:
-    x, earlier = _series(400), _series(300, seed=1)
+    x, earlier = noisy_wave(400), noisy_wave(300, seed=1)
     expected = small.score(x, reference=earlier)
     np.testing.assert_array_equal(small.score(x, reference=x[100:300]), small.score(x))
     np.testing.assert_array_equal(small.score(x, reference=np.concatenate([earlier, x[:200]])), expected)
@@ -377,7 +373,7 @@ def test_what_the_series_holds_of_its_reference_is_left_out(small: VETimePipelin
 
 
 def test_a_variable_without_values_matters_only_in_what_is_new(small: VETimePipeline) -> None:
-    x = np.stack([_series(300), _series(300, seed=1)], axis=1)
+    x = np.stack([noisy_wave(300), noisy_wave(300, seed=1)], axis=1)
     x[200:, 1] = np.nan
     np.testing.assert_array_equal(small.score(x, reference=x[200:]), small.score(x))
     with pytest.raises(InputError, match=r"reference needs at least one value in every variable.*\[1\]"):

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
+from tests._shared import noisy_wave
 from tests._tiny import save_tiny_weights
 from vetime_plugins import VETimePipeline
 from vetime_plugins.errors import CheckpointError
@@ -27,15 +27,10 @@ def small() -> VETimePipeline:
     return VETimePipeline.from_pretrained("small", device="cpu")
 
 
-def _series(length: int, seed: int = 0) -> NDArray[np.float64]:
-    rng = np.random.default_rng(seed)
-    return np.sin(2 * np.pi * np.arange(length) / 40) + rng.normal(scale=0.2, size=length)
-
-
 def test_pickle_carries_the_recipe_only(small: VETimePipeline) -> None:
     data = pickle.dumps(small)
     assert len(data) < 500
-    np.testing.assert_array_equal(pickle.loads(data).score(_series(80)), small.score(_series(80)))
+    np.testing.assert_array_equal(pickle.loads(data).score(noisy_wave(80)), small.score(noisy_wave(80)))
 
 
 @pytest.fixture
@@ -69,7 +64,7 @@ def _configure(pipeline: VETimePipeline) -> None:
 @pytest.mark.parametrize("change", [_zero, _write_into_data, _load_others, _exchange, _configure])
 @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
 def test_copies_of_a_changed_network_are_as_it_is(own: VETimePipeline, change: Any, way: Any) -> None:
-    x = _series(150)
+    x = noisy_wave(150)
     before = own.score(x)
     change(own)
     changed = own.score(x)
@@ -83,13 +78,13 @@ def test_copies_of_a_changed_network_are_as_it_is(own: VETimePipeline, change: A
 def test_workers_score_with_a_changed_network(own: VETimePipeline) -> None:
     pytest.importorskip("joblib")
     _load_others(own)
-    many = [_series(n) for n in (40, 60, 80)]
+    many = [noisy_wave(n) for n in (40, 60, 80)]
     for found, expected in zip(own.score(many, n_jobs=2), own.score(many), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_a_deep_copy_is_independent(own: VETimePipeline) -> None:
-    x = _series(150)
+    x = noisy_wave(150)
     before, twin = own.score(x), copy.deepcopy(own)
     _zero(twin)
     np.testing.assert_array_equal(own.score(x), before)
@@ -99,7 +94,7 @@ def test_a_deep_copy_is_independent(own: VETimePipeline) -> None:
 def test_a_network_from_no_folder_is_pickled_with_its_weights(own: VETimePipeline) -> None:
     torch.manual_seed(0)
     made = VETimePipeline(VETime(own.config), "small", torch.device("cpu"))
-    x = _series(100)
+    x = noisy_wave(100)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(made)).score(x), made.score(x))
 
 
@@ -113,7 +108,7 @@ def test_a_pickle_does_not_come_back_with_other_weights(own: VETimePipeline, tmp
 def test_a_pickle_does_not_come_back_as_what_others_changed(own: VETimePipeline) -> None:
     shared = cached_pipeline(own.source, device="cpu", batch_size=3)
     _zero(shared)
-    x = _series(150)
+    x = noisy_wave(150)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(own)).score(x), own.score(x))
 
 

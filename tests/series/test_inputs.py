@@ -9,8 +9,8 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from numpy.typing import NDArray
 
+from tests._shared import noisy_wave
 from vetime_plugins import InputError, VETimePipeline
 from vetime_plugins.series.inputs import as_series, as_series_and_references
 
@@ -20,11 +20,6 @@ A, B = np.arange(30.0), np.arange(12.0)[::-1]
 @pytest.fixture(scope="module")
 def small() -> VETimePipeline:
     return VETimePipeline.from_pretrained("small", device="cpu")
-
-
-def _series(length: int, seed: int = 0) -> NDArray[np.float64]:
-    rng = np.random.default_rng(seed)
-    return np.sin(2 * np.pi * np.arange(length) / 40) + rng.normal(scale=0.2, size=length)
 
 
 SEVERAL = {
@@ -113,12 +108,12 @@ def test_several_series_are_not_read_as_the_rows_of_one(small: VETimePipeline, a
 
 
 def test_a_series_that_was_read_is_not_read_again(small: VETimePipeline) -> None:
-    x = _series(200)
+    x = noisy_wave(200)
     x[20:30] = np.nan
     one = as_series(x)
     assert as_series(one) is one
     np.testing.assert_array_equal(small.score(one), small.score(x))
     np.testing.assert_array_equal(small.score([one])[0], small.score([x])[0])
     np.testing.assert_array_equal(one.with_gaps[:, 0], x)
-    expected = small.score(x, reference=_series(300, seed=1))
-    np.testing.assert_array_equal(small.score(one, reference=as_series(_series(300, seed=1))), expected)
+    expected = small.score(x, reference=noisy_wave(300, seed=1))
+    np.testing.assert_array_equal(small.score(one, reference=as_series(noisy_wave(300, seed=1))), expected)

@@ -194,7 +194,7 @@ def find_units(
     if not len(columns):
         return []
     units = prepare(
-        series.part(columns=columns),
+        series.select(columns),
         config,
         gammas=None if gammas is None else gammas[columns],
         references=[part[:, columns] for part in earlier],

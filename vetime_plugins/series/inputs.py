@@ -63,10 +63,9 @@ class Series:
         """The numbers as they came, (T, C), NaN where there was none."""
         return np.where(self.observed, self.values, np.nan)
 
-    def part(self, rows: slice = slice(None), columns: Any = slice(None)) -> Series:
-        """Return some rows and columns; what was filled stays as it is."""
-        values = self.values[rows, columns]
-        return Series(values, self.observed[rows, columns], _extent(values)[2], one_dimensional=False)
+    def select(self, columns: NDArray[np.intp]) -> Series:
+        """Return some of the columns."""
+        return Series(self.values[:, columns], self.observed[:, columns], self.varies[columns], False)
 
 
 def is_collection(series: object) -> bool:
