@@ -27,6 +27,7 @@ STAGES = {
 COLUMNS = [
     "strip",
     "period",
+    "chunks",
     *(name.removeprefix("chunk0.") for name in STAGES),
     "weights",
     "reconstruction",
@@ -35,9 +36,14 @@ COLUMNS = [
 ]
 
 
+COMMITTED = Path(__file__).parent / "network/parity"
+"""Cases that stand in the repository; the weights that they were made with stand beside the others."""
+
+
 def fixtures(folder: Path) -> list[Path]:
-    """Case files (`MODEL.CASE.safetensors`) in `folder`."""
-    return sorted(path for path in folder.glob("*.safetensors") if path.name.count(".") == 2)
+    """Case files (`MODEL.CASE.safetensors`) in `folder`, and those that the repository holds."""
+    found = [*folder.glob("*.safetensors"), *COMMITTED.glob("*.safetensors")]
+    return sorted((path for path in found if path.name.count(".") == 2), key=lambda path: path.name)
 
 
 @cache
@@ -46,17 +52,21 @@ def _pipeline(state: Path) -> VETimePipeline:
         return VETimePipeline.from_pretrained(convert_official(state, folder), device="cpu")
 
 
-def differences(case: Path) -> Iterator[tuple[str, float]]:
-    """Yield (stage, largest absolute difference) for one case."""
+def differences(case: Path, folder: Path) -> Iterator[tuple[str, float]]:
+    """Yield (stage, largest absolute difference) for one case with the weights in `folder`."""
     expected = load_file(case)
-    pipeline = _pipeline(case.with_name(case.name.split(".")[0] + ".safetensors"))
+    pipeline = _pipeline(folder / (case.name.split(".")[0] + ".safetensors"))
     config = pipeline.config
-    x, gammas = expected["x"].numpy(), expected["gamma"].numpy()
+    x, gammas = expected["x"].double().numpy(), expected["gamma"].numpy()
     (unit,) = prepare(x, config, gammas=gammas)
-    yield "strip", _strip_difference(unit, expected)
+    if "strip" in expected:
+        yield "strip", _strip_difference(unit, expected)
     yield "period", float(abs(unit.strip.period - int(expected["period"])))
     chunks = split(unit, config)
     assert len(chunks) == int(expected["chunks"])
+    if "chunk_patches" in expected:
+        sizes = torch.tensor([chunk.stop - chunk.start for chunk in chunks])
+        yield "chunks", _largest(sizes, expected["chunk_patches"])
     with torch.inference_mode():
         outputs = [pipeline.model(collate([chunk], config)) for chunk in chunks]
     for theirs, ours in STAGES.items():
@@ -65,11 +75,13 @@ def differences(case: Path) -> Iterator[tuple[str, float]]:
     if "chunk0.weights_detection" in expected:
         both = torch.stack([expected["chunk0.weights_reconstruction"], expected["chunk0.weights_detection"]])
         yield "weights", _largest(outputs[0].weights.flatten(2, 3), both)
-    reconstruction = torch.cat([output.reconstruction[0] for output in outputs], dim=1).T
-    n = min(len(reconstruction), len(expected["reconstruction"]))
-    yield "reconstruction", _largest(reconstruction[:n], expected["reconstruction"][:n])
-    logits = torch.cat([output.logits[0] for output in outputs])[: len(x)]
-    yield "logits", _largest(logits, expected["logits"])
+    if "reconstruction" in expected:
+        reconstruction = torch.cat([output.reconstruction[0] for output in outputs], dim=1).T
+        n = min(len(reconstruction), len(expected["reconstruction"]))
+        yield "reconstruction", _largest(reconstruction[:n], expected["reconstruction"][:n])
+    if "logits" in expected:
+        logits = torch.cat([output.logits[0] for output in outputs])[: len(x)]
+        yield "logits", _largest(logits, expected["logits"])
     score = pipeline.score(x, variable_gammas=gammas, readout="point")
     yield "score", _largest(torch.from_numpy(score), expected["score"])
 
@@ -89,7 +101,7 @@ def table(folder: Path) -> str:
     """Return the table in Markdown."""
     lines = ["| fixture | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
     for case in fixtures(folder):
-        found = dict(differences(case))
+        found = dict(differences(case, folder))
         cells = [f"{found[c]:.1e}" if c in found else "" for c in COLUMNS]
         lines.append(f"| {case.name.removesuffix('.safetensors')} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
