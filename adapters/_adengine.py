@@ -1,4 +1,4 @@
-"""Registration of VETime with PyOD's ADEngine, which has no plug-in hook of its own."""
+"""Registration of detectors with PyOD's ADEngine, which has no plug-in hook of its own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OF_ALL = {
     "preprocessing_mode": "external",
     "requires": ["torch"],
 }
-_KNOWLEDGE = {
+KNOWLEDGE = {
     "full_name": "VETime: Vision Enhanced Zero-Shot Time Series Anomaly Detection",
     "complexity": {"time": "O(n)", "space": "O(n)"},
     "strengths": [
@@ -36,58 +36,6 @@ _KNOWLEDGE = {
     "avoid_when": "Rows are independent samples, or have no order in time",
     "paper": {"id": "vetime", "short": "VETime, arXiv 2602.16681, 2026"},
 }
-
-
-def register_with_adengine(
-    engine: ADEngine, *, name: str = "VETime", confidence: float = 0.9, **params: Any
-) -> ADEngine:
-    """Make VETime known to one ADEngine, so that it can plan, build, run and compare it.
-
-    Parameters
-    ----------
-    engine : pyod.utils.ad_engine.ADEngine
-        Changed in place: an entry in ``engine.kb.algorithms`` and a routing rule for time series. Other
-        engines, also those made later, know nothing of it. Registering a name again replaces its entry and
-        its rule.
-    name : str, default "VETime"
-        The name under which plans and results show it. Several names with several `params` are possible.
-    confidence : float in [0, 1], default 0.9
-        Rank in plans for ``data_type="time_series"``. PyOD's own time-series rules say 0.70 to 0.85, so the
-        default makes VETime the first choice and a lower value makes it one of the alternatives.
-    **params
-        Parameters of `VETime` for the plans, e.g. ``threshold="pot"``.
-
-    Returns
-    -------
-    ADEngine
-        The same engine.
-
-    Raises
-    ------
-    InputError
-        If `confidence` is outside [0, 1], `params` are not parameters of `VETime`, or `name` is a detector of
-        PyOD.
-
-    Examples
-    --------
-    >>> from pyod.utils.ad_engine import ADEngine
-    >>> from vetime_plugins.adapters.pyod import register_with_adengine
-    >>> engine = register_with_adengine(ADEngine())
-    >>> engine.plan_detection({"data_type": "time_series", "n_samples": 2000})["detector_name"]
-    'VETime'
-    """
-    from vetime_plugins.adapters.pyod import VETime  # which imports this function
-
-    return add_algorithm(
-        engine,
-        VETime(),
-        _KNOWLEDGE,
-        name=name,
-        confidence=confidence,
-        params=params,
-        reason="Time series: pretrained on the values and an image of them, needs no training data.",
-        evidence="VETime",
-    )
 
 
 def add_algorithm(
@@ -112,7 +60,7 @@ def add_algorithm(
     knowledge : mapping
         The fields of the entry that describe it, besides those that all entries of this package share.
     name, confidence, params
-        As in `register_with_adengine`.
+        As in `vetime_plugins.adapters.pyod.register_with_adengine`.
     reason, evidence : str
         What plans say for it.
 

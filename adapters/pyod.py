@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vetime_plugins._arguments import is_real
-from vetime_plugins.adapters._adengine import register_with_adengine
+from vetime_plugins.adapters._adengine import KNOWLEDGE, add_algorithm
 from vetime_plugins.adapters._shared import (
     check_max_reference,
     check_width,
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from numpy.typing import ArrayLike, NDArray
+    from pyod.utils.ad_engine import ADEngine
 
 __all__ = ["VETime", "register_with_adengine"]
 
@@ -210,6 +211,56 @@ class VETime(SeriesBase):
     def _score(self, series: Series, reference: NDArray[np.float64] | None) -> NDArray[np.float64]:
         pipeline = load_pipeline(self.weights, device=self.device, dtype=self.dtype)
         return pipeline.score(series, reference=reference, readout=self.readout)
+
+
+def register_with_adengine(
+    engine: ADEngine, *, name: str = "VETime", confidence: float = 0.9, **params: Any
+) -> ADEngine:
+    """Make VETime known to one ADEngine, so that it can plan, build, run and compare it.
+
+    Parameters
+    ----------
+    engine : pyod.utils.ad_engine.ADEngine
+        Changed in place: an entry in ``engine.kb.algorithms`` and a routing rule for time series. Other
+        engines, also those made later, know nothing of it. Registering a name again replaces its entry and
+        its rule.
+    name : str, default "VETime"
+        The name under which plans and results show it. Several names with several `params` are possible.
+    confidence : float in [0, 1], default 0.9
+        Rank in plans for ``data_type="time_series"``. PyOD's own time-series rules say 0.70 to 0.85, so the
+        default makes VETime the first choice and a lower value makes it one of the alternatives.
+    **params
+        Parameters of `VETime` for the plans, e.g. ``threshold="pot"``.
+
+    Returns
+    -------
+    ADEngine
+        The same engine.
+
+    Raises
+    ------
+    InputError
+        If `confidence` is outside [0, 1], `params` are not parameters of `VETime`, or `name` is a detector of
+        PyOD.
+
+    Examples
+    --------
+    >>> from pyod.utils.ad_engine import ADEngine
+    >>> from vetime_plugins.adapters.pyod import register_with_adengine
+    >>> engine = register_with_adengine(ADEngine())
+    >>> engine.plan_detection({"data_type": "time_series", "n_samples": 2000})["detector_name"]
+    'VETime'
+    """
+    return add_algorithm(
+        engine,
+        VETime(),
+        KNOWLEDGE,
+        name=name,
+        confidence=confidence,
+        params=params,
+        reason="Time series: pretrained on the values and an image of them, needs no training data.",
+        evidence="VETime",
+    )
 
 
 def _column_names(X: Any) -> NDArray[np.object_] | None:
