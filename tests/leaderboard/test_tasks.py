@@ -9,8 +9,7 @@ import pytest
 
 from tests._shared import shared_path
 from vetime_plugins.errors import InputError
-from vetime_plugins.leaderboard._tables import parse_bytes
-from vetime_plugins.leaderboard.tasks import Task, bundled_tasks
+from vetime_plugins.leaderboard.tasks import Task, bundled_tasks, parse_bytes
 from vetime_plugins.metrics import METRIC_NAMES, find_buffer
 
 FULL = """
@@ -89,11 +88,12 @@ class TestFile:
             ("name = 3\n" + SHORT, "name must be a string, got 3"),
             ('name = "t"\nmetricz = ["PATE"]\n' + SHORT, "unknown key metricz; known are name, .*metrics"),
             ('name = "t"\nmetrics = ["PATEX"]\n' + SHORT, "got PATEX"),
-            ('name = "t"\nmetrics = []\n' + SHORT, "metrics must be a list of strings"),
+            ('name = "t"\nmetrics = []\n' + SHORT, "metrics must be a list of one entry or more"),
             ('name = "t"\nmetrics = "PATE"\n' + SHORT, "metrics must be a list"),
-            ('name = "t"\ndetectors = [1]\n' + SHORT, "detectors must be a list of strings"),
+            ('name = "t"\ndetectors = [1]\n' + SHORT, "detectors.0 must be a string, got 1"),
             ('name = "t"\ntime_limit = 0\n' + SHORT, "time_limit must be above 0"),
-            ('name = "t"\ntime_limit = true\n' + SHORT, "time_limit must be a whole number or a number"),
+            ('name = "t"\ntime_limit = true\n' + SHORT, "time_limit must be a number, got True"),
+            ('name = "t"\ntime_limit = "fast"\n' + SHORT, "time_limit must be a number, got 'fast'"),
             ('name = "t"\nmemory_limit = "much"\n' + SHORT, "memory_limit: memory must be given like 4G"),
             ('name = "t"\nsource = "here"', "source must be a table"),
             ('name = "t"\n[source]\nreader = "tsb"', "source.reader must be one of tsb-ad, nab"),

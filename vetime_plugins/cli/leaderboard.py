@@ -97,7 +97,7 @@ def _run_task(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from vetime_plugins.detectors.specs import split_names
-    from vetime_plugins.leaderboard._tables import parse_bytes
+    from vetime_plugins.leaderboard.tasks import parse_bytes
     from vetime_plugins.leaderboard.runner import run_task
     from vetime_plugins.leaderboard.tasks import Task
     from vetime_plugins.leaderboard.worker import check_device

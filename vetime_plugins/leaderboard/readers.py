@@ -25,7 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ConfigDict
+from typing_extensions import TypedDict
 
+from vetime_plugins._validation import Text
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.datasets import BenchmarkSeries, find_series, read_series
 
@@ -54,6 +57,21 @@ class SeriesEntry:
     load: Callable[[], BenchmarkSeries] = field(repr=False)
 
 
+class NoOptions(TypedDict):
+    """Options of readers that have none."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]
+
+
+class CsvOptions(NoOptions, total=False):
+    """Options of `find_csv`."""
+
+    label: Text
+    ignore: list[Text]
+    delimiter: Text
+    pattern: Text
+
+
 @dataclass(frozen=True)
 class Reader:
     """How to find the series of a layout.
@@ -62,7 +80,7 @@ class Reader:
     ----------
     find : callable
         Called with the folder (None where there is none) and the options, returns the entries.
-    options : dict of str to type
+    options : type
         Names and types of the options that a task may set.
     needs_folder : bool
     knows_train_part : bool
@@ -70,7 +88,7 @@ class Reader:
     """
 
     find: Callable[[Path | None, Mapping[str, Any]], list[SeriesEntry]] = field(repr=False)
-    options: Mapping[str, type | tuple[type, ...]] = field(default_factory=dict)
+    options: type = NoOptions
     needs_folder: bool = True
     knows_train_part: bool = True
 
@@ -273,7 +291,7 @@ READERS: dict[str, Reader] = {
     "ucr": Reader(find_ucr),
     "csv": Reader(
         find_csv,
-        options={"label": str, "ignore": list, "delimiter": str, "pattern": str},
+        options=CsvOptions,
         knows_train_part=False,
     ),
     "embedded": Reader(find_embedded, needs_folder=False),

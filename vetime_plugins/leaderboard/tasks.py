@@ -35,26 +35,66 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import asdict, field, replace
+from dataclasses import dataclass as plain_dataclass
 from fnmatch import fnmatchcase
 from importlib import resources
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
 
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from vetime_plugins._validation import Number, Text, Whole, read_table, validate
 from vetime_plugins.errors import InputError
-from vetime_plugins.leaderboard._tables import Table, parse_bytes, parse_file
 from vetime_plugins.leaderboard.datasets import BenchmarkSeries
 from vetime_plugins.leaderboard.readers import READERS, SeriesEntry
 from vetime_plugins.metrics import METRIC_NAMES, check_metric_names, find_buffer
 
-__all__ = ["Buffer", "Source", "Split", "Task", "TaskSeries", "bundled_tasks"]
+__all__ = ["Buffer", "Source", "Split", "Task", "TaskSeries", "bundled_tasks", "parse_bytes"]
 
-_NUMBER = (int, float)
+_STRICT = ConfigDict(extra="forbid")
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
-@dataclass(frozen=True)
+def parse_bytes(text: str | int) -> int:
+    """Return a number of bytes.
+
+    Parameters
+    ----------
+    text : str or int
+        A number, with K, M, G or T (powers of 1024) behind it, and B or iB behind that, or without.
+
+    Raises
+    ------
+    InputError
+        If it is something else, or not above 0.
+
+    Examples
+    --------
+    >>> parse_bytes("4G"), parse_bytes("1.5 MiB"), parse_bytes(1000)
+    (4294967296, 1572864, 1000)
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([KMGT]?)(?:i?B)?\s*", str(text), re.IGNORECASE)
+    size = int(float(match[1]) * _UNITS[match[2].upper()]) if match else 0
+    if size < 1:
+        raise InputError(f"memory must be given like 4G or 512M, got {text!r}")
+    return size
+
+
+def _memory(value: Any) -> Any:
+    try:
+        return None if value is None else parse_bytes(value)
+    except InputError as error:
+        raise InputError(f"memory_limit: {error}") from error
+
+
+_Names = Annotated[tuple[Text, ...], Field(min_length=1)]
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Source:
     """Where the series come from.
 
@@ -72,14 +112,24 @@ class Source:
         For the reader.
     """
 
-    reader: str
-    folder: str | None = None
-    datasets: tuple[str, ...] | None = None
-    series: tuple[str, ...] | None = None
+    reader: Text
+    folder: Text | None = None
+    datasets: _Names | None = None
+    series: _Names | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.reader not in READERS:
+            raise InputError(f"source.reader must be one of {', '.join(READERS)}; got {self.reader!r}")
+        reader = READERS[self.reader]
+        validate(reader.options, self.options, "", within="source.options.")
+        if self.folder is not None and not reader.needs_folder:
+            raise InputError(f"the reader {self.reader} takes no folder")
+        return self
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=_STRICT)
 class Split:
     """Which points at the beginning are for training and not judged.
 
@@ -91,8 +141,23 @@ class Split:
         The share or the number.
     """
 
-    rule: str = "source"
-    train: float | None = None
+    rule: Literal["source", "fraction", "points", "none"] = "source"
+    train: Number | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        train = self.train
+        fits = {
+            "fraction": train is not None and 0 < train < 1,
+            "points": train is not None and train > 0 and train.is_integer(),
+        }.get(self.rule, train is None)
+        if not fits:
+            shown = None if train is None else f"{train:g}"
+            raise InputError(
+                'split.train must be a share in (0, 1) for "fraction", a number of points for "points", and '
+                f'is not used otherwise; got {shown} for "{self.rule}"'
+            )
+        return self
 
     def length(self, series: BenchmarkSeries) -> int:
         """Return the number of train points of a series."""
@@ -103,7 +168,7 @@ class Split:
         return int(self.train * len(series.values)) if self.rule == "fraction" else int(self.train)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Buffer:
     """Tolerance of VUS and PATE.
 
@@ -115,11 +180,20 @@ class Buffer:
         Of "fixed".
     """
 
-    rule: str = "period"
-    points: int | None = None
+    rule: Literal["period", "fixed"] = "period"
+    points: Whole | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.rule == "fixed") != (self.points is not None) or (self.points or 0) < 0:
+            raise InputError(
+                'buffer.points must be a number of points for "fixed", and is not used otherwise; '
+                f'got {self.points!r} for "{self.rule}"'
+            )
+        return self
 
 
-@dataclass(frozen=True, eq=False)
+@plain_dataclass(frozen=True, eq=False)
 class TaskSeries:
     """A series as a task has it: read, split, and with a name that no other series of the task has."""
 
@@ -132,7 +206,7 @@ class TaskSeries:
     buffer: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Task:
     """What is measured; see the module for the file that describes it.
 
@@ -153,16 +227,29 @@ class Task:
         Bytes.
     """
 
-    name: str
+    name: Text
     source: Source
-    description: str = ""
+    description: Text = ""
     split: Split = field(default_factory=Split)
     buffer: Buffer = field(default_factory=Buffer)
-    metrics: tuple[str, ...] = METRIC_NAMES
-    detectors: tuple[str, ...] | None = None
-    device: str = "cpu"
-    time_limit: float | None = None
-    memory_limit: int | None = None
+    metrics: Annotated[_Names, AfterValidator(check_metric_names)] = METRIC_NAMES
+    detectors: _Names | None = None
+    device: Text = "cpu"
+    time_limit: Number | None = None
+    memory_limit: Annotated[int | None, BeforeValidator(_memory)] = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not re.fullmatch(r"[\w.-]+", self.name):
+            raise InputError(f"name must be of letters, digits, _, - and ., got {self.name!r}")
+        if self.time_limit is not None and not self.time_limit > 0:
+            raise InputError(f"time_limit must be above 0, got {self.time_limit:g}")
+        if self.split.rule == "source" and not READERS[self.source.reader].knows_train_part:
+            raise InputError(
+                f"the reader {self.source.reader} does not know which points are for training; "
+                'set [split] rule to "fraction", "points" or "none"'
+            )
+        return self
 
     @classmethod
     def read(cls, name_or_file: str | PathLike[str]) -> Task:
@@ -189,49 +276,11 @@ class Task:
                 raise InputError(
                     f"no task {str(name_or_file)!r}; there are {', '.join(bundled)}, or name a .toml file"
                 )
-            return cls.from_table(parse_file(bundled[str(name_or_file)]), str(name_or_file))
-        task = cls.from_table(parse_file(path), str(path))
+            return validate(cls, read_table(bundled[str(name_or_file)]), str(name_or_file))
+        task = validate(cls, read_table(path), str(path))
         if task.source.folder is not None:
             folder = str(path.parent / Path(task.source.folder).expanduser())
             task = replace(task, source=replace(task.source, folder=folder))
-        return task
-
-    @classmethod
-    def from_table(cls, table: Mapping[str, Any], origin: str = "the task") -> Task:
-        """Make a task of what a file holds.
-
-        Parameters
-        ----------
-        table : mapping
-        origin : str
-            What to call it in errors.
-
-        Raises
-        ------
-        InputError
-            For an unknown key, a missing one, and a value that is not allowed.
-        """
-        checked = Table(table, origin, "")
-        task = cls(
-            name=checked.take("name", str),
-            description=checked.take("description", str, ""),
-            source=_source(checked.table("source")),
-            split=_split(checked.table("split", {})),
-            buffer=_buffer(checked.table("buffer", {})),
-            metrics=_named(origin, checked.strings("metrics")),
-            detectors=checked.strings("detectors"),
-            device=checked.take("device", str, "cpu"),
-            time_limit=_positive(origin, "time_limit", checked.take("time_limit", _NUMBER, None)),
-            memory_limit=_memory(origin, checked.take("memory_limit", (int, str), None)),
-        )
-        checked.finish()
-        if not re.fullmatch(r"[\w.-]+", task.name):
-            raise InputError(f"{origin}: name must be of letters, digits, _, - and ., got {task.name!r}")
-        if task.split.rule == "source" and not READERS[task.source.reader].knows_train_part:
-            raise InputError(
-                f"{origin}: the reader {task.source.reader} does not know which points are for training; "
-                'set [split] rule to "fraction", "points" or "none"'
-            )
         return task
 
     def find(self) -> list[SeriesEntry]:
@@ -296,14 +345,20 @@ class Task:
         return TaskSeries(entry.name, entry.dataset, series.values, series.labels, length, period, buffer)
 
     def narrowed(
-        self, *, folder: str | PathLike[str] | None = None, series: Iterable[str] | None = None
+        self,
+        *,
+        folder: str | PathLike[str] | None = None,
+        datasets: Iterable[str] | None = None,
+        series: Iterable[str] | None = None,
     ) -> Task:
-        """Return the task on another folder, or on fewer series."""
+        """Return the task on another folder, or on fewer data sets or series."""
         source = self.source
         if folder is not None:
             if not READERS[source.reader].needs_folder:
                 raise InputError(f"the task {self.name} brings its series along and takes no folder")
             source = replace(source, folder=str(folder))
+        if datasets is not None:
+            source = replace(source, datasets=tuple(datasets))
         if series is not None:
             source = replace(source, series=tuple(series))
         return replace(self, source=source)
@@ -329,70 +384,3 @@ def bundled_tasks() -> dict[str, Path]:
     """
     folder = Path(str(resources.files(__package__) / "task_files"))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
-
-
-def _source(table: Table) -> Source:
-    reader = table.choice("reader", READERS)
-    known = READERS[reader].options
-    options = table.table("options", {})
-    given = {key: options.take(key, kind, None) for key, kind in known.items()}
-    options.finish()
-    source = Source(
-        reader=reader,
-        folder=table.take("folder", str, None),
-        datasets=table.strings("datasets"),
-        series=table.strings("series"),
-        options={key: value for key, value in given.items() if value is not None},
-    )
-    table.finish()
-    if source.folder is not None and not READERS[reader].needs_folder:
-        raise InputError(f"{table.origin}: the reader {reader} takes no folder")
-    return source
-
-
-def _split(table: Table) -> Split:
-    rule = table.choice("rule", ("source", "fraction", "points", "none"), "source")
-    train = table.take("train", _NUMBER, None)
-    table.finish()
-    fits = {
-        "fraction": train is not None and 0 < train < 1,
-        "points": isinstance(train, int) and train > 0,
-    }.get(rule, train is None)
-    if not fits:
-        raise InputError(
-            f'{table.origin}: split.train must be a share in (0, 1) for "fraction", a number of points for '
-            f'"points", and is not used otherwise; got {train!r} for "{rule}"'
-        )
-    return Split(rule, train)
-
-
-def _buffer(table: Table) -> Buffer:
-    rule = table.choice("rule", ("period", "fixed"), "period")
-    points = table.take("points", int, None)
-    table.finish()
-    if (rule == "fixed") != (points is not None) or (points is not None and points < 0):
-        raise InputError(
-            f'{table.origin}: buffer.points must be a number of points for "fixed", and is not used '
-            f'otherwise; got {points!r} for "{rule}"'
-        )
-    return Buffer(rule, points)
-
-
-def _named(origin: str, metrics: tuple[str, ...] | None) -> tuple[str, ...]:
-    try:
-        return check_metric_names(metrics)
-    except InputError as error:
-        raise InputError(f"{origin}: {error}") from error
-
-
-def _positive(origin: str, key: str, value: float | None) -> float | None:
-    if value is not None and not value > 0:
-        raise InputError(f"{origin}: {key} must be above 0, got {value!r}")
-    return None if value is None else float(value)
-
-
-def _memory(origin: str, value: str | int | None) -> int | None:
-    try:
-        return None if value is None else parse_bytes(value)
-    except InputError as error:
-        raise InputError(f"{origin}: memory_limit: {error}") from error
