@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from vetime_plugins import detectors
+from vetime_plugins import VETimePipeline, detectors
 from vetime_plugins.detectors import registry
 from vetime_plugins.detectors.framework import FrameworkDetector, complete
 from vetime_plugins.errors import InputError, MissingDependencyError
@@ -69,6 +69,19 @@ def test_one_variable(name):
         assert scores[SPIKES].max() > np.quantile(rest, 0.95)
     if name not in UNSEEDED:
         np.testing.assert_array_equal(detector.fit_score(series(), TRAIN, PERIOD), scores)
+
+
+def test_vetime_takes_weights_readout_and_correction():
+    pipeline = VETimePipeline.from_pretrained("small", device="cpu")
+    detector = detectors.get("vetime")
+    as_shipped = detector.fit_score(series(), 0, PERIOD)
+    np.testing.assert_allclose(as_shipped, pipeline.score(series()), atol=1e-6)
+    window = detector.with_params(readout="window").fit_score(series(), 0, PERIOD)
+    np.testing.assert_allclose(window, pipeline.score(series(), readout="window"), atol=1e-6)
+    same = detector.with_params(correction=pipeline.config.correction).fit_score(series(), 0, PERIOD)
+    np.testing.assert_allclose(same, as_shipped, atol=1e-6)
+    without = detector.with_params(correction=0.0).fit_score(series(), 0, PERIOD)
+    assert not np.allclose(without, as_shipped, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", of(lambda detector: detector.supports_multivariate))

@@ -1,19 +1,46 @@
-"""Detectors of the leaderboard: VETime through each of its adapters, zero-shot and with reference data."""
+"""Detectors of the leaderboard: VETime by itself, and through each of its adapters.
+
+Through an adapter it is run zero-shot and with the train part as reference data.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import ArrayLike
 
 from vetime_plugins.detectors.registry import Job, built_in
+
+if TYPE_CHECKING:
+    from vetime_plugins.pipeline import VETimePipeline
 
 _FLAGS: dict[str, Any] = {"multivariate": True, "uses_gpu": True, "takes_nan": True}
 
 
 def _parameters(job: Job, weights: str, readout: str | None) -> dict[str, Any]:
     return {"weights": weights, "readout": readout, "device": job.device}
+
+
+@built_in("vetime", sees_train=False, requires=("torch",), framework="vetime_plugins", **_FLAGS)
+def _vetime(
+    job: Job, *, weights: str = "small", readout: Any = None, correction: float | None = None
+) -> Callable[[], ArrayLike]:
+    pipeline = _pipeline(weights, job.device, correction)
+    return lambda: pipeline.score(job.values, readout=readout)
+
+
+def _pipeline(weights: str, device: str, correction: float | None) -> VETimePipeline:
+    """Return the pipeline of some weights, with another strength of the learned correction if given."""
+    from vetime_plugins.pipeline import VETimePipeline, cached_pipeline
+
+    pipeline = cached_pipeline(weights, device=device)
+    if correction is None:
+        return pipeline
+    model = type(pipeline.model)(replace(pipeline.config, correction=correction))
+    model.load_state_dict(pipeline.model.state_dict())
+    return VETimePipeline(model, str(weights), pipeline.device)
 
 
 @built_in("vetime-pyod", sees_train=False, requires=("pyod", "torch"), **_FLAGS)
