@@ -1,12 +1,14 @@
 """Train `small` with one part left out at a time, and measure what each part is worth on real series.
 
     python benchmarks/ablations.py train RUNS [--arm full --arm no-vision ...]
-    python benchmarks/ablations.py measure RUNS --data DIR --dataset NAME ... --out FILE [--correction 1 0.25]
+    python benchmarks/ablations.py measure RUNS --data DIR --dataset NAME ... --out DIR [--correction 1 0.25]
+    python benchmarks/ablations.py table CELLS
 
 ``train`` runs every arm with the same seed and budget (a fifth of that of the bundled weights): the same
 batches in the same order. A run that was cut off goes on where it was. ``measure`` scores every series with
 every arm, with the learned correction at full strength and at others, and prints means over data sets x 100
-with the paired bootstrap of the difference to ``full``. Two more rows take the distances to nearest
+with the paired bootstrap of the difference to ``full``; ``table`` prints them again, from that folder or
+from what `vetime leaderboard export` made of it. Two more rows take the distances to nearest
 neighbours between patch embeddings of ``full`` in place of raw subsequences, as THEMIS (2025) does with
 those of a foundation model: ``embedding`` alone, and ``novelty+embedding``, the mean of both.
 """
@@ -21,14 +23,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from choose_correction import at_full_strength, learned_margins, mix, novelty_margins
 from numpy.typing import NDArray
+from tables import show, to_markdown
 
-from vetime_plugins.leaderboard.datasets import find_series, read_series
-from vetime_plugins.leaderboard.evaluation import paired_bootstrap, summarise
-from vetime_plugins.leaderboard.rows import Row, RowFile
-from vetime_plugins.metrics import evaluate, find_buffer
+from vetime_plugins.leaderboard.export import load_cells
+from vetime_plugins.leaderboard.results import Cell, cell_path, write_cell
+from vetime_plugins.leaderboard.summary import compare_cells, summarise_cells
+from vetime_plugins.leaderboard.tasks import Task
+from vetime_plugins.leaderboard.worker import take_metrics
 from vetime_plugins.network.model import pool_margins
 from vetime_plugins.network.preparation import Unit, cut, find_units
 from vetime_plugins.series.inputs import as_series
@@ -111,10 +116,12 @@ class Arm:
 
 
 def measure(args: argparse.Namespace) -> None:
-    """Write a row a series, arm and correction; print the table."""
+    """Keep a cell a series, arm and correction; print the table.
+
+    Not through the leaderboard's runner, which knows one detector on one series: here all arms share the
+    distances between the subsequences of a series, which are most of the work.
+    """
     arms = {name: Arm(args.runs / name / "weights") for name in args.arm or ARMS}
-    file = RowFile(args.out, METRICS)
-    rows = {row.key: row for row in file.read()}
     names: list[tuple[str, Arm, Scorer]] = [
         (f"{name}@{c:g}", arm, partial(arm.scores, correction=c))
         for name, arm in arms.items()
@@ -131,68 +138,60 @@ def measure(args: argparse.Namespace) -> None:
             return full.read(joined, units)
 
         names += [("embedding@1", full, embedding), ("novelty+embedding@1", full, both)]
-    for found in find_series(args.data, datasets=args.dataset):
-        missing = [one for one in names if (one[0], found.dataset, found.path.name) not in rows]
+    task = Task.read("tsb-ad").narrowed(folder=args.data, datasets=args.dataset)
+    for entry in task.find():
+        missing = [one for one in names if not cell_path(args.out, one[0], entry.name).exists()]
         if not missing:
             continue
-        read = read_series(found.path, dataset=found.dataset)
-        series, buffer = as_series(read.values), find_buffer(read.values)
-        prepared: dict[bool, list[Unit]] = {}  # the retrieval distances are most of the work: share them
+        one, prepared = task.load(entry), {}  # the retrieval distances are most of the work: share them
+        series = as_series(one.values)
         for name, arm, score in missing:
             config = arm.pipeline.config
             joint = config.any_variate and series.n_variables > 1
             if config.retrieval is not None and joint not in prepared:
                 prepared[joint] = find_units(series, config)
             units = prepared[joint] if joint in prepared else find_units(series, config)
-            scores = score(units, series.values.shape)[read.test]
-            values = evaluate(read.labels[read.test], scores, buffer, metrics=METRICS)
-            row = Row(
+            scores = score(units, series.values.shape)[one.train_length :]
+            cell = Cell(
+                task="ablations",
                 detector=name,
-                dataset=found.dataset,
-                file=found.path.name,
+                series=one.name,
+                dataset=one.dataset,
+                status="OK",
+                error=None,
                 n_points=len(series),
-                n_test=len(scores),
                 n_variables=series.n_variables,
-                buffer=buffer,
-                metrics=dict(values),
-                note=values.reason or "",
+                train_length=one.train_length,
+                buffer=one.buffer,
+                **take_metrics(one.labels[one.train_length :], scores, one.buffer, METRICS),
             )
-            file.append(row)
-            rows[row.key] = row
-    report(list(rows.values()))
+            write_cell(args.out, cell, scores)
+    report(load_cells(args.out))
 
 
-def report(rows: list[Row]) -> None:
+def report(cells: list[Cell]) -> None:
     """Print one line an arm and correction."""
-    datasets = sorted({row.dataset for row in rows})
-    print(
-        "| arm @ correction | VUS-PR | against full | AUC-PR | against full | " + " | ".join(datasets) + " |"
-    )
-    print("| --- |" + " ---: |" * (4 + len(datasets)))
-    for name in dict.fromkeys(row.detector for row in rows):
-        own = [row for row in rows if row.detector == name]
-        full = [row for row in rows if row.detector == f"full@{name.split('@')[1]}"]
-        summary = summarise(own)
-        cells = []
+    groups = {name: [cell for cell in cells if cell.detector == name] for name in summarise_cells(cells)}
+    rows = []
+    order = [*ARMS, "embedding", "novelty+embedding"]
+    summaries = sorted(summarise_cells(cells).items(), key=lambda one: order.index(one[0].split("@")[0]))
+    for name, summary in summaries:
+        full = f"full@{name.split('@')[1]}"
+        row: dict[str, Any] = {"arm @ correction": name}
         for metric in METRICS:
-            cells.append(f"{100 * summary.mean[metric]:.1f}")
-            if own == full:
-                cells.append("")
-                continue
-            found = paired_bootstrap(own, full, metric=metric)
-            low, high = 100 * found.low, 100 * found.high
-            cells.append(f"{100 * found.difference:+.1f} [{low:+.1f}, {high:+.1f}]")
-        cells += [f"{100 * summary.datasets[dataset]['VUS-PR']:.1f}" for dataset in datasets]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+            other = None if name == full else compare_cells(groups[name], groups[full], metric=metric)
+            row |= {metric: summary.mean[metric], f"{metric} against full": other and show(other)}
+        rows.append(row | {dataset: values["VUS-PR"] for dataset, values in summary.datasets.items()})
+    print(to_markdown(pd.DataFrame(rows)))
 
 
 def main() -> None:
-    """Train or measure."""
+    """Train, measure or tabulate."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("train", "measure"))
-    parser.add_argument("runs", type=Path)
+    parser.add_argument("what", choices=("train", "measure", "table"))
+    parser.add_argument("runs", type=Path, help="folder of runs, or the cells that are tabulated")
     parser.add_argument("--arm", action="append", choices=tuple(ARMS))
     parser.add_argument("--data")
     parser.add_argument("--dataset", action="append")
@@ -202,6 +201,8 @@ def main() -> None:
     if args.what == "train":
         for arm in args.arm or ARMS:
             train(configuration(arm), args.runs / arm)
+    elif args.what == "table":
+        report(load_cells(args.runs))
     elif not (args.data and args.out):
         parser.error("measure needs --data and --out")
     else:

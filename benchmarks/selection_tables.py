@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from tables import show, to_markdown
 
-from vetime_plugins.leaderboard.evaluation import paired_bootstrap
-from vetime_plugins.leaderboard.rows import Row
+from vetime_plugins.metrics.statistics import paired_bootstrap
 from vetime_plugins.selection import evidence
 from vetime_plugins.selection.candidates import DEFAULT_CANDIDATES, VETIME
 
@@ -74,8 +75,8 @@ def experience(rows: Rows) -> str:
         for one in records:
             values.setdefault(one["candidate"], []).append(one[METRIC])
     means = sorted(((float(np.mean(found)), name) for name, found in values.items()), reverse=True)
-    lines = [f"## experience: {len(rows)} series", "", f"| candidate | mean {METRIC} |", "| --- | ---: |"]
-    return "\n".join([*lines, *(f"| {name} | {value:.2f} |" for value, name in means), ""])
+    table = pd.DataFrame([{"candidate": name, f"mean {METRIC}": f"{value:.2f}"} for value, name in means])
+    return f"## experience: {len(rows)} series\n\n{to_markdown(table)}\n"
 
 
 def calibration(rows: Rows) -> str:
@@ -110,12 +111,11 @@ def calibration(rows: Rows) -> str:
     draws = [rng.integers(0, len(inputs), len(inputs)) for _ in range(2_000)]
     spread = np.quantile([solve(draw) for draw in draws], [0.025, 0.975], axis=0)
     names = ("constant", "slope of the trials", "slope of the agreement")
-    lines = ["| | fitted | 95 % interval |", "| --- | ---: | ---: |"]
-    lines += [
-        f"| {name} | {value:+.2f} | [{low:+.2f}, {high:+.2f}] |"
+    lines = [
+        {"": name, "fitted": f"{value:+.2f}", "95 % interval": f"[{low:+.2f}, {high:+.2f}]"}
         for name, value, low, high in zip(names, solve(range(len(inputs))), *spread, strict=True)
     ]
-    return "\n".join([*lines, ""])
+    return to_markdown(pd.DataFrame(lines)) + "\n"
 
 
 def policies(rows: Rows) -> Policies:
@@ -190,28 +190,20 @@ def table(rows: Rows) -> str:
     def mean(values: dict[Key, float], dataset: str) -> float:
         return float(np.mean([value for key, value in values.items() if key[0] == dataset]))
 
-    header = [
-        "policy",
-        *(f"{name} ({counts[name]})" for name in datasets),
-        "mean",
-        "regret",
-        "selected minus",
-    ]
-    lines = [header, ["---", *["---:"] * (len(header) - 1)]]
     overall = np.mean([mean(found[BEST], name) for name in datasets])
+    lines = []
     for policy, values in found.items():
-        by_dataset = [mean(values, name) for name in datasets]
-        difference = ""
-        if policy != SELECTED:
-            gain = paired_bootstrap(as_rows(found[SELECTED], SELECTED), as_rows(values, policy))
-            difference = f"{100 * gain.difference:+.1f} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}]"
-        average = float(np.mean(by_dataset))
-        cells = [f"{100 * value:.1f}" for value in (*by_dataset, average, overall - average)]
-        lines.append([policy, *cells, difference])
+        by_dataset = {f"{name} ({counts[name]})": mean(values, name) for name in datasets}
+        average = float(np.mean(list(by_dataset.values())))
+        chosen = [found[SELECTED][key] for key in values]
+        gain = paired_bootstrap(chosen, list(values.values()), [dataset for dataset, _ in values])
+        difference = "" if policy == SELECTED else show(gain)
+        ends = {"mean": average, "regret": overall - average, "selected minus": difference}
+        lines.append({"policy": policy, **by_dataset, **ends})
     records = [one for candidates in rows.values() for one in candidates]
     return "\n".join(
         [
-            *(f"| {' | '.join(line)} |" for line in lines),
+            to_markdown(pd.DataFrame(lines)),
             "",
             f"Selected: {counted(one for one in records if one['selected'])}.",
             f"Failed: {counted(one for one in records if one['status'] != 'OK') or 'none'}.",
@@ -224,23 +216,6 @@ def counted(records: Any) -> str:
     """Return how often each candidate is among some rows."""
     names = [one["candidate"] for one in records]
     return ", ".join(f"{name} {names.count(name)}" for name in DEFAULT_CANDIDATES if name in names)
-
-
-def as_rows(values: dict[Key, float], name: str) -> list[Row]:
-    """Return what `paired_bootstrap` takes."""
-    return [
-        Row(
-            detector=name,
-            dataset=dataset,
-            file=file,
-            n_points=0,
-            n_test=0,
-            n_variables=1,
-            buffer=0,
-            metrics={METRIC: value},
-        )
-        for (dataset, file), value in values.items()
-    ]
 
 
 if __name__ == "__main__":

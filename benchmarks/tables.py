@@ -1,43 +1,54 @@
-"""Tabulate files of rows that `vetime evaluate` wrote: one line a detector, one column a data set.
+"""Tabulate files of cells: one line a detector, one column a data set.
 
     python benchmarks/tables.py FILE [FILE ...] [--against sub-knn] [--metric VUS-PR]
 
 Means over the series of a data set x 100, in brackets their number, then the mean over data sets and the
-paired bootstrap of the difference to one detector (95 %, series drawn within data sets, seed 0).
+paired bootstrap of the difference to one detector (95 %, series drawn within data sets, seed 0). A file is
+one of `vetime leaderboard export`, or the folder of a run.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Sequence
 
-from vetime_plugins.leaderboard.evaluation import paired_bootstrap, summarise
-from vetime_plugins.leaderboard.rows import Row, RowFile
-from vetime_plugins.metrics import METRIC_NAMES
+import pandas as pd
+
+from vetime_plugins.leaderboard.export import load_cells
+from vetime_plugins.leaderboard.results import Cell
+from vetime_plugins.leaderboard.summary import compare_cells, summarise_cells
+from vetime_plugins.metrics.statistics import PairedDifference
 
 
-def table(rows: list[Row], metric: str, against: str) -> str:
+def table(cells: Sequence[Cell], metric: str, against: str) -> str:
     """Return a Markdown table, the best mean last."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row.detector, []).append(row)
-    summaries = {name: summarise(group) for name, group in groups.items()}
-    datasets = sorted({row.dataset for row in rows})
-    counts = {
-        name: sum(row.dataset == name and not row.undefined for row in groups[against]) for name in datasets
-    }
-    head = ["detector", *(f"{name} ({counts[name]})" for name in datasets), "mean", f"against {against}"]
-    lines = [head, ["---", *["---:"] * (len(head) - 1)]]
-    for name in sorted(groups, key=lambda name: summaries[name].mean[metric]):
-        summary = summaries[name]
-        cells = [f"{100 * summary.datasets[dataset][metric]:.1f}" for dataset in datasets]
-        difference = ""
-        if name != against:
-            found = paired_bootstrap(groups[name], groups[against], metric=metric)
-            difference = f"{100 * found.difference:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+    groups = {name: [cell for cell in cells if cell.detector == name] for name in summarise_cells(cells)}
+    counted = pd.Series(
+        [c.dataset for c in groups[against] if not math.isnan(c.metrics[metric])]
+    ).value_counts()
+    rows = []
+    for name, summary in summarise_cells(cells).items():
         failed = sum(summary.n_failed.values())
-        shown = f"{name} ({failed} failed)" if failed else name
-        lines.append([shown, *cells, f"{100 * summary.mean[metric]:.1f}", difference])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        other = None if name == against else compare_cells(groups[name], groups[against], metric=metric)
+        rows.append(
+            {"detector": f"{name} ({failed} failed)" if failed else name}
+            | {f"{one} ({counted[one]})": values[metric] for one, values in summary.datasets.items()}
+            | {"mean": summary.mean[metric], f"against {against}": other and show(other)}
+        )
+    return to_markdown(pd.DataFrame(rows).sort_values("mean", kind="stable"))
+
+
+def show(found: PairedDifference) -> str:
+    """Return a difference with its interval, in points of 100."""
+    return f"{100 * found.difference:+.1f} [{100 * found.low:+.1f}, {100 * found.high:+.1f}]"
+
+
+def to_markdown(frame: pd.DataFrame) -> str:
+    """Return a Markdown table: values in [0, 1] as points of 100, all but the first column to the right."""
+    shown = frame.map(lambda one: f"{100 * one:.1f}" if isinstance(one, float) else one or "")
+    align = ["left", *["right"] * (frame.shape[1] - 1)]
+    return str(shown.to_markdown(index=False, colalign=align, disable_numparse=True))
 
 
 def main() -> None:
@@ -49,8 +60,7 @@ def main() -> None:
     parser.add_argument("--against", default="sub-knn")
     parser.add_argument("--metric", default="VUS-PR")
     args = parser.parse_args()
-    rows = [row for file in args.files for row in RowFile(file, METRIC_NAMES).read()]
-    print(table(rows, args.metric, args.against))
+    print(table([cell for file in args.files for cell in load_cells(file)], args.metric, args.against))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Folders of results for the tests of the report, and a reader of the page that comes out."""
 
 import math
+import re
 from collections import Counter
 from html.parser import HTMLParser
 
@@ -100,6 +101,11 @@ def write_results(
                 rng.random(100),
             )
     return folder
+
+
+def squeeze(text):
+    """Return a text in Markdown without the spaces that its tables are aligned with."""
+    return re.sub(" +", " ", text)
 
 
 def report(folder, **options):

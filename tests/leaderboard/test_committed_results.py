@@ -1,8 +1,12 @@
-"""The committed run of the leaderboard: the tables of the documentation are what it says."""
+"""The committed cells: the tables of the documentation are what they say."""
 
 from __future__ import annotations
 
+import csv
+import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +37,37 @@ def test_the_tables_of_the_page_are_those_of_the_committed_cells(arguments, tmp_
     assert main([*arguments[:2], str(source), *arguments[3:]]) == 0
     text = (tmp_path / markdown).read_text(encoding="utf-8")
     assert text in PAGE.read_text(encoding="utf-8")
+
+
+def table_commands() -> list[list[str]]:
+    """Return the commands of docs/accuracy.md that tabulate committed cells."""
+    lines = (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    commands = [shlex.split(line)[1:] for line in lines if line.startswith("python benchmarks/")]
+    return [one for one in commands if any(word.startswith("benchmarks/results/") for word in one)]
+
+
+@pytest.mark.parametrize("command", table_commands(), ids=" ".join)
+def test_the_tables_of_accuracy_are_those_of_the_committed_cells(command):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    made = subprocess.run(
+        [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert made.strip().startswith("| ")
+    assert made in (ROOT / "docs" / "accuracy.md").read_text(encoding="utf-8")
+
+
+def test_every_committed_table_of_cells_can_be_read():
+    assert len(table_commands()) == 8
+    found = 0
+    for path in sorted(RESULTS.parent.rglob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as stream:
+            if "train_length" not in next(csv.reader(stream)):  # curves, and evidence of selection
+                continue
+        cells = read_cells(path)
+        assert {cell.status for cell in cells} <= {"OK", "ERROR", "TIMEOUT", "OOM"}
+        assert len({(cell.detector, cell.dataset, cell.series) for cell in cells}) == len(cells)
+        found += 1
+    assert found == 10
 
 
 @pytest.mark.parametrize("kind", ["univariate", "multivariate"])

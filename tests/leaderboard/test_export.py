@@ -11,7 +11,7 @@ import pytest
 from tests.leaderboard.test_results import cell
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard import results
-from vetime_plugins.leaderboard.export import read_cells, write_cells
+from vetime_plugins.leaderboard.export import load_cells, read_cells, write_cells
 from vetime_plugins.leaderboard.runner import retake_metrics
 
 NOT_KEPT = {"hardware": {}, "undefined": {}, "fingerprint": ""}
@@ -30,7 +30,7 @@ FAILED = {
 def test_what_is_written_comes_back_to_six_digits(tmp_path):
     third = {"VUS-PR": 1 / 3, "PATE": math.nan}
     path = write_cells(tmp_path / "some" / "cells.csv", [cell(metrics=third), cell(**FAILED)])
-    for found in (read_cells(path), results.read_cells(path)):
+    for found in (read_cells(path), load_cells(path)):
         assert [one.series for one in found] == ["f", "s"]
         expected = [cell(**{**FAILED, "error": "the rest"}, **NOT_KEPT), cell(**NOT_KEPT)]
         for one, other in zip(found, expected, strict=True):
@@ -63,10 +63,10 @@ def test_cells_of_other_metrics_are_refused(tmp_path):
     ("old", "new", "message"),
     [
         ("detector", "method", "lacks detector"),
-        (",OK,", ",FINE,", "line 2: not a cell of results .unknown status 'FINE'"),
-        (",True,", ",yes,", "line 2: not a cell of results .'yes'"),
-        (",0.25,", ",soon,", "line 2: not a cell of results"),
-        ('"{""numpy"": ""1.26.4""}"', "[]", "line 2: not a cell of results ..* is no mapping"),
+        (",OK,", ",FINE,", "line 2: not a cell of results: status must be one of .*, got 'FINE'"),
+        (",True,", ",maybe,", "line 2: not a cell of results: saw_train: .*, got 'maybe'"),
+        (",0.25,", ",soon,", "line 2: not a cell of results: fit_seconds: .*, got 'soon'"),
+        ('"{""numpy"": ""1.26.4""}"', "[]", "line 2: not a cell of results: versions must be a table, got"),
     ],
 )
 def test_a_damaged_file_is_refused(tmp_path, old, new, message):

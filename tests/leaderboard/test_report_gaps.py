@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.leaderboard._pages import report, write_results
+from tests.leaderboard._pages import report, squeeze, write_results
 from vetime_plugins.cli import main
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.results import Cell, write_cell
@@ -42,7 +42,7 @@ def test_kinds_are_compared_by_the_detectors_that_were_run_on_all_of_them(mixed)
         ["both", "40.0", "2.00", "3", "0", "40.0", "1.00", "4", "0"],
     ]
     assert "ranks are among 2 (univariate) and 1 (multivariate) detectors" in text
-    markdown = (mixed.parent / "t.md").read_text(encoding="utf-8")
+    markdown = squeeze((mixed.parent / "t.md").read_text(encoding="utf-8"))
     assert "| one | 70.0 | 1.00 | 3 | 0 | - | - | 0 | 0 |" in markdown
     assert "Left out: 4 series" in markdown
 

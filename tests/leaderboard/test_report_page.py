@@ -11,7 +11,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.leaderboard._pages import METRICS, Page, report, write_results
+from tests.leaderboard._pages import METRICS, Page, report, squeeze, write_results
 from vetime_plugins.cli import report as commands
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.export import write_cells
@@ -120,7 +120,7 @@ class TestPage:
 
     def test_markdown(self, plain):
         folder, analysis, *_ = plain
-        text = (folder.parent / "table.md").read_text(encoding="utf-8")
+        text = squeeze((folder.parent / "table.md").read_text(encoding="utf-8"))
         assert "7 series of 3 data sets, VUS-PR defined on 6" in text
         mean = 100 * analysis.board.summary("a").mean["VUS-PR"]
         assert f"| 1 | a | {mean:.1f} | {mean:.1f} | {mean:.1f} | " in text

@@ -1,25 +1,18 @@
-"""The report's arithmetic: what counts as what, ranks, wins, tests and the choice of series."""
+"""The report's arithmetic: what counts as what, and the choice of series."""
 
 import math
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from vetime_plugins.errors import InputError
+from vetime_plugins.leaderboard.report.analysis import analyse
 from vetime_plugins.leaderboard.report.board import SeriesKey, build_board
+from vetime_plugins.leaderboard.report.entries import format_p
 from vetime_plugins.leaderboard.report.figures import pareto_front
 from vetime_plugins.leaderboard.report.series import choose_series
-from vetime_plugins.leaderboard.report.statistics import (
-    analyse,
-    average_ranks,
-    compare_all,
-    count_wins,
-    format_p,
-    has_interval,
-    holm,
-)
 from vetime_plugins.leaderboard.results import Cell
+from vetime_plugins.metrics.statistics import average_ranks
 
 NAN = math.nan
 
@@ -151,50 +144,7 @@ class TestBoard:
         assert build_board([cell("a", "1", 0.5, fit_seconds=NAN)]).seconds("a") == pytest.approx(1.5)
 
 
-class TestComparison:
-    def test_ranks_and_friedman_are_those_of_scipy(self):
-        values = np.random.default_rng(0).random((30, 4)) + np.array([0, 0, 0.1, 0.4])
-        found = compare_all(values)
-        assert found.ranks == pytest.approx(stats.rankdata(-values, axis=1).mean(axis=0))
-        assert found.friedman_p == pytest.approx(stats.friedmanchisquare(*values.T).pvalue)
-
-    def test_pairs_are_tested_by_wilcoxon_with_holms_correction(self):
-        rng = np.random.default_rng(1)
-        values = rng.random((40, 3)) + np.array([0, 0.02, 0.5])
-        found = compare_all(values)
-        raw = [stats.wilcoxon(values[:, i], values[:, j]).pvalue for i, j in ((0, 1), (0, 2), (1, 2))]
-        smallest, middle, largest = sorted(raw)
-        expected = {smallest: 3 * smallest, middle: max(3 * smallest, 2 * middle)}
-        expected[largest] = max(expected[middle], largest)
-        assert found.p_values[0, 1] == pytest.approx(min(expected[raw[0]], 1))
-        assert found.p_values[2, 0] == pytest.approx(expected[raw[1]])
-        assert (found.p_values == found.p_values.T).all()
-        assert found.cliques == [(1, 0)] or found.cliques == [(0, 1)]
-
-    def test_holm_is_monotonous_and_never_above_one(self):
-        p = np.array([0.5, 0.001, 0.04, 0.9])
-        assert holm(p).tolist() == pytest.approx([1.0, 0.004, 0.12, 1.0])
-
-    def test_equal_detectors_are_one_clique(self):
-        found = compare_all(np.full((10, 4), 0.3))
-        assert found.cliques == [(0, 1, 2, 3)]
-        assert math.isnan(found.friedman_p)
-        assert found.ranks.tolist() == [2.5] * 4
-
-    def test_cliques_overlap_and_none_lies_within_another(self):
-        base = np.random.default_rng(2).normal(size=(25, 1))
-        values = base + [0.0, 0.02, 0.04, 5.0] + 0.05 * np.random.default_rng(3).normal(size=(25, 4))
-        found = compare_all(values)
-        assert all(not set(a) < set(b) for a in found.cliques for b in found.cliques)
-        assert all(3 not in clique for clique in found.cliques)
-
-    @pytest.mark.parametrize("shape", [(0, 3), (5, 1), (1, 1), (1, 3)])
-    def test_small_tables(self, shape):
-        found = compare_all(np.random.default_rng(0).random(shape))
-        assert math.isnan(found.friedman_p)
-        assert found.n_series == shape[0]
-        assert len(found.ranks) == shape[1]
-
+class TestAnalysis:
     def test_what_differs_by_rounding_ties(self):
         rng = np.random.default_rng(0)
         values = rng.random(30)
@@ -209,15 +159,8 @@ class TestComparison:
 
     def test_an_interval_needs_a_data_set_of_two_series(self):
         cells = [cell(name, dataset, v, dataset) for dataset in "AB" for name, v in (("a", 0.5), ("b", 0.3))]
-        assert not has_interval(analyse(build_board(cells)).differences["b"])
-        assert has_interval(analyse(board_of({"a": [0.5, 0.4], "b": [0.2, 0.3]})).differences["b"])
-
-    def test_wins_and_ties(self):
-        wins = count_wins(np.array([[0.9, 0.5], [0.4, 0.4], [0.1, 0.2], [0.8, 0.3]]))
-        assert wins.wins.tolist() == [[0, 2], [1, 0]]
-        assert wins.ties[0, 1] == 1
-        assert wins.share[0, 1] == pytest.approx(2.5 / 4)
-        assert wins.share[0, 1] + wins.share[1, 0] == pytest.approx(1)
+        assert not analyse(build_board(cells)).differences["b"].has_interval
+        assert analyse(board_of({"a": [0.5, 0.4], "b": [0.2, 0.3]})).differences["b"].has_interval
 
     def test_differences_are_from_the_best_or_a_named_detector(self):
         board = board_of({"a": [0.9, 0.8, 0.7], "b": [0.5, 0.5, 0.4]})

@@ -19,6 +19,7 @@ from vetime_plugins.cli import main
 from vetime_plugins.detectors.baselines import sub_knn
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard import worker as cells_module
+from vetime_plugins.leaderboard.export import load_cells
 from vetime_plugins.leaderboard.results import cell_path, load_scores, load_series, read_cells
 from vetime_plugins.leaderboard.runner import retake_metrics, run_task, summarise_cells
 from vetime_plugins.leaderboard.tasks import Task
@@ -111,6 +112,25 @@ class TestCells:
         assert {cell.detector for cell in report.cells} == {"from_zero", "base"}
         assert all(cell.status == "OK" for cell in report.cells)
         assert {cell.saw_train for cell in report.cells if cell.detector == "base"} == {True}
+
+    def test_the_detector_cannot_change_what_is_measured(self, task, tmp_path):
+        class Honest:
+            name, framework, params, sees_train, supports_multivariate = "honest", "own", {}, False, True
+
+            def fit_score(self, values, train_length, period=None, seed=0):
+                return np.arange(len(values), dtype=float)
+
+        class Vandal(Honest):
+            name = "vandal"
+
+            def fit_score(self, values, train_length, period=None, seed=0):
+                values[:] = 0
+                return super().fit_score(values, train_length)
+
+        spoilt = run_task(task, tmp_path / "a", detectors=[Vandal()]).cells
+        kept = run_task(task, tmp_path / "b", detectors=[Honest()]).cells
+        assert [cell.metrics for cell in spoilt] == [cell.metrics for cell in kept]
+        assert [cell.buffer for cell in spoilt] == [cell.buffer for cell in kept]
 
     def test_a_detector_of_a_script_goes_by_value(self, task, tmp_path):
         class Local:
@@ -397,13 +417,38 @@ class TestCommand:
         table = tmp_path / "cells.csv"
         assert main(["leaderboard", "export", str(out), "--out", str(table)]) == 0
         assert capsys.readouterr().out == f"6 cells: {table}\n"
-        assert [(one.detector, one.status) for one in read_cells(table)] == [
+        assert [(one.detector, one.status) for one in load_cells(table)] == [
             (one.detector, one.status) for one in read_cells(out)
         ]
+
+    def test_a_comparison_and_fewer_data_sets_and_metrics(self, data, tmp_path, capsys):
+        out = tmp_path / "out"
+        arguments = ["leaderboard", "run", "tsb-ad", "--data", str(data), "--out", str(out)]
+        arguments += ["--dataset", "A", "--metric", "VUS-PR"]
+        assert main([*arguments, "--detectors", "sub-pca,random", "--against", "random"]) == 0
+        printed = capsys.readouterr()
+        assert "[4/4] random A/002_A_id_2_X_tr_50_1st_200: VUS-PR 0." in printed.err
+        assert "VUS-PR minus that of random, 95 % interval of a paired bootstrap:\nsub-pca" in printed.out
+        assert "(2 series of 1 data sets)" in printed.out
+        # One that was run earlier will do.
+        only = ["--detectors", "moving-variance", "--against", "sub-pca", "--json", "--quiet"]
+        assert main([*arguments, *only]) == 0
+        printed = capsys.readouterr()
+        found = json.loads(printed.out)["moving-variance"]
+        assert found["difference"]["VUS-PR"]["n_series"] == 2
+        assert found["datasets"]["A"]["VUS-PR"] == found["mean"]["VUS-PR"]
+        assert found["n_undefined"] == 0
+        assert printed.err == ""
+        again = ["leaderboard", "metrics", str(out), "--metric", "AUC-PR", "--against", "random", "--quiet"]
+        assert main(again) == 0
+        assert "AUC-PR minus that of random" in capsys.readouterr().out
 
     @pytest.mark.parametrize(
         ("options", "says"),
         [
+            (["--detectors", "random", "--metric", "F2"], "F2"),
+            (["--detectors", "random", "--dataset", "C"], "no data set C"),
+            (["--detectors", "random", "--against", "sub-knn", "--quiet"], "no results of 'sub-knn'"),
             (["--detectors", "none-such"], "there is no detector 'none-such'"),
             (["--detectors", "pyod-z*"], r"no detector fits pyod-z\*"),
             (["--detectors", "sub-knn(3)"], "every parameter needs its name"),

@@ -31,7 +31,6 @@ COMMANDS = {
     "leaderboard": ("vetime_plugins.cli.leaderboard", "compare detectors of all frameworks on a task"),
     "data": ("vetime_plugins.cli.data", "fetch open data sets with labels"),
     "select": ("vetime_plugins.cli.select", "choose a detector for a series without labels"),
-    "evaluate": ("vetime_plugins.cli.evaluate", "run detectors over labelled data sets"),
 }
 
 

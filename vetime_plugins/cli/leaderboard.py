@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.leaderboard.results import STATUSES, Cell
-from vetime_plugins.metrics import METRIC_NAMES
+from vetime_plugins.leaderboard.results import STATUSES, Cell, read_cells
+from vetime_plugins.leaderboard.summary import compare_cells, summarise_cells
+from vetime_plugins.metrics import METRIC_NAMES, check_metric_names
+from vetime_plugins.metrics.statistics import PairedDifference
 
 __all__ = ["add_arguments", "run"]
 
@@ -68,6 +70,9 @@ def _add_run(commands: Any) -> None:
         ),
     )
     parser.add_argument(
+        "--dataset", action="append", metavar="NAME", help="only this data set; may be repeated"
+    )
+    parser.add_argument(
         "--series", action="append", metavar="GLOB", help="only series whose name fits; may be repeated"
     )
     parser.add_argument("--limit", type=int, metavar="N", help="only the first N series")
@@ -88,21 +93,38 @@ def _add_run(commands: Any) -> None:
     )
     parser.add_argument("--address", help="of the scheduler of an existing dask or ray cluster")
     parser.add_argument("--retry", action="store_true", help="run cells again that failed")
+    _add_output(parser)
+    parser.set_defaults(run=_run_task)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that take metrics and print what comes out."""
+    parser.add_argument(
+        "--metric",
+        action="append",
+        metavar="NAME",
+        help=f"only this metric; may be repeated: {', '.join(METRIC_NAMES)}",
+    )
+    parser.add_argument(
+        "--against",
+        metavar="NAME",
+        help="compare every detector with this one, of this run or of the folder, by a paired bootstrap",
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
-    parser.set_defaults(run=_run_task)
 
 
 def _run_task(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from vetime_plugins.detectors.specs import split_names
-    from vetime_plugins.leaderboard.tasks import parse_bytes
     from vetime_plugins.leaderboard.runner import run_task
-    from vetime_plugins.leaderboard.tasks import Task
+    from vetime_plugins.leaderboard.tasks import Task, parse_bytes
     from vetime_plugins.leaderboard.worker import check_device
 
-    task = Task.read(args.task).narrowed(folder=args.data, series=args.series)
+    task = Task.read(args.task).narrowed(folder=args.data, datasets=args.dataset, series=args.series)
+    if args.metric is not None:
+        task = replace(task, metrics=check_metric_names(args.metric))
     if args.time_limit is not None:
         if not args.time_limit > 0:
             raise InputError(f"--time-limit must be above 0 seconds, got {args.time_limit}")
@@ -131,11 +153,12 @@ def _run_task(args: argparse.Namespace) -> int:
         limit=args.limit,
         progress=None if args.quiet else _show,
     )
+    differences = _compare(report.cells, args.out, args.against)
     if args.json:
-        print(json.dumps(_as_json(report.cells), allow_nan=False))
+        print(json.dumps(_as_json(report.cells, differences), allow_nan=False))
     else:
         print(f"{report.n_run} cells run, {report.n_kept} kept from before\n")
-        _print_summary(report.cells)
+        _print_summary(report.cells, differences, args.against)
         print(f"\nresults: {args.out}")
     return EXIT_FAILED_CELLS if any(cell.failed for cell in report.cells) else 0
 
@@ -143,14 +166,7 @@ def _run_task(args: argparse.Namespace) -> int:
 def _add_metrics(commands: Any) -> None:
     parser = commands.add_parser("metrics", help="take metrics again from stored scores; no detector runs")
     parser.add_argument("folder", metavar="DIR", help="folder of results")
-    parser.add_argument(
-        "--metric",
-        action="append",
-        metavar="NAME",
-        help=f"only this metric; may be repeated: {', '.join(METRIC_NAMES)}",
-    )
-    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    _add_output(parser)
     parser.set_defaults(run=_retake)
 
 
@@ -160,10 +176,11 @@ def _retake(args: argparse.Namespace) -> int:
     cells = retake_metrics(args.folder, metrics=args.metric, progress=None if args.quiet else _show)
     if not cells:
         raise InputError(f"no results in {args.folder}")
+    differences = _compare(cells, args.folder, args.against)
     if args.json:
-        print(json.dumps(_as_json(cells), allow_nan=False))
+        print(json.dumps(_as_json(cells, differences), allow_nan=False))
     else:
-        _print_summary(cells)
+        _print_summary(cells, differences, args.against)
     return 0
 
 
@@ -176,7 +193,6 @@ def _add_export(commands: Any) -> None:
 
 def _export(args: argparse.Namespace) -> int:
     from vetime_plugins.leaderboard.export import write_cells
-    from vetime_plugins.leaderboard.results import read_cells
 
     cells = read_cells(args.folder)
     print(f"{len(cells)} cells: {write_cells(args.out, cells)}")
@@ -234,10 +250,32 @@ def _show(finished: int, total: int, cell: Cell) -> None:
     print(f"[{finished}/{total}] {cell.detector} {cell.dataset}/{cell.series}: {state}", file=sys.stderr)
 
 
-def _print_summary(cells: Sequence[Cell]) -> None:
-    """Print one line a detector, the best first; failed cells count as 0 and are shown."""
-    from vetime_plugins.leaderboard.runner import summarise_cells
+def _compare(
+    cells: Sequence[Cell], folder: str, against: str | None
+) -> dict[str, dict[str, PairedDifference]]:
+    """Return, for every detector but the one compared with, the difference in every metric."""
+    if against is None:
+        return {}
+    names = list(dict.fromkeys(cell.detector for cell in cells))
+    if against not in names:  # run earlier
+        series = {cell.series for cell in cells}
+        stored = (cell for cell in read_cells(folder) if cell.detector == against)
+        cells = [*cells, *(cell for cell in stored if cell.series in series)]
+    groups = {name: [cell for cell in cells if cell.detector == name] for name in (*names, against)}
+    other = groups.pop(against)
+    if not other:
+        raise InputError(f"no results of {against!r} to compare with; run it too")
+    metrics = [name for name in other[0].metrics if all(name in cell.metrics for cell in cells)]
+    return {
+        name: {metric: compare_cells(group, other, metric=metric) for metric in metrics}
+        for name, group in groups.items()
+    }
 
+
+def _print_summary(
+    cells: Sequence[Cell], differences: dict[str, dict[str, PairedDifference]], against: str | None
+) -> None:
+    """Print one line a detector, the best first; failed cells count as 0 and are shown."""
     summaries = summarise_cells(cells)
     shown = [name for name in _SHOWN if name in cells[0].metrics] or list(cells[0].metrics)
     counts = {name: Counter(cell.status for cell in cells if cell.detector == name) for name in summaries}
@@ -252,20 +290,32 @@ def _print_summary(cells: Sequence[Cell]) -> None:
         values = " ".join(f"{100 * summaries[name].mean[one]:>14.1f}" for one in shown)
         states = " ".join(f"{counts[name][status]:>{len(status)}}" for status in STATUSES)
         print(f"{name:<{width}}  {values}  {states}")
+    for metric in shown if differences else ():
+        print(f"\n{metric} minus that of {against}, 95 % interval of a paired bootstrap:")
+        for name in sorted(differences, key=rank):
+            found = differences[name][metric]
+            print(
+                f"{name:<{width}}  {100 * found.difference:+.1f} [{100 * found.low:+.1f}, "
+                f"{100 * found.high:+.1f}]  ({found.n_series} series of {found.n_datasets} data sets)"
+            )
     failed = sum(cell.failed for cell in cells)
     if failed:
         print(f"\n{failed} of {len(cells)} cells failed and count as 0; the reasons are in their JSON files")
 
 
-def _as_json(cells: Sequence[Cell]) -> dict[str, Any]:
-    from vetime_plugins.leaderboard.runner import summarise_cells
+def _as_json(cells: Sequence[Cell], differences: dict[str, dict[str, PairedDifference]]) -> dict[str, Any]:
+    def clean(values: dict[str, float]) -> dict[str, float | None]:
+        return {name: None if math.isnan(value) else value for name, value in values.items()}
 
     found: dict[str, Any] = {}
     for name, summary in summarise_cells(cells).items():
         mine = [cell for cell in cells if cell.detector == name]
         found[name] = {
-            "mean": {key: None if math.isnan(value) else value for key, value in summary.mean.items()},
+            "mean": clean(summary.mean),
+            "datasets": {dataset: clean(values) for dataset, values in summary.datasets.items()},
             "statuses": dict(Counter(cell.status for cell in mine)),
             "n_series": len(mine),
+            "n_undefined": sum(summary.n_undefined.values()),
+            "difference": {metric: vars(one) for metric, one in differences.get(name, {}).items()},
         }
     return found

@@ -1,4 +1,4 @@
-"""Measuring detectors: metrics, data sets, simple baselines and evaluation.
+"""Comparing detectors: tasks, the runner, its results, and the report on them.
 
 Names are loaded on first use, so that importing the package costs nothing.
 """
@@ -9,14 +9,17 @@ from vetime_plugins._lazy import lazy_names
 
 _HOME = {
     "BenchmarkSeries": "datasets",
+    "Cell": "results",
+    "Task": "tasks",
     "care_score": "metrics",
+    "compare_cells": "summary",
     "evaluate": "metrics",
-    "evaluate_folder": "evaluation",
     "find_buffer": "metrics",
     "iterate_series": "datasets",
-    "paired_bootstrap": "evaluation",
+    "read_cells": "results",
     "read_series": "datasets",
-    "summarise": "evaluation",
+    "run_task": "runner",
+    "summarise_cells": "summary",
 }
 
 __all__ = sorted(_HOME)

@@ -7,70 +7,41 @@ stays in the folder of results alone: scores, series, the machine, and of traceb
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from vetime_plugins.errors import InputError
-from vetime_plugins.leaderboard.results import STATUSES, Cell, write_text
+from vetime_plugins._validation import validate
+from vetime_plugins.errors import InputError, MissingDependencyError
+from vetime_plugins.leaderboard import results
+from vetime_plugins.leaderboard.results import Cell, write_text
 
-__all__ = ["read_cells", "write_cells"]
+__all__ = ["load_cells", "read_cells", "write_cells"]
 
-_DIGITS = 6  # of metrics and seconds; other machines differ in more
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.{_DIGITS}g}"
-
-
-def _mapping(value: dict[str, Any]) -> str:
-    return json.dumps(value, sort_keys=True) if value else ""
-
-
-def _read_number(text: str) -> float:
-    return float(text) if text else math.nan
-
-
-def _read_flag(text: str) -> bool:
-    return {"True": True, "False": False}[text]
-
-
-def _read_mapping(text: str) -> dict[str, Any]:
-    found = json.loads(text) if text else {}
-    if not isinstance(found, dict):
-        raise ValueError(f"{text} is no mapping")
-    return found
-
-
-_COLUMNS: dict[str, tuple[Callable[[Any], str], Callable[[str], Any]]] = {
-    "task": (_text, str),
-    "detector": (_text, str),
-    "dataset": (_text, str),
-    "series": (_text, str),
-    "status": (_text, str),
-    "saw_train": (_text, _read_flag),
-    "n_points": (_text, int),
-    "n_variables": (_text, int),
-    "train_length": (_text, int),
-    "buffer": (_text, int),
-    "fit_seconds": (_number, _read_number),
-    "score_seconds": (_number, _read_number),
-    "device": (_text, str),
-    "peak_gpu_bytes": (_text, lambda text: int(text) if text else None),
-    "seed": (_text, int),
-    "parameters": (_mapping, _read_mapping),
-    "versions": (_mapping, _read_mapping),
-    "error": (_text, lambda text: text or None),
-}
+_COLUMNS = (
+    "task",
+    "detector",
+    "dataset",
+    "series",
+    "status",
+    "saw_train",
+    "n_points",
+    "n_variables",
+    "train_length",
+    "buffer",
+    "fit_seconds",
+    "score_seconds",
+    "device",
+    "peak_gpu_bytes",
+    "seed",
+    "parameters",
+    "versions",
+    "error",
+)
+_MAPPINGS = ("parameters", "versions")
+_DIGITS = "%.6g"  # of metrics and seconds; other machines differ in more
 
 
 def write_cells(path: str | PathLike[str], cells: Sequence[Cell]) -> Path:
@@ -90,24 +61,26 @@ def write_cells(path: str | PathLike[str], cells: Sequence[Cell]) -> Path:
     ------
     InputError
         If there is no cell, or one has other metrics than the first.
+    MissingDependencyError
+        If pandas is not installed.
     """
     if not cells:
         raise InputError("there are no cells to write; run the leaderboard first")
     metrics = list(cells[0].metrics)
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*_COLUMNS, *metrics])
+    rows = []
     for cell in sorted(cells, key=lambda one: (one.detector, one.dataset, one.series)):
         if set(cell.metrics) != set(metrics):
             raise InputError(
                 f"{cell.detector} on {cell.series} has the metrics {', '.join(cell.metrics)}, others have "
                 f"{', '.join(metrics)}; take them again with: vetime leaderboard metrics"
             )
-        brief = cell.replace(error=cell.reason or None)
-        row = [write(getattr(brief, name)) for name, (write, _) in _COLUMNS.items()]
-        writer.writerow([*row, *(_number(cell.metrics[name]) for name in metrics)])
+        found = {name: getattr(cell, name) for name in _MAPPINGS}
+        texts = {name: json.dumps(one, sort_keys=True) if one else "" for name, one in found.items()}
+        rows.append({**vars(cell), **texts, "error": cell.reason, **cell.metrics})
+    frame = pandas().DataFrame(rows, columns=[*_COLUMNS, *metrics], dtype=object)  # whole numbers stay whole
+    frame = frame.astype(dict.fromkeys(("fit_seconds", "score_seconds", *metrics), float))
     path = Path(path)
-    write_text(path, stream.getvalue())
+    write_text(path, frame.to_csv(index=False, lineterminator="\n", float_format=_DIGITS))
     return path
 
 
@@ -121,31 +94,54 @@ def read_cells(path: str | PathLike[str]) -> list[Cell]:
     Returns
     -------
     list of Cell
-        In the order of the file; `hardware`, `undefined` and `fingerprint` are empty.
+        In the order of the file; `hardware`, `undefined` and `fingerprint` are empty, and so is what an
+        empty field leaves open.
 
     Raises
     ------
     InputError
         If it is no such file, or a line is damaged.
+    MissingDependencyError
+        If pandas is not installed.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
-    reader = csv.DictReader(io.StringIO(text))
-    header = list(reader.fieldnames or ())
-    missing = [name for name in _COLUMNS if name not in header]
+        frame = pandas().read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:  # of the file, its encoding, its columns
+        raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    missing = [name for name in _COLUMNS if name not in frame]
     if missing:
         raise InputError(f"{path} is no file of `vetime leaderboard export`: it lacks {', '.join(missing)}")
-    metrics = [name for name in header if name not in _COLUMNS]
-    cells = []
-    for record in reader:
+    metrics = [name for name in frame if name not in _COLUMNS]
+    return [
+        validate(Cell, _as_fields(record, metrics), f"{path}, line {line}: not a cell of results")
+        for line, record in enumerate(frame.to_dict("records"), start=2)
+    ]
+
+
+def load_cells(source: str | PathLike[str]) -> list[Cell]:
+    """Read all cells of a folder of results, or of a file of `write_cells`."""
+    return read_cells(source) if Path(source).is_file() else results.read_cells(source)
+
+
+def _as_fields(record: dict[str, str], metrics: Sequence[str]) -> dict[str, Any]:
+    """Return the fields that a row fills; a damaged mapping stays the text that it is, and is refused."""
+    fields: dict[str, Any] = {
+        name: record[name] for name in _COLUMNS if record[name] or name in {"task", "device"}
+    }
+    for name in _MAPPINGS:
         try:
-            values = {name: read(record[name]) for name, (_, read) in _COLUMNS.items()}
-            found = Cell(**values, metrics={name: _read_number(record[name]) for name in metrics})
-            if found.status not in STATUSES:
-                raise ValueError(f"unknown status {found.status!r}")
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path}, line {reader.line_num}: not a cell of results ({error})") from error
-        cells.append(found)
-    return cells
+            fields[name] = json.loads(record[name] or "{}")
+        except ValueError:
+            fields[name] = record[name]
+    return {"error": None, **fields, "metrics": {name: record[name] for name in metrics}}
+
+
+def pandas() -> Any:
+    """Return pandas; MissingDependencyError without it."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise MissingDependencyError(
+            'tables need pandas>=2.1; run: pip install "vetime-plugins[report]"'
+        ) from error
+    return pd

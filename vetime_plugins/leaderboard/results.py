@@ -15,20 +15,24 @@ off, what the folder holds is whole. Metrics can be taken again and reports draw
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import math
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, field, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 from zipfile import BadZipFile
 
 import numpy as np
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
+from pydantic.dataclasses import dataclass
 
+from vetime_plugins._validation import validate
 from vetime_plugins.errors import InputError
 
 __all__ = [
@@ -55,11 +59,21 @@ SCHEMA = 1
 
 OK, ERROR, TIMEOUT, OOM = STATUSES = ("OK", "ERROR", "TIMEOUT", "OOM")
 
+
+def _known_status(status: str) -> str:
+    if status not in STATUSES:
+        raise InputError(f"status must be one of {', '.join(STATUSES)}, got {status!r}")
+    return status
+
+
+# JSON has no NaN, and an empty cell of a table stands for it too.
+_Number = Annotated[float, BeforeValidator(lambda value: math.nan if value in (None, "") else value)]
+
 _SERIES = "_series"
 _READABLE = " ()[]=,+-_.'"  # what stays as it is in a file name; the rest is percent-encoded
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class Cell:
     """What one detector gave on one series.
 
@@ -82,8 +96,8 @@ class Cell:
         All parameters of the detector, of types that JSON knows.
     fit_seconds, score_seconds : float
         Wall time; NaN where the detector did not get so far.
-    saw_train : bool
-        Whether it was fitted on the train part.
+    saw_train : bool or None
+        Whether it was fitted on the train part; None where that was not recorded.
     n_points, n_variables, train_length : int
         Size of the whole series, and its points that come before those that are judged.
     buffer : int
@@ -92,7 +106,7 @@ class Cell:
         What the detector ran on, e.g. ``"cpu"``.
     peak_gpu_bytes : int or None
         Most memory of the GPU that was in use at a time; None without a GPU.
-    seed : int
+    seed : int or None
     versions : dict of str to str
         Versions of the packages that the scores may depend on.
     hardware : dict
@@ -105,21 +119,21 @@ class Cell:
     detector: str
     series: str
     dataset: str
-    status: str
+    status: Annotated[str, AfterValidator(_known_status)]
     error: str | None
-    metrics: dict[str, float]
+    metrics: dict[str, _Number]
     undefined: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
-    fit_seconds: float = math.nan
-    score_seconds: float = math.nan
-    saw_train: bool = False
+    fit_seconds: _Number = math.nan
+    score_seconds: _Number = math.nan
+    saw_train: bool | None = None
     n_points: int = 0
     n_variables: int = 1
     train_length: int = 0
     buffer: int = 0
     device: str = "cpu"
     peak_gpu_bytes: int | None = None
-    seed: int = 0
+    seed: int | None = None
     versions: dict[str, str] = field(default_factory=dict)
     hardware: dict[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
@@ -139,7 +153,7 @@ class Cell:
         return replace(self, **changes)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class StoredSeries:
     """A series as a folder of results keeps it.
 
@@ -184,10 +198,8 @@ def write_cell(folder: str | PathLike[str], cell: Cell, scores: np.ndarray | Non
     Raises
     ------
     InputError
-        If the scores are not those of the test part, or the status is unknown.
+        If the scores are not those of the test part.
     """
-    if cell.status not in STATUSES:
-        raise InputError(f"status must be one of {', '.join(STATUSES)}, got {cell.status!r}")
     path = cell_path(folder, cell.detector, cell.series)
     archive = path.with_suffix(".npz")
     if scores is not None:
@@ -231,16 +243,7 @@ def read_cell(path: str | PathLike[str]) -> Cell:
         raise InputError(f"{path} is not a cell of results: {type(error).__name__}: {error}") from error
     if schema != SCHEMA:
         raise InputError(f"{path} has the schema {schema!r}, this version reads {SCHEMA}; run it again")
-    unknown = set(record) - {known.name for known in fields(Cell)}
-    try:
-        record["metrics"] = {name: _or_nan(value) for name, value in record["metrics"].items()}
-        for name in ("fit_seconds", "score_seconds"):
-            record[name] = _or_nan(record[name])
-        cell = Cell(**record)
-    except (AttributeError, KeyError, TypeError) as error:
-        what = f"unknown {sorted(unknown)}" if unknown else str(error)
-        raise InputError(f"{path} is not a cell of results: {what}") from error
-    return cell
+    return validate(Cell, record, f"{path} is not a cell of results")
 
 
 def read_cells(folder: str | PathLike[str]) -> list[Cell]:
@@ -249,7 +252,6 @@ def read_cells(folder: str | PathLike[str]) -> list[Cell]:
     Parameters
     ----------
     folder : str or path
-        Or a file of `vetime_plugins.leaderboard.export`.
 
     Returns
     -------
@@ -262,10 +264,6 @@ def read_cells(folder: str | PathLike[str]) -> list[Cell]:
         If there is no such folder, or a file in it is no cell.
     """
     root = Path(folder)
-    if root.is_file():
-        from vetime_plugins.leaderboard import export
-
-        return export.read_cells(root)
     if not root.is_dir():
         raise InputError(f"no folder of results {root}; make one with: vetime leaderboard run TASK --out DIR")
     cells = [read_cell(path) for path in root.glob("*/*.json") if path.parent.name[0] not in "._"]
@@ -363,10 +361,6 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_without_nan(entry) for entry in value]
     return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value
 
 
 def write_text(path: Path, text: str) -> None:

@@ -20,10 +20,9 @@ from vetime_plugins.detectors.specs import Chosen, choose, default_detectors
 from vetime_plugins.errors import InputError, VETimeError
 from vetime_plugins.leaderboard import results
 from vetime_plugins.leaderboard.backends import run_all
-from vetime_plugins.leaderboard.evaluation import Summary, summarise
 from vetime_plugins.leaderboard.provenance import cell_seed, data_hash, fingerprint
 from vetime_plugins.leaderboard.results import Cell, StoredSeries
-from vetime_plugins.leaderboard.rows import Row
+from vetime_plugins.leaderboard.summary import summarise_cells
 from vetime_plugins.leaderboard.tasks import Task, TaskSeries
 from vetime_plugins.leaderboard.worker import (
     CellJob,
@@ -191,37 +190,6 @@ def retake_metrics(
         if progress is not None:
             progress(len(renewed), len(cells), renewed[-1])
     return renewed
-
-
-def summarise_cells(cells: Sequence[Cell]) -> dict[str, Summary]:
-    """Average the cells of each detector over the series of a data set, and then over data sets.
-
-    Parameters
-    ----------
-    cells : sequence of Cell
-
-    Returns
-    -------
-    dict of str to Summary
-        By detector. A cell that failed counts as 0.
-    """
-    rows: dict[str, list[Row]] = {}
-    for cell in cells:
-        rows.setdefault(cell.detector, []).append(
-            Row(
-                detector=cell.detector,
-                dataset=cell.dataset,
-                file=cell.series,
-                n_points=cell.n_points,
-                n_test=cell.n_points - cell.train_length,
-                n_variables=cell.n_variables,
-                buffer=cell.buffer,
-                metrics=cell.metrics,
-                status=cell.status,
-                seconds=cell.fit_seconds + cell.score_seconds,
-            )
-        )
-    return {name: summarise(group) for name, group in rows.items()}
 
 
 @dataclass(frozen=True)

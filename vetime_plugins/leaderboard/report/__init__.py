@@ -8,9 +8,9 @@ from __future__ import annotations
 from vetime_plugins._lazy import lazy_names
 
 _HOME = {
-    "Analysis": "statistics",
+    "Analysis": "analysis",
     "Board": "board",
-    "analyse": "statistics",
+    "analyse": "analysis",
     "build_board": "board",
     "render_markdown": "markdown",
     "render_page": "page",

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.leaderboard.evaluation import Summary, summarise
-from vetime_plugins.leaderboard.rows import Row
+from vetime_plugins.leaderboard.summary import Summary
 from vetime_plugins.metrics import METRIC_NAMES
 
 if TYPE_CHECKING:
@@ -100,41 +99,14 @@ class Board:
         values = self.values(metric)
         return values[~np.isnan(values).any(axis=1)]
 
-    def rows(self, detector: str, metrics: Sequence[str] | None = None) -> list[Row]:
-        """Return the values of one detector as rows of an evaluation.
-
-        Parameters
-        ----------
-        detector : str
-        metrics : sequence of str, optional
-            All where left out.
-
-        Returns
-        -------
-        list of Row
-            One a series. All have the status "OK": `values` has already said what a failure counts.
-        """
-        column = self.detectors.index(detector)
-        names = self.metrics if metrics is None else metrics
-        arrays = {name: self.values(name)[:, column] for name in names}
-        return [
-            Row(
-                detector=detector,
-                dataset=key.dataset,
-                file=key.name,
-                n_points=0,
-                n_test=0,
-                n_variables=0,
-                buffer=0,
-                metrics={name: float(values[i]) for name, values in arrays.items()},
-            )
-            for i, key in enumerate(self.series)
-        ]
-
     def summary(self, detector: str) -> Summary:
         """Return a detector's means over the series of each data set and over data sets."""
         if detector not in self._summaries:
-            self._summaries[detector] = summarise(self.rows(detector))
+            column = self.detectors.index(detector)
+            self._summaries[detector] = Summary.of(
+                [key.dataset for key in self.series],
+                {name: self.values(name)[:, column] for name in self.metrics},
+            )
         return self._summaries[detector]
 
     @property

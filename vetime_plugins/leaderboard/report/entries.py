@@ -10,6 +10,7 @@ __all__ = [
     "Column",
     "Entry",
     "Table",
+    "format_p",
     "percent",
     "show_count",
     "show_number",
@@ -68,6 +69,17 @@ class Table:
 def percent(value: float) -> str:
     """Return a value in [0, 1] as points of 100, or a dash for NaN."""
     return DASH if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def format_p(p_value: float) -> str:
+    """Return a p-value with its sign of comparison; below 0.0001 the bound alone.
+
+    Examples
+    --------
+    >>> format_p(0.0312), format_p(0.0)
+    ('= 0.031', '< 0.0001')
+    """
+    return "< 0.0001" if p_value < 1e-4 else f"= {p_value:.2g}"
 
 
 def show_score(value: float) -> Entry:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vetime_plugins.leaderboard.evaluation import PairedDifference
 from vetime_plugins.leaderboard.report.board import Board
-from vetime_plugins.leaderboard.report.statistics import Comparison, has_interval
 from vetime_plugins.leaderboard.report.svg import BLUE, GREY, INK, PAPER, RED, render, shorten
+from vetime_plugins.metrics.statistics import Comparison, PairedDifference
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -107,7 +106,7 @@ def draw_differences(differences: Mapping[str, PairedDifference | None], referen
     def paint(figure: Figure) -> None:
         ax = _axes(figure, (_WIDTH, height), left=margin, bottom=0.55, top=0.1)
         for row, value in enumerate(found.values()):
-            sure = has_interval(value)
+            sure = value.has_interval
             color = BLUE if sure and value.low > 0 else RED if sure and value.high < 0 else GREY
             if sure:
                 ax.plot([100 * value.low, 100 * value.high], [row, row], color=color, linewidth=2)
@@ -123,7 +122,7 @@ def draw_differences(differences: Mapping[str, PairedDifference | None], referen
 
     listed = "; ".join(
         f"{name} {100 * value.difference:+.1f}"
-        + (f" from {100 * value.low:+.1f} to {100 * value.high:+.1f}" if has_interval(value) else "")
+        + (f" from {100 * value.low:+.1f} to {100 * value.high:+.1f}" if value.has_interval else "")
         for name, value in found.items()
     )
     return render(

@@ -6,11 +6,12 @@ import html
 import math
 import re
 
-from vetime_plugins.leaderboard.evaluation import PairedDifference
+from vetime_plugins.leaderboard.export import pandas
 from vetime_plugins.leaderboard.report import tables
+from vetime_plugins.leaderboard.report.analysis import Analysis
 from vetime_plugins.leaderboard.report.board import FAILURES, NOT_RUN
 from vetime_plugins.leaderboard.report.entries import DASH, Table, percent
-from vetime_plugins.leaderboard.report.statistics import Analysis, has_interval
+from vetime_plugins.metrics.statistics import PairedDifference
 
 __all__ = ["render_markdown"]
 
@@ -92,7 +93,7 @@ def _standings(analysis: Analysis) -> str:
 def _difference(found: PairedDifference | None) -> str:
     if found is None:
         return DASH
-    interval = f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}]" if has_interval(found) else ""
+    interval = f" [{100 * found.low:+.1f}, {100 * found.high:+.1f}]" if found.has_interval else ""
     return f"{100 * found.difference:+.1f}{interval}"
 
 
@@ -103,8 +104,9 @@ def _convert(table: Table) -> str:
 
 
 def _table(head: list[str], rows: list[list[str]], *, left: set[int]) -> str:
-    rule = ["---" if at in left else "---:" for at in range(len(head))]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, rule, *rows))
+    align = ["left" if at in left else "right" for at in range(len(head))]
+    frame = pandas().DataFrame(rows, columns=head)
+    return str(frame.to_markdown(index=False, colalign=align, disable_numparse=True))
 
 
 def _escape(name: str) -> str:

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from vetime_plugins.errors import InputError, MissingDependencyError
+from vetime_plugins.leaderboard.export import load_cells
 from vetime_plugins.leaderboard.report import figures, records, tables
+from vetime_plugins.leaderboard.report.analysis import Analysis, analyse
 from vetime_plugins.leaderboard.report.board import (
     FAILURES,
     NOT_RUN,
@@ -24,10 +26,10 @@ from vetime_plugins.leaderboard.report.board import (
     build_board,
     find_kind,
 )
+from vetime_plugins.leaderboard.report.entries import format_p
 from vetime_plugins.leaderboard.report.markdown import render_markdown
 from vetime_plugins.leaderboard.report.series import SeriesSource, choose_series, draw_scores
-from vetime_plugins.leaderboard.report.statistics import Analysis, analyse, format_p
-from vetime_plugins.leaderboard.results import Cell, read_cells
+from vetime_plugins.leaderboard.results import Cell
 
 __all__ = ["render_page", "write_report"]
 
@@ -89,7 +91,7 @@ def write_report(
     MissingDependencyError
         If Jinja or matplotlib is not installed.
     """
-    cells = read_cells(folder)
+    cells = load_cells(folder)
     if not cells:
         raise InputError(f"no results in {folder}; make some with: vetime leaderboard run TASK --out DIR")
     if only is not None:

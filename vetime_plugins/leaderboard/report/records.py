@@ -21,6 +21,7 @@ from vetime_plugins.leaderboard.report.entries import (
 
 __all__ = ["failures", "provenance", "runs", "undefined"]
 
+_SEEN = {True: "seen", False: "not seen", None: DASH}
 _NAMED = 3  # series named as examples of many
 _LISTED = 8  # more values than this, such as a seed for every cell, are counted instead
 
@@ -45,7 +46,7 @@ def runs(board: Board) -> Table:
         cells, counts = board.of(name), board.counts(name)
         good = [cell for cell in cells if not cell.failed]
         peaks = [cell.peak_gpu_bytes for cell in cells if cell.peak_gpu_bytes is not None]
-        seen = {cell.saw_train for cell in good or cells}
+        seen = {_SEEN[cell.saw_train] for cell in good or cells}
         rows.append(
             [
                 Entry(name, name),
@@ -53,7 +54,7 @@ def runs(board: Board) -> Table:
                 *(show_count(counts[status], "bad") for status in (*FAILURES, NOT_RUN)),
                 show_number(_mean(cell.fit_seconds for cell in good), ".3g"),
                 show_number(_mean(cell.score_seconds for cell in good), ".3g"),
-                show_text("both" if len(seen) == 2 else "seen" if seen == {True} else "not seen"),
+                show_text(seen.pop() if len(seen) == 1 else "both"),
                 show_text(", ".join(sorted({cell.device for cell in cells}))),
                 *([show_number(max(peaks) / 2**20 if peaks else math.nan, ".0f")] if memory else []),
                 show_text(", ".join(sorted({_parameters(cell.parameters) for cell in cells})) or DASH),
@@ -126,6 +127,8 @@ def provenance(board: Board) -> Table:
             entries += [("machine", key, value) for key, value in cell.hardware.items()]
             entries += [("version", key, value) for key, value in cell.versions.items()]
             for group, key, value in entries:
+                if value is None or value == "":  # not recorded
+                    continue
                 text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
                 found.setdefault((group, key), Counter())[text] += 1
     columns = [

@@ -8,23 +8,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vetime_plugins.leaderboard.evaluation import PairedDifference
+from vetime_plugins.leaderboard.report.analysis import Analysis
 from vetime_plugins.leaderboard.report.board import FAILURES, NOT_RUN, Board
 from vetime_plugins.leaderboard.report.entries import (
     DASH,
     Column,
     Entry,
     Table,
+    format_p,
     show_count,
     show_number,
     show_score,
 )
-from vetime_plugins.leaderboard.report.statistics import (
-    Analysis,
-    average_ranks,
-    format_p,
-    has_interval,
-)
+from vetime_plugins.metrics.statistics import PairedDifference, average_ranks
 
 __all__ = ["all_metrics", "by_dataset", "by_kind", "by_series", "standings", "win_matrix"]
 
@@ -193,7 +189,7 @@ def win_matrix(analysis: Analysis) -> Table:
 def _difference(found: PairedDifference | None, is_reference: bool) -> list[Entry]:
     if found is None:
         return [Entry("reference" if is_reference else DASH, 0.0 if is_reference else None), Entry("")]
-    if not has_interval(found):
+    if not found.has_interval:
         title = "no data set has two series: there is nothing to resample"
         return [Entry(f"{100 * found.difference:+.1f}", found.difference), Entry(DASH, title=title)]
     kind = "good" if found.low > 0 else "bad" if found.high < 0 else ""
