@@ -2,26 +2,5 @@
 
 from __future__ import annotations
 
-from vetime_plugins.detectors.registry import (
-    GROUP,
-    Detector,
-    FrameworkDetector,
-    Job,
-    built_in,
-    built_in_detectors,
-    get,
-    names,
-    register,
-)
-
-__all__ = [
-    "GROUP",
-    "Detector",
-    "FrameworkDetector",
-    "Job",
-    "built_in",
-    "built_in_detectors",
-    "get",
-    "names",
-    "register",
-]
+from vetime_plugins.detectors.registry import *  # noqa: F403
+from vetime_plugins.detectors.registry import __all__ as __all__

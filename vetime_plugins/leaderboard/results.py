@@ -212,8 +212,8 @@ def write_cell(folder: str | PathLike[str], cell: Cell, scores: np.ndarray | Non
         path.unlink(missing_ok=True)  # until the new one is there, the old one would go with other scores
         _write_arrays(archive, scores=values)
     record = {"schema": SCHEMA, **asdict(cell)}
-    text = json.dumps(_without_nan(record), indent=1, allow_nan=False) + "\n"
-    write_text(path, text)
+    # Not by pydantic, which cannot write the half characters that a traceback or a file name may hold.
+    write_text(path, json.dumps(_without_nan(record), indent=1, allow_nan=False) + "\n")
     if cell.failed:
         archive.unlink(missing_ok=True)
     return path

@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from vetime_plugins.detectors.specs import Chosen, choose, default_detectors
 from vetime_plugins.errors import InputError, VETimeError
@@ -27,7 +29,6 @@ from vetime_plugins.leaderboard.tasks import Task, TaskSeries
 from vetime_plugins.leaderboard.worker import (
     CellJob,
     Limits,
-    Outcome,
     check_device,
     take_metrics,
 )
@@ -124,27 +125,28 @@ def run_task(
         store = _Store(root, task)
         kept = 0
 
-        def jobs() -> Iterator[tuple[_Place, CellJob, Limits]]:
+        def add(cell: Cell) -> None:
+            found[cell.detector, cell.series] = cell
+            if progress is not None:
+                progress(len(found), total, cell)
+
+        def jobs() -> Iterator[tuple[Cell, CellJob, Limits]]:
             nonlocal kept
             for one in chosen:
                 for entry in entries:
                     series, digest = store.series(entry)
-                    place, job = _job(task, one, series, digest, seed)
-                    cell = _existing(root, place, job, retry)
+                    wanted, job = _job(task, one, series, digest, seed)
+                    cell = _existing(root, wanted, job, retry)
                     if cell is None:
-                        yield place, job, limits
-                        continue
-                    kept += 1
-                    found[place.key] = cell
-                    if progress is not None:
-                        progress(len(found), total, cell)
+                        yield wanted, job, limits
+                    else:
+                        kept += 1
+                        add(cell)
 
-        for place, outcome in run_all(jobs(), n_jobs=n_jobs, backend=backend, address=address):
-            cell = _finished(place, outcome)
+        for wanted, outcome in run_all(jobs(), n_jobs=n_jobs, backend=backend, address=address):
+            cell = wanted.replace(**outcome.fields)
             results.write_cell(root, cell, outcome.scores)
-            found[place.key] = cell
-            if progress is not None:
-                progress(len(found), total, cell)
+            add(cell)
     if len(found) < total:
         raise VETimeError(
             f"{total - len(found)} of {total} cells never came back from the backend {backend}; finished "
@@ -192,18 +194,8 @@ def retake_metrics(
     return renewed
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where an outcome belongs: the cell, but for what only the worker knows."""
-
-    cell: Cell
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.cell.detector, self.cell.series
-
-
-def _job(task: Task, chosen: Chosen, series: TaskSeries, digest: str, seed: int) -> tuple[_Place, CellJob]:
+def _job(task: Task, chosen: Chosen, series: TaskSeries, digest: str, seed: int) -> tuple[Cell, CellJob]:
+    """Return a cell but for what only the worker knows, and what that is told."""
     job = CellJob(
         detector=chosen.detector,
         values=series.values,
@@ -239,21 +231,17 @@ def _job(task: Task, chosen: Chosen, series: TaskSeries, digest: str, seed: int)
             device=job.device,
         ),
     )
-    return _Place(cell), job
+    return cell, job
 
 
-def _finished(place: _Place, outcome: Outcome) -> Cell:
-    return place.cell.replace(**outcome.fields)
-
-
-def _existing(root: Path, place: _Place, job: CellJob, retry: bool) -> Cell | None:
+def _existing(root: Path, wanted: Cell, job: CellJob, retry: bool) -> Cell | None:
     """Return a cell that need not be run again, with the metrics that are asked for."""
-    path = results.cell_path(root, *place.key)
+    path = results.cell_path(root, wanted.detector, wanted.series)
     if not path.is_file():
         return None
     try:
         cell = results.read_cell(path)
-        if cell.fingerprint != place.cell.fingerprint or (retry and cell.failed):
+        if cell.fingerprint != wanted.fingerprint or (retry and cell.failed):
             return None
         if cell.buffer != job.buffer or set(job.metrics) - set(cell.metrics):
             cell = _with_metrics(root, cell.replace(buffer=job.buffer), job.metrics)
@@ -325,8 +313,13 @@ def _only_run_in(root: Path, task: Task, seed: int) -> Iterator[None]:
         If another run is at it, or it holds results that must not be mixed with those of the task.
     """
     root.mkdir(parents=True, exist_ok=True)
-    with (root / ".lock").open("w", encoding="utf-8") as lock:
-        _lock(lock, root)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(FileLock(root / ".lock", timeout=0))
+        except Timeout as error:
+            raise InputError(
+                f"another run is at work in {root}; wait for it, or name another folder"
+            ) from error
         for left in root.glob("*/.*.tmp"):  # of a run that was cut off
             left.unlink(missing_ok=True)
         rules = json.loads(json.dumps(task.rules()))
@@ -345,15 +338,3 @@ def _only_run_in(root: Path, task: Task, seed: int) -> Iterator[None]:
             text = json.dumps({"rules": rules, "description": task.description}, indent=1)
             results.write_text(path, text + "\n")
         yield
-
-
-def _lock(stream: IO[str], root: Path) -> None:
-    """Lock a file until it is closed; the lock of a process that is gone is gone as well."""
-    try:
-        import fcntl
-    except ImportError:  # not on Windows
-        return
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise InputError(f"another run is at work in {root}; wait for it, or name another folder") from error
