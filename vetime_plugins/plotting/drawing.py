@@ -46,7 +46,7 @@ def draw_series(
         _draw_heat_map(axes[0], x, values, names)
         return
     for c, ax in enumerate(axes):
-        _shade(ax, x, flagged, color=_RED, alpha=0.25)
+        shade(ax, x, flagged, color=_RED, alpha=0.25)
         if reconstruction is not None:  # wide and below: where the two agree, both can be seen
             style = {"color": _GREEN, "linewidth": 2.5, "alpha": 0.6, "label": "reconstruction"}
             _draw_line(ax, x, reconstruction[:, c], **style)
@@ -93,7 +93,7 @@ def draw_scores(
     truth: np.ndarray | None,
 ) -> None:
     """Draw the scores, the threshold across them and the true labels below them."""
-    _shade(ax, x, flagged, color=_RED, alpha=0.25)
+    shade(ax, x, flagged, color=_RED, alpha=0.25)
     _draw_line(ax, x, scores, color=_BLUE, linewidth=0.9, label="score")
     if threshold is not None:
         ax.axhline(threshold, color=_RED, linewidth=0.9, linestyle="--", label=f"threshold {threshold:.3g}")
@@ -101,7 +101,7 @@ def draw_scores(
     if truth is not None:
         bottom = -0.14
         ax.axhline(-0.04, color=_INK, linewidth=0.5)
-        _shade(ax, x, truth, color=_ORANGE, alpha=1.0, label="true anomaly", ymin=0.0, ymax=0.08)
+        shade(ax, x, truth, color=_ORANGE, alpha=1.0, label="true anomaly", ymin=0.0, ymax=0.08)
     ax.set_ylim(bottom, 1.05)
     ax.set_yticks([0.0, 0.5, 1.0])
     ax.set_ylabel("score")
@@ -156,7 +156,7 @@ def _legend(ax: Axes) -> None:
     ax.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, frameon=False, fontsize=8, ncols=6)
 
 
-def _shade(
+def shade(
     ax: Axes, x: np.ndarray, mask: np.ndarray | None, *, ymin: float = 0.0, ymax: float = 1.0, **style: Any
 ) -> None:
     """Shade the steps in `mask` (T,) between two heights (shares of the axes), wide enough to be seen."""

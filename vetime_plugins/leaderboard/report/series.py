@@ -15,7 +15,7 @@ from vetime_plugins.leaderboard.report.board import Board, SeriesKey
 from vetime_plugins.leaderboard.report.entries import percent
 from vetime_plugins.leaderboard.report.svg import BLUE, GREY, INK, RED, render, shorten
 from vetime_plugins.leaderboard.results import StoredSeries, load_scores, load_series
-from vetime_plugins.plotting.drawing import decimate
+from vetime_plugins.plotting.drawing import decimate, shade
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -209,10 +209,10 @@ def _stack(figure: Figure, size: tuple[float, float], heights: Sequence[float], 
 def _label(ax: Axes, name: str, labels: np.ndarray, height: float, *, as_stripes: bool) -> None:
     """Write a panel's name beside it, and mark the labelled points (T,) on it."""
     ax.text(-0.01, 0.5, name, transform=ax.transAxes, ha="right", va="center")
+    style: dict[str, Any] = {"alpha": 0.28}
     if as_stripes:  # shading would change the colours that it lies on: a bar along the top does not
-        _shade(ax, labels, heights=(1.0, 1.0 + 0.04 / height), alpha=1.0, clip_on=False)
-    else:
-        _shade(ax, labels)
+        style = {"ymin": 1.0, "ymax": 1.0 + 0.04 / height, "clip_on": False}
+    shade(ax, np.arange(len(labels)) + 0.5, labels, color=RED, zorder=3, **style)
 
 
 def _draw_variables(ax: Axes, values: np.ndarray) -> None:
@@ -243,30 +243,11 @@ def _draw_line(ax: Axes, values: np.ndarray, **style: Any) -> None:
 
 def _draw_stripes(ax: Axes, rows: Sequence[np.ndarray]) -> None:
     """Draw rows (T,) in [0, 1] as colours, of every stretch the highest."""
-    edges = _edges(len(rows[0]))
+    edges = np.unique(np.linspace(0, len(rows[0]), min(len(rows[0]), _BINS) + 1).astype(np.int64))
     picture = np.stack([np.fmax.reduceat(row, edges[:-1]) for row in rows])
     extent = (0, len(rows[0]), len(rows), 0)
     # "none" keeps one pixel a stretch; the browser then scales it
     ax.imshow(picture, aspect="auto", extent=extent, cmap="cividis", vmin=0, vmax=1, interpolation="none")
-
-
-def _shade(
-    ax: Axes, labels: np.ndarray, *, heights: tuple[float, float] = (0, 1), alpha: float = 0.28, **style: Any
-) -> None:
-    """Shade labelled points (T,); a single one stays visible, and touching ones become one span."""
-    if not labels.any():
-        return
-    edges = _edges(len(labels), 800)
-    marked = np.maximum.reduceat(labels.astype(np.int8), edges[:-1])
-    first, last = np.flatnonzero(np.diff(marked, prepend=0, append=0)).reshape(-1, 2).T
-    spans = list(zip(edges[first], edges[last] - edges[first], strict=True))
-    bottom, top = heights
-    style = {"transform": ax.get_xaxis_transform(), "color": RED, "linewidth": 0, "zorder": 3, **style}
-    ax.broken_barh(spans, (bottom, top - bottom), alpha=alpha, **style)
-
-
-def _edges(length: int, most: int = _BINS) -> np.ndarray:
-    return np.unique(np.linspace(0, length, min(length, most) + 1).astype(np.int64))
 
 
 def _scale(values: np.ndarray) -> np.ndarray:
