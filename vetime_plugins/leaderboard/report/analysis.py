@@ -15,37 +15,7 @@ from vetime_plugins.metrics.statistics import (
     paired_bootstrap,
 )
 
-__all__ = ["Analysis", "analyse", "differences"]
-
-
-def differences(board: Board, reference: str) -> dict[str, PairedDifference | None]:
-    """Return how far every other detector is from one, with a bootstrap interval.
-
-    Parameters
-    ----------
-    board : Board
-    reference : str
-        Display name of the detector to compare with.
-
-    Returns
-    -------
-    dict of str to PairedDifference
-        Positive where the detector is better than `reference`; None where the metric is undefined on every
-        series. Without `reference` itself.
-
-    Raises
-    ------
-    InputError
-        If there is no such detector.
-    """
-    if reference not in board.detectors:
-        raise InputError(f"no results of {reference!r}; there are {', '.join(board.detectors)}")
-    others = [name for name in board.detectors if name != reference]
-    if not len(board.defined()):
-        return dict.fromkeys(others)
-    values, datasets = board.values(), [key.dataset for key in board.series]
-    columns = dict(zip(board.detectors, values.T, strict=True))
-    return {name: paired_bootstrap(columns[name], columns[reference], datasets) for name in others}
+__all__ = ["Analysis", "analyse"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +30,7 @@ class Analysis:
     comparison : Comparison
     wins : Wins
     differences : dict of str to PairedDifference
-        See `differences`.
+        Of every other detector minus `reference`; None where the metric is undefined on every series.
     """
 
     board: Board
@@ -89,6 +59,13 @@ def analyse(board: Board, against: str | None = None) -> Analysis:
         If there is no such detector.
     """
     reference = board.detectors[0] if against is None else against
-    found = differences(board, reference)
-    values = board.defined()
-    return Analysis(board, reference, compare_all(values), count_wins(values), found)
+    if reference not in board.detectors:
+        raise InputError(f"no results of {reference!r}; there are {', '.join(board.detectors)}")
+    values, datasets = board.defined(), [key.dataset for key in board.series]
+    columns = dict(zip(board.detectors, board.values().T, strict=True))
+    base = columns.pop(reference)
+    differences = {
+        name: paired_bootstrap(column, base, datasets) if len(values) else None
+        for name, column in columns.items()
+    }
+    return Analysis(board, reference, compare_all(values), count_wins(values), differences)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
+from vetime_plugins.leaderboard.export import pandas
 from vetime_plugins.leaderboard.report.board import FAILURES, NOT_RUN, Board
 from vetime_plugins.leaderboard.report.entries import (
     DASH,
@@ -43,21 +42,24 @@ def runs(board: Board) -> Table:
     ]
     rows = []
     for name in board.detectors:
-        cells, counts = board.of(name), board.counts(name)
-        good = [cell for cell in cells if not cell.failed]
-        peaks = [cell.peak_gpu_bytes for cell in cells if cell.peak_gpu_bytes is not None]
-        seen = {_SEEN[cell.saw_train] for cell in good or cells}
+        cells, counts = pandas().DataFrame([vars(cell) for cell in board.of(name)]), board.counts(name)
+        good = cells[cells["status"] == "OK"]
+        seen = (good if len(good) else cells)["saw_train"].map(_SEEN).unique()
         rows.append(
             [
                 Entry(name, name),
                 show_count(counts["OK"]),
                 *(show_count(counts[status], "bad") for status in (*FAILURES, NOT_RUN)),
-                show_number(_mean(cell.fit_seconds for cell in good), ".3g"),
-                show_number(_mean(cell.score_seconds for cell in good), ".3g"),
-                show_text(seen.pop() if len(seen) == 1 else "both"),
-                show_text(", ".join(sorted({cell.device for cell in cells}))),
-                *([show_number(max(peaks) / 2**20 if peaks else math.nan, ".0f")] if memory else []),
-                show_text(", ".join(sorted({_parameters(cell.parameters) for cell in cells})) or DASH),
+                show_number(good["fit_seconds"].mean(), ".3g"),
+                show_number(good["score_seconds"].mean(), ".3g"),
+                show_text(seen[0] if len(seen) == 1 else "both"),
+                show_text(", ".join(sorted(cells["device"].unique()))),
+                *(
+                    [show_number(cells["peak_gpu_bytes"].astype(float).max() / 2**20, ".0f")]
+                    if memory
+                    else []
+                ),
+                show_text(", ".join(sorted(cells["parameters"].map(_parameters).unique())) or DASH),
             ]
         )
     return Table("Cells: one detector on one series", columns, rows)
@@ -68,15 +70,8 @@ def failures(board: Board) -> Table | None:
 
     Those whose last lines differ in numbers alone, which often are sizes of the series, are one row.
     """
-    found: dict[tuple[str, str, str], list[tuple[str, str, str]]] = {}
-    for name in board.detectors:
-        for cell in board.of(name):
-            if cell.failed:
-                reason = cell.reason or "no message recorded"
-                where = f"{cell.dataset}/{cell.series}"
-                alike = re.sub(r"\d+", "#", reason)
-                found.setdefault((name, cell.status, alike), []).append((where, reason, cell.error or ""))
-    if not found:
+    failed = [cell for name in board.detectors for cell in board.of(name) if cell.failed]
+    if not failed:
         return None
     columns = [
         Column("detector", numeric=False, first="ascending"),
@@ -84,12 +79,16 @@ def failures(board: Board) -> Table | None:
         Column("series"),
         Column("what happened", numeric=False, first="ascending"),
     ]
+    cells = pandas().DataFrame([vars(cell) for cell in failed])
+    cells["reason"] = [cell.reason or "no message recorded" for cell in failed]
+    alike = cells["reason"].str.replace(r"\d+", "#", regex=True)
     rows = []
-    for (name, status, _), places in found.items():
-        named = ", ".join(place for place, *_ in places)
-        _, message, error = places[0]
-        count = Entry(str(len(places)), float(len(places)), more=named)
-        rows.append([Entry(name, name), show_text(status, "bad"), count, Entry(message, message, more=error)])
+    for (name, status, _), group in cells.groupby(["detector", "status", alike], sort=False):
+        named = ", ".join(group["dataset"] + "/" + group["series"])
+        first = group.iloc[0]
+        what = Entry(first["reason"], first["reason"], more=first["error"] or "")
+        count = Entry(str(len(group)), float(len(group)), more=named)
+        rows.append([Entry(name, name), show_text(status, "bad"), count, what])
     return Table("Failures", columns, rows)
 
 
@@ -118,41 +117,33 @@ def undefined(board: Board) -> Table | None:
 
 def provenance(board: Board) -> Table:
     """Return machine, versions and seed, with the number of cells that share each value."""
-    found: dict[tuple[str, str], Counter[str]] = {}
-    total = 0
-    for name in board.detectors:
-        for cell in board.of(name):
-            total += 1
-            entries = [("run", "task", cell.task), ("run", "seed", cell.seed), ("run", "device", cell.device)]
-            entries += [("machine", key, value) for key, value in cell.hardware.items()]
-            entries += [("version", key, value) for key, value in cell.versions.items()]
-            for group, key, value in entries:
-                if value is None or value == "":  # not recorded
-                    continue
-                text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-                found.setdefault((group, key), Counter())[text] += 1
+    cells = [cell for name in board.detectors for cell in board.of(name)]
+    kinds = {
+        "run": [{"task": cell.task, "seed": cell.seed, "device": cell.device} for cell in cells],
+        "machine": [cell.hardware for cell in cells],
+        "version": [cell.versions for cell in cells],
+    }
     columns = [
         Column("what", numeric=False, first="ascending"),
         Column("kind", numeric=False, first="ascending"),
         Column("value", numeric=False, first="ascending"),
         Column("cells"),
     ]
-    order = {"run": 0, "machine": 1, "version": 2}
     rows = []
-    for (group, key), values in sorted(found.items(), key=lambda item: (order[item[0][0]], item[0][1])):
-        differ = len(values) > 1
-        if len(values) > _LISTED:
-            values = Counter({f"{len(values)} different ones": values.total()})
-        for value, count in sorted(values.items()):
-            kind = "bad" if differ and group == "machine" else ""
-            number = Entry("all" if count == total else str(count), float(count))
-            rows.append([show_text(key), show_text(group), show_text(value, kind), number])
+    for kind, found in kinds.items():
+        for key in sorted({name for one in found for name in one}):
+            values = Counter(_plain(one[key]) for one in found if one.get(key) not in (None, ""))
+            differ = "bad" if len(values) > 1 and kind == "machine" else ""
+            if len(values) > _LISTED:
+                values = Counter({f"{len(values)} different ones": values.total()})
+            for value, count in sorted(values.items()):
+                number = Entry("all" if count == len(cells) else str(count), float(count))
+                rows.append([show_text(key), show_text(kind), show_text(value, differ), number])
     return Table("Where the results come from", columns, rows)
 
 
-def _mean(values: Iterable[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return math.fsum(known) / len(known) if known else math.nan
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
 def _parameters(parameters: Mapping[str, object]) -> str:
