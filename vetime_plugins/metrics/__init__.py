@@ -2,7 +2,7 @@
 
 `evaluate` gives all of them for one series; every one is also a function of its own. The values equal those
 of the evaluation code behind TSB-AD and of the PATE package, in a fraction of the time. Needs numpy and
-scipy only.
+scipy only. `vetime_plugins.metrics.statistics` compares detectors over many series.
 """
 
 from __future__ import annotations
