@@ -21,7 +21,7 @@ import vetime_plugins
 from vetime_plugins import VETimePipeline
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-CORE = {"torch", "numpy", "scipy", "safetensors"}
+CORE = {"torch", "numpy", "scipy", "safetensors", "pydantic"}
 EXTRAS = {"pyod", "sktime", "darts", "merlion", "cli", "report", "bench", "cluster", "dev", "all"}
 NOT_COPIED = shutil.ignore_patterns(
     ".git",

@@ -125,9 +125,8 @@ def load_cells(source: str | PathLike[str]) -> list[Cell]:
 
 def _as_fields(record: dict[str, str], metrics: Sequence[str]) -> dict[str, Any]:
     """Return the fields that a row fills; a damaged mapping stays the text that it is, and is refused."""
-    fields: dict[str, Any] = {
-        name: record[name] for name in _COLUMNS if record[name] or name in {"task", "device"}
-    }
+    unknown = {"task": "", "device": ""}  # where they were not recorded; other empty fields are the defaults
+    fields: dict[str, Any] = unknown | {name: record[name] for name in _COLUMNS if record[name]}
     for name in _MAPPINGS:
         try:
             fields[name] = json.loads(record[name] or "{}")

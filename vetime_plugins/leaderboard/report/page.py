@@ -208,7 +208,7 @@ def _describe(analysis: Analysis) -> Mapping[str, Any]:
     sizes = Counter(key.dataset for key in board.series)
     tasks = sorted({cell.task for name in board.detectors for cell in board.of(name)})
     return {
-        "title": ", ".join(tasks),
+        "title": ", ".join(filter(None, tasks)) or "cells of no named task",
         "metric": board.metric,
         "reference": analysis.reference,
         "n_detectors": len(board.detectors),
