@@ -439,6 +439,12 @@ class TestCommand:
         assert found["datasets"]["A"]["VUS-PR"] == found["mean"]["VUS-PR"]
         assert found["n_undefined"] == 0
         assert printed.err == ""
+        # Cells of another series that have other metrics as well are summarised by those in common.
+        one, both = ["--series", "001_A*"], ["--metric", "AUC-PR", "--detectors", "random", "--quiet"]
+        assert main([*arguments, *both, *one]) == 0
+        capsys.readouterr()
+        assert main([*arguments, "--detectors", "random", "--json", "--quiet"]) == 0
+        assert list(json.loads(capsys.readouterr().out)["random"]["mean"]) == ["VUS-PR"]
         again = ["leaderboard", "metrics", str(out), "--metric", "AUC-PR", "--against", "random", "--quiet"]
         assert main(again) == 0
         assert "AUC-PR minus that of random" in capsys.readouterr().out

@@ -277,7 +277,8 @@ def _print_summary(
 ) -> None:
     """Print one line a detector, the best first; failed cells count as 0 and are shown."""
     summaries = summarise_cells(cells)
-    shown = [name for name in _SHOWN if name in cells[0].metrics] or list(cells[0].metrics)
+    common = [name for name in cells[0].metrics if all(name in cell.metrics for cell in cells)]
+    shown = [name for name in _SHOWN if name in common] or common
     counts = {name: Counter(cell.status for cell in cells if cell.detector == name) for name in summaries}
     width = max(len("detector"), *(len(name) for name in summaries))
     print(f"{'detector':<{width}}  {' '.join(f'{one:>14}' for one in shown)}  {' '.join(STATUSES)}")

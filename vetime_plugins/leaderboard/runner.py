@@ -274,16 +274,7 @@ class _Store:
             return self._last, self._digests[entry.name]
         if entry.name in self._digests:
             kept = results.load_series(self._root, entry.name)
-            period = self._periods[entry.name]
-            series = TaskSeries(
-                entry.name,
-                entry.dataset,
-                kept.values,
-                kept.labels,
-                kept.train_length,
-                period,
-                kept.buffer,
-            )
+            series = TaskSeries(entry.name, entry.dataset, period=self._periods[entry.name], **vars(kept))
         else:
             series = self._task.load(entry)
             self._digests[entry.name] = data_hash(series.values, series.labels)

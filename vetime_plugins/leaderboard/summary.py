@@ -57,12 +57,12 @@ def summarise_cells(cells: Sequence[Cell]) -> dict[str, Summary]:
     Returns
     -------
     dict of str to Summary
-        By detector. A cell that failed counts as 0.
+        By detector, of the metrics that all of its cells have. A cell that failed counts as 0.
 
     Raises
     ------
     InputError
-        If a detector has two cells of a series, or one lacks a metric that the first has.
+        If a detector has two cells of a series.
     """
     return {name: _summarise(list(group.values())) for name, group in _by_detector(cells).items()}
 
@@ -123,9 +123,10 @@ def _summarise(cells: Sequence[Cell]) -> Summary:
         counted = Counter(cell.dataset for cell in cells if which(cell))
         return {name: counted[name] for name in sorted({cell.dataset for cell in cells})}
 
+    metrics = [name for name in cells[0].metrics if all(name in cell.metrics for cell in cells)]
     return Summary.of(
         [cell.dataset for cell in cells],
-        {name: [_value(cell, name) for cell in cells] for name in cells[0].metrics},
+        {name: [_value(cell, name) for cell in cells] for name in metrics},
         n_series=count(lambda cell: True),
         n_failed=count(lambda cell: cell.failed),
         n_undefined=count(lambda cell: not cell.failed and all(map(math.isnan, cell.metrics.values()))),
