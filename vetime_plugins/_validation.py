@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
-from pydantic import Strict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Strict, TypeAdapter, ValidationError
 
 from vetime_plugins.errors import InputError, MissingDependencyError
 
-__all__ = ["Number", "Text", "Whole", "read_table", "validate"]
+__all__ = [
+    "STRICT",
+    "Flag",
+    "Number",
+    "Text",
+    "UnknownKeyError",
+    "Whole",
+    "checked",
+    "read_table",
+    "validate",
+]
 
 T = TypeVar("T")
 
@@ -19,6 +30,11 @@ T = TypeVar("T")
 Text = Annotated[str, Strict()]
 Number = Annotated[float, Strict()]
 Whole = Annotated[int, Strict()]
+
+Flag = Annotated[bool, Strict()]
+
+# For dataclasses. Pydantic's own `strict` would refuse a table where another dataclass is meant.
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 _KINDS = {
     "string_type": "a string",
@@ -34,6 +50,31 @@ _KINDS = {
     "dataclass_type": "a table",
 }
 _UNKNOWN = {"unexpected_keyword_argument", "extra_forbidden"}
+_BOUNDS = {
+    "greater_than": ("above", "gt"),
+    "greater_than_equal": ("at least", "ge"),
+    "less_than": ("below", "lt"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
+class UnknownKeyError(InputError):
+    """A table has a key that this version does not know."""
+
+
+def checked(kind: type[T]) -> type[T]:
+    """Let the constructor of a dataclass of pydantic raise `InputError`, one line that names the field."""
+    construct = kind.__init__
+
+    @functools.wraps(construct)
+    def __init__(self: Any, *args: Any, **values: Any) -> None:
+        try:
+            construct(self, *args, **values)
+        except ValidationError as error:
+            raise _as_input_error(error, kind, "", f"{kind.__name__}.") from error
+
+    kind.__init__ = __init__  # type: ignore[method-assign]
+    return kind
 
 
 def read_table(path: Path) -> Any:
@@ -73,14 +114,12 @@ def validate(kind: type[T], table: Any, origin: str, *, within: str = "") -> T:
     Raises
     ------
     InputError
-        One line that names the first key that is unknown, missing or not what it must be.
+        One line that names the first key that is unknown (`UnknownKeyError`), missing or not what it must be.
     """
     try:
         return TypeAdapter(kind).validate_python(table)
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        first = next((one for one in found if one["type"] in _UNKNOWN), found[0])
-        raise InputError(f"{origin}: {_explain(first, kind, within)}".removeprefix(": ")) from error
+        raise _as_input_error(error, kind, origin, within) from error
 
 
 def _parse_yaml(path: Path, text: str) -> Any:
@@ -96,8 +135,18 @@ def _parse_yaml(path: Path, text: str) -> Any:
         raise InputError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
 
 
+def _as_input_error(error: ValidationError, kind: Any, origin: str, within: str) -> InputError:
+    found = error.errors(include_url=False)
+    first = next((one for one in found if one["type"] in _UNKNOWN), found[0])
+    raised = UnknownKeyError if first["type"] in _UNKNOWN else InputError
+    return raised(f"{origin}: {_explain(first, kind, within)}".removeprefix(": "))
+
+
 def _explain(found: Any, kind: Any, within: str) -> str:
-    place = within + ".".join(str(part) for part in found["loc"])
+    path = list(found["loc"])
+    if path and isinstance(path[0], int) and is_dataclass(kind) and path[0] < len(fields(kind)):
+        path[0] = fields(kind)[path[0]].name  # given by position
+    place = within + ".".join(str(part) for part in path)
     if found["type"] in _UNKNOWN:
         known = ", ".join(_keys(kind, found["loc"][:-1]))
         return f"unknown key {place}; known are {known}"
@@ -110,6 +159,10 @@ def _explain(found: Any, kind: Any, within: str) -> str:
         return f"{place} must be one of {choices}; got {found['input']!r}"
     if found["type"] in _KINDS:
         return f"{place or 'it'} must be {_KINDS[found['type']]}, got {found['input']!r}"
+    if found["type"] in _BOUNDS:
+        words, key = _BOUNDS[found["type"]]
+        bound = str(found["ctx"][key]).removesuffix(".0")
+        return f"{place} must be {words} {bound}, got {found['input']!r}"
     return f"{place}: {found['msg']}, got {found['input']!r}"
 
 
