@@ -48,6 +48,7 @@ _KINDS = {
     "too_short": "a list of one entry or more",
     "dict_type": "a table",
     "dataclass_type": "a table",
+    "model_type": "a table",
 }
 _UNKNOWN = {"unexpected_keyword_argument", "extra_forbidden"}
 _BOUNDS = {

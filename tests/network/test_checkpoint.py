@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 from pathlib import Path
 
@@ -64,10 +65,19 @@ def test_truncated_weights_are_noticed(folder: Path) -> None:
     ("changes", "message"),
     [
         ({"format": 99}, "format 99"),
-        ({"config": None}, "needs an object with the key 'config'"),
-        ({"config": {**TINY, "depth": 3}}, "unknown keys"),
+        ({"format": "1"}, "format must be a whole number, got '1'"),
+        ({"config": None}, "config must be a table, got None"),
+        ({"sha256": 5}, "sha256 must be a string, got 5"),
+        ({"sha256": "damaged"}, "sha256: String should match"),
+        ({"config": {**TINY, "depth": 3}}, r"unknown key VETimeConfig.depth; .* newer vetime-plugins"),
         ({"config": {**TINY, "d_model": 33}}, "does not describe a model"),
+        ({"config": {**TINY, "d_model": 32.0}}, r"VETimeConfig.d_model must be a whole number, got 32.0"),
+        ({"config": {**TINY, "margin_offset": math.nan}}, "margin_offset must be a finite number, got nan"),
+        ({"config": {**TINY, "retrieval": {"size": 1}, "retrieval_channels": 26}}, "retrieval.size"),
+        ({"config": {**TINY, "d_model": 10**6}}, r"at most 4\.3e\+09 parameters, got 6\.\de\+13"),
+        ({"config": {**TINY, "max_patches": 10**400}}, "max_patches must be at most"),
         ({"config": {**TINY, "d_model": 64}}, "does not fit its configuration"),
+        ({"config": {**TINY, "temporal_heads": 8, "any_variate": True}}, "1 tensors missing"),
     ],
 )
 def test_wrong_configurations_are_named(folder: Path, changes: dict[str, object], message: str) -> None:
@@ -76,9 +86,26 @@ def test_wrong_configurations_are_named(folder: Path, changes: dict[str, object]
         load_checkpoint(folder)
 
 
-def test_configuration_that_is_not_json(folder: Path) -> None:
-    (folder / "config.json").write_text("{")
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[" * 100_000])
+def test_configuration_that_is_not_json(folder: Path, content: bytes) -> None:
+    (folder / "config.json").write_bytes(content)
     with pytest.raises(CheckpointError, match="cannot be read as JSON"):
+        load_checkpoint(folder)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"format": 1}', '{"config": {}}'])
+def test_configuration_without_its_keys(folder: Path, content: str) -> None:
+    (folder / "config.json").write_text(content)
+    with pytest.raises(CheckpointError, match=r"must be a table|is missing"):
+        load_checkpoint(folder)
+
+
+def test_sizes_that_the_weights_cannot_have_take_no_memory(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _edit(folder, config={**TINY, "d_model": 8192})  # 4 GB: allowed, but not what the file holds
+    monkeypatch.setattr(VETime, "__init__", lambda *_: pytest.fail("the network was built"))
+    with pytest.raises(CheckpointError, match="does not fit its configuration, whose sizes need"):
         load_checkpoint(folder)
 
 

@@ -71,7 +71,7 @@ def test_the_correction_does_not_depend_on_the_neighbours_in_the_batch() -> None
 
 @pytest.mark.parametrize("bound", [0.0, -1.0])
 def test_a_bound_must_be_positive(bound: float) -> None:
-    with pytest.raises(InputError, match="correction_bound must be positive"):
+    with pytest.raises(InputError, match="correction_bound must be above 0, got"):
         dataclasses.replace(SMALL, correction_bound=bound)
 
 

@@ -7,13 +7,15 @@ import json
 import zlib
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import BaseModel, Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from vetime_plugins._validation import Text, Whole, validate
 from vetime_plugins.errors import CheckpointError, InputError
 from vetime_plugins.network.config import FORMAT_VERSION, VETimeConfig
 from vetime_plugins.network.model import VETime
@@ -21,6 +23,14 @@ from vetime_plugins.network.model import VETime
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 DECODER_PREFIX = "vision_decoder."
+
+
+class _Record(BaseModel, extra="allow"):
+    """What `config.json` holds; further keys are facts about the weights."""
+
+    format: Whole
+    config: dict[str, Any]
+    sha256: Annotated[Text, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
 
 def bundled_names() -> list[str]:
@@ -102,20 +112,24 @@ def read_record(folder: Path) -> dict[str, Any]:
     Raises
     ------
     CheckpointError
-        If it is not JSON, has no configuration, or a format of another version.
+        If it is not JSON, a key is missing or of another type, or the format is that of another version.
     """
+    file = folder / CONFIG_FILE
     try:
-        record = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{folder / CONFIG_FILE} cannot be read as JSON: {error}.") from error
-    if not isinstance(record, dict) or not isinstance(record.get("config"), dict):
-        raise CheckpointError(f"{folder / CONFIG_FILE} needs an object with the key 'config'.")
-    if record.get("format") != FORMAT_VERSION:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file} cannot be read as JSON: {error}.") from error
+    # Another format may have other keys, so it is asked for first.
+    version = content.get("format", FORMAT_VERSION) if isinstance(content, dict) else FORMAT_VERSION
+    if isinstance(version, int) and version != FORMAT_VERSION:
         raise CheckpointError(
-            f"{folder} has weights of format {record.get('format')!r}, this version reads {FORMAT_VERSION}: "
+            f"{folder} has weights of format {version!r}, this version reads {FORMAT_VERSION}: "
             "install the vetime-plugins that wrote them, or convert them anew."
         )
-    return record
+    try:
+        return validate(_Record, content, str(file)).model_dump(exclude_unset=True)
+    except InputError as error:
+        raise CheckpointError(f"{error}. `vetime convert` and `vetime train` write such files.") from error
 
 
 def load_checkpoint(name_or_folder: str | Path) -> tuple[VETime, dict[str, Any]]:
@@ -134,6 +148,10 @@ def load_checkpoint(name_or_folder: str | Path) -> tuple[VETime, dict[str, Any]]
     """
     folder = resolve_folder(name_or_folder)
     record = read_record(folder)
+    try:
+        config = VETimeConfig.from_dict(record["config"])
+    except (InputError, CheckpointError) as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE} does not describe a model: {error}") from error
     weights = folder / WEIGHTS_FILE
     digest = file_hash(weights)
     if record.get("sha256") not in (None, digest):
@@ -146,10 +164,13 @@ def load_checkpoint(name_or_folder: str | Path) -> tuple[VETime, dict[str, Any]]
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{weights} cannot be read as safetensors: {error}.") from error
     state = {name: tensor.float() for name, tensor in state.items() if not name.startswith(DECODER_PREFIX)}
-    try:
-        config = VETimeConfig.from_dict(record["config"])
-    except (InputError, TypeError) as error:
-        raise CheckpointError(f"{folder / CONFIG_FILE} does not describe a model: {error}") from error
+    # Asked before the network is built, which could take more memory than there is.
+    needed, found = config.least_parameters(), sum(tensor.numel() for tensor in state.values())
+    if needed > found:
+        raise CheckpointError(
+            f"{folder} does not fit its configuration, whose sizes need {needed:,} parameters or more; "
+            f"{WEIGHTS_FILE} has {found:,}. Take both files from the same place."
+        )
     model = VETime(config)
     check_state(model, state, str(folder))
     model.load_state_dict(state)

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from vetime_plugins._validation import STRICT, Flag, Number, Text, UnknownKeyError, Whole, checked, validate
 from vetime_plugins.errors import CheckpointError, InputError
+from vetime_plugins.retrieval.config import RetrievalConfig
 
 FORMAT_VERSION = 1
+_MOST_PARAMETERS = 2**32  # 16 GiB as float32: a typing error, not a network
+
+_Size = Annotated[Whole, Field(ge=1, le=2**31 - 1)]
+_Count = Annotated[Whole, Field(ge=0, le=2**31 - 1)]
 
 
-@dataclass(frozen=True)
+@checked
+@dataclass(frozen=True, config=STRICT)
 class VETimeConfig:
     """What decides the shapes and the arithmetic of a :class:`~vetime_plugins.network.model.VETime`.
 
@@ -54,8 +63,8 @@ class VETimeConfig:
     variable_pooling : {"mean", "max"}
         How the anomaly logits of several variables become one: the paper's mean, or a soft maximum, which a
         deviation in one of many variables survives.
-    retrieval : dict or None
-        Keywords of :class:`~vetime_plugins.retrieval.RetrievalConfig`; None leaves the retrieval expert out.
+    retrieval : RetrievalConfig or None
+        What the retrieval expert compares, or a dictionary of its keywords; None leaves the expert out.
     retrieval_channels : int
         Distance channels that the expert reads for one variable (its own and the joint ones).
     correction : float
@@ -70,49 +79,50 @@ class VETimeConfig:
         False blanks a branch, or gives every expert the same weight: for ablations.
     readout : {"point", "window"}
         How scores are read by default: per point, or averaged over the series' period.
+
+    Raises
+    ------
+    InputError
+        If a value is of another type, out of its range, or does not fit another one, or if the network would
+        have more than 2**32 parameters.
     """
 
-    patch_size: int = 16
-    d_model: int = 512
-    d_proj: int = 256
-    temporal_layers: int = 8
-    temporal_heads: int = 8
-    vision_width: int = 768
-    vision_depth: int = 12
-    vision_heads: int = 12
-    decoder_width: int = 512
-    decoder_depth: int = 8
-    decoder_heads: int = 16
-    image_size: int = 224
-    vision_patch: int = 16
-    heads: int = 8
-    max_patches: int = 5000
-    max_chunk_steps: int = 5000
-    max_chunk_tokens: int | None = None
-    router_top_k: int = 2
-    any_variate: bool = False
-    stacked_tiles: bool = True
-    shared_positions: bool = False
+    patch_size: _Size = 16
+    d_model: _Size = 512
+    d_proj: _Size = 256
+    temporal_layers: _Size = 8
+    temporal_heads: _Size = 8
+    vision_width: _Size = 768
+    vision_depth: _Size = 12
+    vision_heads: _Size = 12
+    decoder_width: _Size = 512
+    decoder_depth: _Count = 8
+    decoder_heads: _Size = 16
+    image_size: _Size = 224
+    vision_patch: _Size = 16
+    heads: _Size = 8
+    max_patches: _Size = 5000
+    max_chunk_steps: _Size = 5000
+    max_chunk_tokens: _Size | None = None
+    router_top_k: _Size = 2
+    any_variate: Flag = False
+    stacked_tiles: Flag = True
+    shared_positions: Flag = False
     variable_pooling: Literal["mean", "max"] = "mean"
-    retrieval: dict[str, Any] | None = None
-    retrieval_channels: int = 0
-    correction: float = 1.0
-    correction_bound: float | None = None
-    margin_scale: float = 1.0
-    margin_offset: float = 0.0
-    use_vision: bool = True
-    use_temporal: bool = True
-    use_router: bool = True
+    retrieval: RetrievalConfig | None = None
+    retrieval_channels: _Count = 0
+    correction: Annotated[Number, Field(ge=0, le=1)] = 1.0
+    correction_bound: Annotated[Number, Field(gt=0)] | None = None
+    margin_scale: Annotated[Number, Field(gt=0)] = 1.0
+    margin_offset: Number = 0.0
+    use_vision: Flag = True
+    use_temporal: Flag = True
+    use_router: Flag = True
     readout: Literal["point", "window"] = "point"
-    name: str = "base"
+    name: Text = "base"
 
     def __post_init__(self) -> None:
         """Reject sizes that cannot be built, naming the rule that they break."""
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            may_be_zero = field.name in ("retrieval_channels", "decoder_depth")
-            if isinstance(value, int) and not isinstance(value, bool) and value < (0 if may_be_zero else 1):
-                raise InputError(f"VETimeConfig.{field.name} must be positive, got {value}.")
         divisions = (
             ("d_model", "temporal_heads"),
             ("d_model", "heads"),
@@ -128,24 +138,19 @@ class VETimeConfig:
                 )
         if self.d_model % 2:
             raise InputError(f"VETimeConfig.d_model must be even for rotary positions, got {self.d_model}.")
-        if not 0 <= self.correction <= 1 or not self.margin_scale > 0:
-            raise InputError(
-                "VETimeConfig needs correction in [0, 1] and a positive margin_scale, "
-                f"got {self.correction} and {self.margin_scale}."
-            )
-        if self.correction_bound is not None and not self.correction_bound > 0:
-            raise InputError(
-                f"VETimeConfig.correction_bound must be positive or None, got {self.correction_bound}."
-            )
         if (self.retrieval is None) != (self.retrieval_channels == 0):
             raise InputError("VETimeConfig needs retrieval and retrieval_channels together, or neither.")
         if not (self.use_vision or self.use_temporal):
             raise InputError("VETimeConfig needs use_vision or use_temporal: both are False.")
-        for name, allowed in (("variable_pooling", ("mean", "max")), ("readout", ("point", "window"))):
-            if getattr(self, name) not in allowed:
-                raise InputError(
-                    f"VETimeConfig.{name} must be one of {allowed}, got {getattr(self, name)!r}."
-                )
+        w = self.decoder_width
+        decoder = w * (12 * self.decoder_depth * w + self.grid_size**2 + 3 * self.vision_patch**2)
+        n = self.least_parameters() + decoder
+        if n > _MOST_PARAMETERS:
+            raise InputError(
+                f"VETimeConfig must describe at most {_MOST_PARAMETERS:.1e} parameters, got {n:.1e}. "
+                f"The widths are d_model={self.d_model}, vision_width={self.vision_width}, "
+                f"decoder_width={w}, d_proj={self.d_proj}: correct the one that is too large, or a depth."
+            )
 
     @property
     def grid_size(self) -> int:
@@ -166,6 +171,14 @@ class VETimeConfig:
             patches = max(1, min(patches, self.max_chunk_tokens // n_variables))
         return patches
 
+    def least_parameters(self) -> int:
+        """Return how many parameters the network has at least: those of its matrices and position codes."""
+        d, w, p, q = self.d_model, self.vision_width, self.patch_size, self.d_proj
+        vision = w * (12 * self.vision_depth * w + self.grid_size**2 + 3 * self.vision_patch**2)
+        joint = 44 * d * d + 2 * w * d + self.max_patches * w  # alignment, cross-attention, fusion
+        retrieval = d * (2 * p * self.retrieval_channels + 3 * d) if self.retrieval_channels else 0
+        return 16 * self.temporal_layers * d * d + vision + joint + d * p * q + 20 * q * q + retrieval
+
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-able values."""
         return dataclasses.asdict(self)
@@ -178,20 +191,20 @@ class VETimeConfig:
         ------
         CheckpointError
             If `values` has a key that this version does not know: it would change the arithmetic unseen.
+        InputError
+            If a value is not what :class:`VETimeConfig` takes.
         """
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
+        try:
+            return validate(cls, values, "", within="VETimeConfig.")
+        except UnknownKeyError as error:
             raise CheckpointError(
-                f"The configuration has unknown keys {unknown}; this version knows {sorted(known)}. "
-                "The weights may come from a newer vetime-plugins: upgrade it."
-            )
-        return cls(**values)
+                f"{error}. The weights may come from a newer vetime-plugins: upgrade it."
+            ) from error
 
     @classmethod
     def preset(cls, name: str) -> VETimeConfig:
         """Return the preset "base" (the paper's sizes) or "small" (the sizes of the shipped weights)."""
-        if name not in PRESETS:
+        if not isinstance(name, str) or name not in PRESETS:
             raise InputError(f"The presets are {sorted(PRESETS)}, got {name!r}.")
         return PRESETS[name]
 
@@ -219,15 +232,15 @@ PRESETS: dict[str, VETimeConfig] = {
         shared_positions=True,
         variable_pooling="max",
         # All of them, so that a later default never changes what these weights read.
-        retrieval={
-            "windows": [16, 64, 256],
-            "neighbours": 5,
-            "bank_size": 4000,
-            "query_overlap": 4,
-            "exclusion": 0.5,
-            "softness": 1.0,
-            "dimensions": 48,
-        },
+        retrieval=RetrievalConfig(
+            windows=(16, 64, 256),
+            neighbours=5,
+            bank_size=4000,
+            query_overlap=4,
+            exclusion=0.5,
+            softness=1.0,
+            dimensions=48,
+        ),
         retrieval_channels=26,
         correction_bound=2.0,
         readout="point",

@@ -18,7 +18,6 @@ from vetime_plugins.network.fusion import DETECTION, RECONSTRUCTION, DualCrossAt
 from vetime_plugins.network.layers import mlp
 from vetime_plugins.network.temporal import TemporalEncoder
 from vetime_plugins.network.vision import VisionEncoder
-from vetime_plugins.retrieval import RetrievalConfig
 from vetime_plugins.series.imaging import fold_images
 
 
@@ -205,7 +204,7 @@ class VETime(nn.Module):
 def novelty_channels(config: VETimeConfig) -> tuple[int, int]:
     """Places of the variable's own and the joint parameter-free novelty among the retrieval channels."""
     assert config.retrieval is not None
-    return 0, RetrievalConfig(**config.retrieval).n_features
+    return 0, config.retrieval.n_features
 
 
 _SMOOTHED = 17

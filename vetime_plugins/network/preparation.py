@@ -18,7 +18,7 @@ from torch import Tensor
 
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.model import ModelInput
-from vetime_plugins.retrieval import RetrievalConfig, RetrievalFeatures, retrieval_distances
+from vetime_plugins.retrieval import RetrievalFeatures, retrieval_distances
 from vetime_plugins.series.imaging import (
     FoldGeometry,
     Strip,
@@ -131,7 +131,7 @@ def prepare(
     if config.retrieval is not None:
         features = retrieval_distances(
             torch.from_numpy(z.astype(np.float32)),
-            config=RetrievalConfig(**config.retrieval),
+            config=config.retrieval,
             reference=[torch.from_numpy(one.astype(np.float32)) for one in earlier],
             valid=None if series.observed.all() else torch.from_numpy(series.observed),
         )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pydantic.dataclasses import dataclass
 
+from vetime_plugins._validation import STRICT, Number, Whole, checked
 from vetime_plugins.errors import InputError
 
 _VARIABLE_KINDS = ("level", "form", "point", "joint_point")
 _JOINT_KINDS = ("level", "form")
 
 
-@dataclass(frozen=True)
+@checked
+@dataclass(frozen=True, config=STRICT)
 class RetrievalConfig:
     """What the retrieval expert compares.
 
@@ -37,20 +39,19 @@ class RetrievalConfig:
     Raises
     ------
     InputError
-        If a value is out of its range.
+        If a value is of another type or out of its range.
     """
 
-    windows: tuple[int, ...] = (16, 64, 256)
-    neighbours: int = 5
-    bank_size: int = 4000
-    query_overlap: int = 4
-    exclusion: float = 0.5
-    softness: float = 1.0
-    dimensions: int = 48
-    block_elements: int = 1 << 20
+    windows: tuple[Whole, ...] = (16, 64, 256)  # JSON gives a list
+    neighbours: Whole = 5
+    bank_size: Whole = 4000
+    query_overlap: Whole = 4
+    exclusion: Number = 0.5
+    softness: Number = 1.0
+    dimensions: Whole = 48
+    block_elements: Whole = 1 << 20
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "windows", tuple(int(w) for w in self.windows))  # JSON gives a list
         if any(w < 4 for w in self.windows):
             raise InputError(f"windows needs lengths of at least 4 time steps, got {self.windows}.")
         for name in ("neighbours", "bank_size", "query_overlap", "dimensions", "block_elements"):
