@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import json
+import pickle
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
-from vetime_plugins import InputError, VETimePipeline
+from vetime_plugins import CheckpointError, InputError, VETimePipeline
 from vetime_plugins.network.preparation import prepare
 from vetime_plugins.synthesis import generate
 from vetime_plugins.training.config import TrainingConfig
@@ -69,10 +75,123 @@ def test_a_resumed_run_continues_the_same_curve(finished: Path, tmp_path: Path, 
         train(_config(), tmp_path, stop_after=cut)
         assert not (tmp_path / "weights").exists()
     train(_config(), tmp_path)
-    assert _curve(tmp_path) == _curve(finished)
-    expected = load_file(finished / "weights" / "model.safetensors")
-    for name, tensor in load_file(tmp_path / "weights" / "model.safetensors").items():
-        assert torch.equal(tensor, expected[name]), name
+    _assert_same_run(tmp_path, finished)
+
+
+SPARSE = {"log_every": 3, "save_every": 2, "validate_every": 5}
+
+
+@pytest.fixture(scope="module")
+def sparse(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a finished run whose rows and saved states do not fall together."""
+    run = tmp_path_factory.mktemp("sparse")
+    train(_config(**SPARSE), run)
+    return run
+
+
+def _assert_same_run(run: Path, expected: Path) -> None:
+    assert _curve(run) == _curve(expected)
+    weights = load_file(expected / "weights" / "model.safetensors")
+    for name, tensor in load_file(run / "weights" / "model.safetensors").items():
+        assert torch.equal(tensor, weights[name]), name
+
+
+@pytest.mark.parametrize("cut", [1, 5, 6])
+def test_a_cut_between_two_rows_leaves_no_trace_in_the_curve(sparse: Path, tmp_path: Path, cut: int) -> None:
+    train(_config(**SPARSE), tmp_path, stop_after=cut)
+    train(_config(**SPARSE), tmp_path)
+    _assert_same_run(tmp_path, sparse)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no such signal")
+def test_a_killed_run_resumes_exactly(sparse: Path, tmp_path: Path) -> None:
+    # Killed with a file written but not yet in its place, then with half a row in the curve.
+    code = """
+import csv, os, signal, sys
+from pathlib import Path
+from tests.training.test_training import SPARSE, _config
+from vetime_plugins.training import state
+from vetime_plugins.training.loop import train
+
+left, where = int(sys.argv[2]), sys.argv[3]
+def die_at_last(*_):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+replace, add = Path.replace, state.Curve.add
+def killed_replace(self, target):
+    die_at_last()
+    return replace(self, target)
+def killed_add(self, stage, step, split, values):
+    if left == 1:
+        with self.path.open("a") as file:
+            file.write(f"{stage},{step},{split[:3]}")
+    die_at_last()
+    add(self, stage, step, split, values)
+if where == "replace":
+    Path.replace = killed_replace
+else:
+    state.Curve.add = killed_add
+train(_config(**SPARSE), sys.argv[1])
+"""
+    for left, where in ((3, "replace"), (4, "add"), (2, "replace")):
+        command = [sys.executable, "-c", code, str(tmp_path), str(left), where]
+        assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert not (tmp_path / "weights").exists()
+    train(_config(**SPARSE), tmp_path)
+    _assert_same_run(tmp_path, sparse)
+
+
+def test_progress_counts_the_steps_of_all_stages(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    steps = {"vision": 1, "full": 2}
+    train(_config(steps=steps), tmp_path, stop_after=2, progress=lambda *news: seen.append(news))
+    train(_config(steps=steps), tmp_path, progress=lambda *news: seen.append(news))
+    assert seen == [(1, 3), (2, 3), (2, 3), (3, 3)]
+
+
+def test_what_cannot_be_run_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    for options, message in (
+        ({"device": "cuda"}, "device 'cuda' is not available here"),
+        ({"device": "gpu"}, "device must be"),
+        ({"stop_after": 0}, "stop_after must be at least 1 step, got 0"),
+    ):
+        with pytest.raises(InputError, match=message):
+            train(_config(), tmp_path / "run", **options)  # type: ignore[arg-type]
+        assert not (tmp_path / "run").exists()
+
+
+def test_a_run_folder_must_be_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be used as the folder of a run"):
+        train(_config(), tmp_path / "file")
+    for content in ("{", "[]", '{"seed": "one"}'):
+        (tmp_path / "training.json").write_text(content)
+        with pytest.raises(InputError, match="must be the configuration of a run"):
+            train(_config(), tmp_path)
+
+
+def test_a_configuration_of_an_earlier_version_is_recognised(tmp_path: Path) -> None:
+    values = _config(steps={"full": 1}).to_dict()
+    del values["steps"]["vision"], values["model"]["retrieval"]["block_elements"]
+    (tmp_path / "training.json").write_text(json.dumps(values))
+    train(_config(steps={"full": 1}), tmp_path)
+
+
+def test_a_damaged_state_is_named(sparse: Path, tmp_path: Path) -> None:
+    (tmp_path / "state.safetensors").write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        train(_config(), tmp_path)
+    save_file({"model/x": torch.zeros(1)}, tmp_path / "state.safetensors")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        train(_config(), tmp_path)
+    facts = {"stage": "0", "step": "1", "updates": "1"}
+    save_file({"model/x": torch.zeros(1)}, tmp_path / "state.safetensors", metadata=facts)
+    with pytest.raises(CheckpointError, match="does not fit the run's configuration"):
+        train(_config(), tmp_path)
 
 
 def test_training_changes_every_part_it_should(finished: Path, tmp_path: Path) -> None:
@@ -91,21 +210,73 @@ def test_another_configuration_does_not_overwrite_a_run(finished: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rate": 1}, "unknown keys"),
-        ({"steps": {"audio": 1}}, "audio"),
+        ({"rate": 1}, "unknown key rate; known are model, seed, steps"),
+        ({"steps": {"audio": 1}}, "unknown key steps.audio; known are vision, temporal, full"),
         ({"model": {"preset": "huge"}}, "presets are"),
-        ({"data": {"words": 1}}, "unknown keys"),
+        ({"model": {"preset": ["small"]}}, "presets are"),
+        ({"model": {"preset": "small", "depth": 3}}, "unknown key model.depth"),
+        ({"model": {"preset": "small", "d_model": 128.0}}, "model.d_model must be a whole number, got 128.0"),
+        ({"model": {"preset": "small", "retrieval": {"bank": 1}}}, "unknown key model.retrieval.bank"),
+        ({"model": 5}, "model must be a table, got 5"),
+        ({"data": {"words": 1}}, "unknown key data.words"),
+        ({"data": 5}, "data must be a table, got 5"),
+        ({"learning_rate": "fast"}, "learning_rate must be a number, got 'fast'"),
+        ({"learning_rate": 0}, "learning_rate must be above 0, got 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a finite number, got nan"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
+        ({"bfloat16": 1}, "bfloat16 must be true or false, got 1"),
+        ({"steps": {"full": -1}}, "steps.full must be at least 0, got -1"),
+        ({"steps": {"full": 10.0}}, "steps.full must be a whole number, got 10.0"),
+        ({"log_every": 0}, "log_every must be at least 1, got 0"),
+        ({"mask_ratio": 1.0}, "mask_ratio must be below 1, got 1.0"),
+        ({"average_decay": 1.0}, "average_decay must be below 1, got 1.0"),
+        ({"data": {"workers": 1.0}}, "data.workers must be a whole number, got 1.0"),
+        ({"data": {"min_length": 10}}, "data.min_length must be at least 32, got 10"),
+        ({"data": {"max_length": 400}}, "max_length must be at least min_length, got 400 and 500"),
+        ({"data": {"multivariate": 0.5, "max_variables": 1}}, "max_variables must be at least 2"),
+        ({"loss": {"unmarked": 2}}, "loss.unmarked must be at most 1, got 2"),
     ],
 )
-def test_unknown_settings_are_refused(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError, match=message):
+def test_unusable_settings_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError) as error:
         _config(**changes)
+    assert message in str(error.value)
+
+
+def test_configurations_are_values() -> None:
+    config = _config()
+    for other in (
+        TrainingConfig.from_dict(json.loads(json.dumps(config.to_dict()))),
+        pickle.loads(pickle.dumps(config)),
+        dataclasses.replace(config),
+    ):
+        assert other == config
+        assert hash(other) == hash(config)
+    assert dataclasses.replace(config, steps={"full": 3}).steps.vision == 0  # type: ignore[arg-type]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.steps.full = 5  # type: ignore[misc]
+    with pytest.raises(InputError, match=r"TrainingConfig.model is missing"):
+        TrainingConfig()  # type: ignore[call-arg]
 
 
 def test_bundled_configuration_is_read() -> None:
     assert TrainingConfig.read("small").model.name == "small"
     with pytest.raises(InputError, match="TOML file or a bundled name"):
         TrainingConfig.read("nowhere.toml")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"seed = ", "cannot be read as TOML"),
+        (b"\xff", "cannot be read as TOML"),
+        (b'learning_rate = "fast"', r"my.toml: learning_rate must be a number, got 'fast'"),
+    ],
+)
+def test_a_file_with_an_error_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "my.toml").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        TrainingConfig.read(tmp_path / "my.toml")
 
 
 def test_batches_depend_on_seed_and_number_only() -> None:

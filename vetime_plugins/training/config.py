@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from vetime_plugins._validation import STRICT, Flag, Number, Whole, checked, validate
 from vetime_plugins.errors import InputError
 from vetime_plugins.network.config import VETimeConfig
 
 STAGES = ("vision", "temporal", "full")
 
+_Positive = Annotated[Whole, Field(ge=1)]
+_Count = Annotated[Whole, Field(ge=0)]
+_Rate = Annotated[Number, Field(gt=0)]
+_Weight = Annotated[Number, Field(ge=0)]
+_Share = Annotated[Number, Field(ge=0, le=1)]
+_Part = Annotated[Number, Field(ge=0, lt=1)]
 
-@dataclass(frozen=True)
+
+@checked
+@dataclass(frozen=True, config=STRICT)
 class DataConfig:
     """The stream of synthetic batches.
 
@@ -28,19 +39,33 @@ class DataConfig:
     multivariate : float
         Share of batches with several variables.
     max_variables : int
+        Two or more where there are batches with several variables.
     workers : int
         Processes that generate batches; 0 generates in the training process.
     """
 
-    points_per_batch: int = 32_768
-    min_length: int = 500
-    max_length: int = 20_000
-    multivariate: float = 0.0
-    max_variables: int = 8
-    workers: int = 1
+    points_per_batch: _Positive = 32_768
+    min_length: Annotated[Whole, Field(ge=32)] = 500
+    max_length: _Positive = 20_000
+    multivariate: _Share = 0.0
+    max_variables: _Positive = 8
+    workers: Annotated[Whole, Field(ge=0, le=1024)] = 1
+
+    def __post_init__(self) -> None:
+        """Reject ranges that are empty."""
+        if self.max_length < self.min_length:
+            raise InputError(
+                f"data.max_length must be at least min_length, got {self.max_length} and {self.min_length}"
+            )
+        if self.multivariate and self.max_variables < 2:
+            raise InputError(
+                "data.max_variables must be at least 2 where multivariate is above 0, "
+                f"got {self.max_variables}"
+            )
 
 
-@dataclass(frozen=True)
+@checked
+@dataclass(frozen=True, config=STRICT)
 class LossConfig:
     """Weights of the loss terms; 0 leaves one out.
 
@@ -61,18 +86,34 @@ class LossConfig:
     mild : float
     """
 
-    detection: float = 1.0
-    reconstruction: float = 1.0
-    contrast: float = 0.1
-    balance: float = 0.2
-    ranking: float = 0.5
-    positive_weight: float = 4.0
-    label_margin: int = 128
-    unmarked: float = 0.5
-    mild: float = 0.4
+    detection: _Weight = 1.0
+    reconstruction: _Weight = 1.0
+    contrast: _Weight = 0.1
+    balance: _Weight = 0.2
+    ranking: _Weight = 0.5
+    positive_weight: _Weight = 4.0
+    label_margin: _Count = 128
+    unmarked: _Share = 0.5
+    mild: _Share = 0.4
 
 
-@dataclass(frozen=True)
+@checked
+@dataclass(frozen=True, config=STRICT)
+class StepsConfig:
+    """Optimiser steps of the stages, which run in this order; 0 leaves one out.
+
+    Parameters
+    ----------
+    vision, temporal, full : int
+    """
+
+    vision: _Count = 0
+    temporal: _Count = 0
+    full: _Count = 0
+
+
+@checked
+@dataclass(frozen=True, config=STRICT)
 class TrainingConfig:
     """One run.
 
@@ -80,8 +121,7 @@ class TrainingConfig:
     ----------
     model : VETimeConfig
     seed : int
-    steps : dict of str to int
-        Optimiser steps of the stages "vision", "temporal" and "full", run in this order.
+    steps : StepsConfig
     learning_rate, weight_decay, warmup_steps, clip_norm : float
         AdamW with linear warm-up and cosine decay to a hundredth, per stage.
     mask_ratio : float
@@ -95,31 +135,32 @@ class TrainingConfig:
     log_every, validate_every, save_every : int
         In steps.
     validation_batches : int
+    data : DataConfig
+    loss : LossConfig
+
+    Raises
+    ------
+    InputError
+        If a value is of another type or out of its range. Tables may be dictionaries.
     """
 
     model: VETimeConfig
-    seed: int = 0
-    steps: dict[str, int] = field(default_factory=lambda: {"vision": 0, "temporal": 0, "full": 1000})
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
-    warmup_steps: int = 100
-    clip_norm: float = 1.0
-    mask_ratio: float = 0.75
-    temporal_mask_ratio: float = 0.3
-    average_decay: float = 0.998
-    bfloat16: bool = True
-    log_every: int = 20
-    validate_every: int = 500
-    save_every: int = 250
-    validation_batches: int = 8
+    seed: _Count = 0
+    steps: StepsConfig = StepsConfig(full=1000)
+    learning_rate: _Rate = 1e-3
+    weight_decay: _Weight = 1e-2
+    warmup_steps: _Count = 100
+    clip_norm: _Rate = 1.0
+    mask_ratio: Annotated[Number, Field(gt=0, lt=1)] = 0.75
+    temporal_mask_ratio: _Part = 0.3
+    average_decay: _Part = 0.998
+    bfloat16: Flag = True
+    log_every: _Positive = 20
+    validate_every: _Positive = 500
+    save_every: _Positive = 250
+    validation_batches: _Positive = 8
     data: DataConfig = DataConfig()
     loss: LossConfig = LossConfig()
-
-    def __post_init__(self) -> None:
-        """Reject stages that do not exist."""
-        unknown = sorted(set(self.steps) - set(STAGES))
-        if unknown:
-            raise InputError(f"[steps] knows {STAGES}, got {unknown}.")
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able values."""
@@ -134,45 +175,40 @@ class TrainingConfig:
         Raises
         ------
         InputError
-            If a table has a key that is not a field.
+            If a table has a key that is not a field, or a value is not what the field takes.
         """
-        values = dict(values)
-        model = dict(values.pop("model", {"preset": "small"}))
-        preset = model.pop("preset", None)
-        if preset is not None:
-            model = {**VETimeConfig.preset(preset).to_dict(), **model}
-        if model.get("retrieval_channels") == 0:
-            model["retrieval"] = None  # TOML has no null
-        nested = {"data": DataConfig, "loss": LossConfig}
-        built: dict[str, Any] = {"model": _build(VETimeConfig, model, "model")}
-        for name, kind in nested.items():
-            built[name] = _build(kind, values.pop(name, {}), name)
-        return _build(cls, {**values, **built}, "top level")
+        return cls._from_table(values, "the training configuration")
+
+    @classmethod
+    def _from_table(cls, values: dict[str, Any], origin: str) -> TrainingConfig:
+        model = values.get("model", {"preset": "small"})
+        if isinstance(model, dict):
+            model = dict(model)
+            preset = model.pop("preset", None)
+            if preset is not None:
+                model = {**VETimeConfig.preset(preset).to_dict(), **model}
+            if model.get("retrieval_channels") == 0:
+                model["retrieval"] = None  # TOML has no null
+        return validate(cls, {**values, "model": model}, origin)
 
     @classmethod
     def read(cls, name_or_file: str | Path) -> TrainingConfig:
-        """Read a TOML file, or the bundled configuration of that name ("small")."""
-        bundled = resources.files("vetime_plugins.training") / "configs" / f"{name_or_file}.toml"
-        path = Path(name_or_file)
-        if bundled.is_file():
-            text = bundled.read_text(encoding="utf-8")
-        elif path.is_file():
-            text = path.read_text(encoding="utf-8")
-        else:
+        """Read a TOML file, or the bundled configuration of that name ("small").
+
+        Raises
+        ------
+        InputError
+            If there is none, or it is not what :meth:`from_dict` takes.
+        """
+        file = resources.files("vetime_plugins.training") / "configs" / f"{name_or_file}.toml"
+        if not file.is_file():
+            file = Path(name_or_file)
+        if not file.is_file():
             raise InputError(
-                f"The training configuration must be a TOML file or a bundled name, got {str(path)!r}."
+                f"The training configuration must be a TOML file or a bundled name, got {str(file)!r}."
             )
         try:
-            return cls.from_dict(tomllib.loads(text))
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{name_or_file} is not valid TOML: {error}.") from error
-
-
-def _build(kind: type, values: dict[str, Any], where: str) -> Any:
-    known = {f.name for f in dataclasses.fields(kind)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise InputError(
-            f"The training configuration has unknown keys {unknown} at {where}; known are {sorted(known)}."
-        )
-    return kind(**values)
+            values = tomllib.loads(file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise InputError(f"{name_or_file} cannot be read as TOML: {error}.") from error
+        return cls._from_table(values, str(name_or_file))

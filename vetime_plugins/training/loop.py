@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import json
 import logging
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from vetime_plugins.errors import CheckpointError, InputError
+from vetime_plugins._progress import Progress, Reporter
+from vetime_plugins.errors import InputError
 from vetime_plugins.network.checkpoint import save_checkpoint
 from vetime_plugins.network.config import VETimeConfig
+from vetime_plugins.network.devices import choose_device
 from vetime_plugins.network.model import VETime
 from vetime_plugins.training.config import STAGES, TrainingConfig
 from vetime_plugins.training.data import (
@@ -29,22 +28,27 @@ from vetime_plugins.training.data import (
     stream,
 )
 from vetime_plugins.training.stages import FullStage, build_stage
+from vetime_plugins.training.state import Average, Curve, Losses, State, claim
 
 logger = logging.getLogger(__name__)
 
 STATE_FILE = "state.safetensors"
 CURVE_FILE = "curve.csv"
-CONFIG_FILE = "training.json"
 _FINAL_RATE = 0.01
 
 
 def train(
-    config: TrainingConfig, run_dir: str | Path, *, device: str = "cpu", stop_after: int | None = None
+    config: TrainingConfig,
+    run_dir: str | Path,
+    *,
+    device: str = "cpu",
+    stop_after: int | None = None,
+    progress: Progress = False,
 ) -> Path:
     """Run all stages, resuming where an earlier call in `run_dir` was cut off.
 
-    A resumed run continues the same curve: batches depend on the seed and their number only, and weights,
-    optimiser and step are restored exactly.
+    A resumed run continues the same curve, wherever it was cut or killed: batches depend on the seed and
+    their number only, and weights, optimiser, step and the losses since the last row are restored exactly.
 
     Parameters
     ----------
@@ -54,6 +58,8 @@ def train(
     device : str
     stop_after : int, optional
         Leave (with the state saved) after this many steps of this call.
+    progress : bool or callable
+        Show a bar (needs tqdm), or call ``progress(done, total)`` in steps of all stages.
 
     Returns
     -------
@@ -63,21 +69,40 @@ def train(
     Raises
     ------
     InputError
-        If `run_dir` holds a run of another configuration.
+        If there is no such device, or `run_dir` is no folder or holds a run of another configuration.
+    CheckpointError
+        If the state in `run_dir` is damaged.
+    MissingDependencyError
+        If `progress` needs a package that is not installed.
     """
+    if stop_after is not None and stop_after < 1:
+        raise InputError(f"stop_after must be at least 1 step, got {stop_after}.")
+    device = str(choose_device(device))
     run = Path(run_dir)
-    run.mkdir(parents=True, exist_ok=True)
-    _claim(run, config)
+    names = [name for name in STAGES if getattr(config.steps, name)]
+    with Reporter(progress, sum(getattr(config.steps, name) for name in names)) as report:
+        claim(run, config)
+        return _run_stages(names, config, run, device, stop_after, report)
+
+
+def _run_stages(
+    names: list[str],
+    config: TrainingConfig,
+    run: Path,
+    device: str,
+    stop_after: int | None,
+    report: Callable[[int], None],
+) -> Path:
     torch.manual_seed(config.seed)
     model = VETime(config.model).to(device)
-    average = _Average(model, config.average_decay)
+    average = Average(model, config.average_decay)
     stage_index, step = 0, 0
     stage: nn.Module | None = None
     optimiser: torch.optim.Optimizer | None = None
-    names = [name for name in STAGES if config.steps.get(name, 0)]
-    saved = _State.read(run / STATE_FILE)
+    saved = State.read(run / STATE_FILE)
     if saved is not None:
         stage_index, step = saved.stage, saved.step
+        report(sum(getattr(config.steps, name) for name in names[:stage_index]) + step)
     done = 0
     while stage_index < len(names):
         name = names[stage_index]
@@ -86,21 +111,23 @@ def train(
         optimiser = torch.optim.AdamW(
             _groups(stage, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.98)
         )
+        losses = Losses()
         if saved is not None:
             saved.restore(stage, optimiser, model, average)
-            saved = None
+            losses = saved.losses
         budget = None if stop_after is None else stop_after - done
         reached = _run_stage(
-            name, stage_index, stage, optimiser, model, average, config, run, device, step, budget
-        )
+            name, stage_index, stage, optimiser, model, average, losses, config, run, device, step, budget,
+            report,
+        )  # fmt: skip
         done += reached - step
-        if reached < config.steps[name]:
+        if reached < getattr(config.steps, name):
             return run / "weights"
         stage_index, step = stage_index + 1, 0
         logger.info("stage %s ended", name)
-        _State.write(run / STATE_FILE, stage_index, 0, None, None, model, average)
-        saved = _State.read(run / STATE_FILE)
-    facts = {"training": {"seed": config.seed, "steps": config.steps}}
+        State.write(run / STATE_FILE, stage_index, 0, None, None, model, average, Losses())
+        saved = State.read(run / STATE_FILE)
+    facts = {"training": {"seed": config.seed, "steps": dataclasses.asdict(config.steps)}}
     return save_checkpoint(run / "weights", config.model, average.state(), **facts)
 
 
@@ -110,20 +137,21 @@ def _run_stage(
     stage: nn.Module,
     optimiser: torch.optim.Optimizer,
     model: VETime,
-    average: _Average,
+    average: Average,
+    losses: Losses,
     config: TrainingConfig,
     run: Path,
     device: str,
     start: int,
     budget: int | None,
+    report: Callable[[int], None],
 ) -> int:
-    total = config.steps[name]
+    total = getattr(config.steps, name)
     end = total if budget is None else min(total, start + budget)
     read = _read_by(name, config.model)
     batches = SyntheticBatches(read, config.data, config.seed * 16 + stage_index, TRAINING_STREAM, end)
-    curve = _Curve(run / CURVE_FILE, stage_index, start)
+    curve = Curve(run / CURVE_FILE, stage_index, start)
     stage.train()
-    sums: dict[str, float] = {}
     clock, points = time.perf_counter(), 0
     for step, batch in enumerate(stream(batches, start, config.data.workers), start=start):
         for group in optimiser.param_groups:
@@ -141,31 +169,29 @@ def _run_stage(
         else:
             logger.warning("step %d of stage %s has no finite gradient and was left out", step, name)
         points += int(batch.steps.sum())
-        for key, value in {**terms, "loss": loss}.items():
-            sums[key] = sums.get(key, 0.0) + float(value.detach())
-        last = step + 1 == end
-        if (step + 1) % config.log_every == 0 or last:
-            count = (step + 1 - start) % config.log_every or config.log_every
+        losses.add({**terms, "loss": loss})
+        if (step + 1) % config.log_every == 0 or step + 1 == total:
             seconds = time.perf_counter() - clock
-            row = {key: value / count for key, value in sums.items()}
+            row = losses.take_means()
             curve.add(name, step + 1, "train", row)
             logger.info(
                 "%s %d/%d %s %.0f points/s", name, step + 1, total,
                 " ".join(f"{k} {v:.4f}" for k, v in row.items()), points / seconds,
             )  # fmt: skip
-            sums, clock, points = {}, time.perf_counter(), 0
+            clock, points = time.perf_counter(), 0
         if (step + 1) % config.validate_every == 0 or step + 1 == total:
             curve.add(name, step + 1, "validation", validate(stage, model, average, config, device))
             clock, points = time.perf_counter(), 0
-        if (step + 1) % config.save_every == 0 or last:
-            _State.write(run / STATE_FILE, stage_index, step + 1, stage, optimiser, model, average)
+        if (step + 1) % config.save_every == 0 or step + 1 == end:
+            State.write(run / STATE_FILE, stage_index, step + 1, stage, optimiser, model, average, losses)
             if name == "full":
                 save_checkpoint(run / "latest", config.model, average.state())
+        report(1)
     return end
 
 
 def validate(
-    stage: nn.Module, model: VETime, average: _Average, config: TrainingConfig, device: str
+    stage: nn.Module, model: VETime, average: Average, config: TrainingConfig, device: str
 ) -> dict[str, float]:
     """Return the mean losses on the validation stream; for the full stage also the average precision."""
     held = average.swap_in()
@@ -239,127 +265,3 @@ def _to(batch: TrainingBatch, device: str) -> TrainingBatch:
         return batch
     moved: dict[str, Any] = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(batch).items()}
     return TrainingBatch(**{**moved, "inputs": batch.inputs.to(device)})
-
-
-def _claim(run: Path, config: TrainingConfig) -> None:
-    file = run / CONFIG_FILE
-    text = json.dumps(config.to_dict(), indent=2) + "\n"
-    if file.exists() and json.loads(file.read_text(encoding="utf-8")) != json.loads(text):
-        raise InputError(
-            f"{run} holds a run of another configuration (see {file}). "
-            "Name another folder, or remove it to start anew."
-        )
-    file.write_text(text, encoding="utf-8")
-
-
-class _Average:
-    """Exponential moving average of a model's weights; early on the window grows with the steps taken."""
-
-    def __init__(self, model: VETime, decay: float) -> None:
-        self.model, self.decay, self.updates = model, decay, 0
-        self.mean = {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self) -> None:
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        means, values = list(self.mean.values()), list(self.model.state_dict().values())
-        torch._foreach_lerp_(means, values, 1 - decay)
-
-    def state(self) -> dict[str, Tensor]:
-        return self.mean
-
-    def swap_in(self) -> dict[str, Tensor]:
-        held = {name: value.detach().clone() for name, value in self.model.state_dict().items()}
-        self.model.load_state_dict(self.mean)
-        return held
-
-    def swap_out(self, held: dict[str, Tensor]) -> None:
-        self.model.load_state_dict(held)
-
-
-class _Curve:
-    """The losses as rows of a CSV file: stage, step, split, name, value."""
-
-    def __init__(self, path: Path, stage_index: int, step: int) -> None:
-        self.path = path
-        kept: list[list[str]] = []
-        if path.exists():
-            # Rows beyond the saved state belong to steps that will be repeated.
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.reader(file))[1:]
-            order = {name: i for i, name in enumerate(dict.fromkeys(row[0] for row in rows))}
-            kept = [row for row in rows if order[row[0]] < stage_index or int(row[1]) <= step]
-            kept = [row for row in kept if order[row[0]] <= stage_index]
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([["stage", "step", "split", "name", "value"], *kept])
-
-    def add(self, stage: str, step: int, split: str, values: dict[str, float]) -> None:
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows(
-                [stage, step, split, key, f"{value:.6g}"] for key, value in values.items()
-            )
-
-
-class _State:
-    """Everything that a restart needs, in one safetensors file (no pickle)."""
-
-    def __init__(self, stage: int, step: int, updates: int, tensors: dict[str, Tensor]) -> None:
-        self.stage, self.step, self.updates, self.tensors = stage, step, updates, tensors
-
-    @staticmethod
-    def write(
-        path: Path,
-        stage_index: int,
-        step: int,
-        stage: nn.Module | None,
-        optimiser: torch.optim.Optimizer | None,
-        model: VETime,
-        average: _Average,
-    ) -> None:
-        tensors = {f"model/{k}": v for k, v in model.state_dict().items()}
-        tensors |= {f"average/{k}": v for k, v in average.mean.items()}
-        if stage is not None and optimiser is not None:
-            tensors |= {f"stage/{k}": v for k, v in stage.state_dict().items()}
-            for index, entry in optimiser.state_dict()["state"].items():
-                tensors |= {f"optimiser/{index}/{k}": torch.as_tensor(v) for k, v in entry.items()}
-        copies = {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
-        metadata = {"stage": str(stage_index), "step": str(step), "updates": str(average.updates)}
-        partial = path.with_suffix(".partial")
-        save_file(copies, partial, metadata=metadata)
-        partial.replace(path)  # atomic: a kill leaves the old state or the new one
-
-    @classmethod
-    def read(cls, path: Path) -> _State | None:
-        if not path.exists():
-            return None
-        try:
-            with safe_open(path, framework="pt") as file:
-                facts = file.metadata()
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-        except Exception as error:
-            raise CheckpointError(
-                f"{path} cannot be read: {error}. Remove it to start the run anew."
-            ) from error
-        return cls(int(facts["stage"]), int(facts["step"]), int(facts["updates"]), tensors)
-
-    def restore(
-        self, stage: nn.Module, optimiser: torch.optim.Optimizer, model: VETime, average: _Average
-    ) -> None:
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {k.removeprefix(prefix): v for k, v in self.tensors.items() if k.startswith(prefix)}
-
-        model.load_state_dict(part("model/"))
-        for name, value in part("average/").items():
-            average.mean[name].copy_(value)
-        average.updates = self.updates
-        if heads := part("stage/"):
-            stage.load_state_dict(heads)
-        if entries := part("optimiser/"):
-            state: dict[int, dict[str, Tensor]] = {}
-            for key, value in entries.items():
-                index, field = key.split("/")
-                state.setdefault(int(index), {})[field] = value
-            optimiser.load_state_dict(
-                {"state": state, "param_groups": optimiser.state_dict()["param_groups"]}
-            )
