@@ -313,19 +313,19 @@ finally:
 
     @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
     @pytest.mark.parametrize("with_tqdm", [True, False])
-    def test_progress_is_shown_on_a_terminal_alone(self, with_tqdm):
+    def test_progress_is_shown_on_a_terminal_with_tqdm_alone(self, with_tqdm):
         code = f"""
 import sys, time
 if not {with_tqdm}:
     sys.modules["tqdm"] = None
-from vetime_plugins.cli import progress
-progress.DELAY = 0
-with progress.progress_bar("scoring") as show:
-    if show:
-        for done in range(0, 101, 10):
-            show(done, 100)
-            time.sleep(0.05)  # tqdm draws ten times a second
-print("shown" if show else "silent")
+from vetime_plugins import _progress
+_progress.DELAY = 0
+with _progress.TerminalBar("scoring") as bar:
+    for done in range(0, 101, 10):
+        bar(done, 100)
+        time.sleep(0.05)  # tqdm draws ten times a second
+    bar.write("a line\\n")
+print("shown" if bar else "silent")
 """
         import pty
         import termios
@@ -335,13 +335,14 @@ print("shown" if show else "silent")
         result = subprocess.run(
             [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=follower, text=True, check=True
         )
-        assert result.stdout == "shown\n"
+        assert result.stdout == ("shown\n" if with_tqdm else "silent\n")
         assert select.select([leader], [], [], 0)[0]
         drawn = os.read(leader, 65536).decode()
         os.close(follower)
         os.close(leader)
-        assert "scoring" in drawn
-        assert "%" in drawn
+        assert "a line\r\n" in drawn
+        assert ("scoring" in drawn) is with_tqdm
+        assert ("%" in drawn) is with_tqdm
         silent = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert silent.stdout == "silent\n"
-        assert silent.stderr == ""
+        assert silent.stderr == "a line\n"

@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from vetime_plugins import CheckpointError, InputError, VETimePipeline
+from vetime_plugins.cli import main
 from vetime_plugins.network.preparation import prepare
 from vetime_plugins.synthesis import generate
 from vetime_plugins.training.config import TrainingConfig
@@ -324,3 +325,15 @@ def test_average_precision_equals_its_definition() -> None:
         if 0 < hit.sum() < len(hit):
             expected.append(np.mean([hit[: i + 1].mean() for i in np.flatnonzero(hit)]))
     np.testing.assert_allclose(average_precisions(margin, batch), expected, rtol=1e-5)
+
+
+def test_the_command_says_in_one_line_what_cannot_be_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "my.toml").write_text('learning_rate = "fast"')
+    for options in ([str(tmp_path / "my.toml")], ["small", "--threads", "0"], ["small", "--device", "gpu"]):
+        assert main(["train", *options, "--out", str(tmp_path / "run")]) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("vetime train: error: ")
+        assert len(error.splitlines()) == 1
+    assert not (tmp_path / "run").exists()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from vetime_plugins._progress import TerminalBar
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.fetch import DATA_SETS, fetch
 
@@ -36,14 +36,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    def show(done: int, total: int | None) -> None:
-        share = "" if not total else f" of {total / 2**20:.1f}"
-        print(f"\r{done / 2**20:.1f}{share} MiB", end="", file=sys.stderr, flush=True)
-
-    progress = show if sys.stderr.isatty() else None
-    fetched = fetch(args.name, args.to, url=args.url, sha256=args.sha256, progress=progress)
-    if progress:
-        print(file=sys.stderr)
+    with TerminalBar(args.name, unit="B", unit_divisor=1024) as bar:
+        fetched = fetch(args.name, args.to, url=args.url, sha256=args.sha256, progress=bar)
     print(f"{fetched.n_series} series in {args.to}; licence: {DATA_SETS[args.name].licence}")
     print(f"sha256 of the archive: {fetched.sha256} ({fetched.checked})")
     print(f"run it with: vetime leaderboard run {DATA_SETS[args.name].task} --data {args.to} --out DIR")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vetime_plugins._progress import TerminalBar
 from vetime_plugins.cli import tables
 from vetime_plugins.cli.columns import LabelledSeries, select_series
-from vetime_plugins.cli.progress import progress_bar
 from vetime_plugins.errors import InputError, MissingDependencyError
 from vetime_plugins.thresholds import RULES, check_contamination, check_rule, find_threshold
 
@@ -167,13 +167,13 @@ def score_series(args: argparse.Namespace, series: LabelledSeries) -> Scored:
     reference = _load_reference(args, series.names)
     pipeline = load_pipeline(args)
     started = time.perf_counter()
-    with progress_bar("scoring") as progress:
-        scores = pipeline.score(series.values, reference=reference, readout=args.readout, progress=progress)
+    with TerminalBar("scoring") as bar:
+        scores = pipeline.score(series.values, reference=reference, readout=args.readout, progress=bar)
     seconds = time.perf_counter() - started
     basis = scores
     if reference is not None and not isinstance(args.threshold, float):
-        with progress_bar("scoring the reference") as progress:
-            basis = pipeline.score(reference, readout=args.readout, progress=progress)
+        with TerminalBar("scoring the reference") as bar:
+            basis = pipeline.score(reference, readout=args.readout, progress=bar)
     threshold = find_threshold(basis, args.threshold, contamination=args.contamination)
     return Scored(scores, threshold, seconds)
 

@@ -8,9 +8,11 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
+from vetime_plugins._progress import TerminalBar
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.results import STATUSES, Cell, read_cells
 from vetime_plugins.leaderboard.summary import compare_cells, summarise_cells
@@ -151,7 +153,7 @@ def _run_task(args: argparse.Namespace) -> int:
         threads=args.threads,
         retry=args.retry,
         limit=args.limit,
-        progress=None if args.quiet else _show,
+        progress=_progress(args),
     )
     differences = _compare(report.cells, args.out, args.against)
     if args.json:
@@ -173,7 +175,7 @@ def _add_metrics(commands: Any) -> None:
 def _retake(args: argparse.Namespace) -> int:
     from vetime_plugins.leaderboard.runner import retake_metrics
 
-    cells = retake_metrics(args.folder, metrics=args.metric, progress=None if args.quiet else _show)
+    cells = retake_metrics(args.folder, metrics=args.metric, progress=_progress(args))
     if not cells:
         raise InputError(f"no results in {args.folder}")
     differences = _compare(cells, args.folder, args.against)
@@ -240,14 +242,19 @@ def _list_detectors(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show(finished: int, total: int, cell: Cell) -> None:
+def _progress(args: argparse.Namespace) -> Callable[[int, int, Cell], None] | None:
+    return None if args.quiet else partial(_show, TerminalBar("cells", unit=" cells", unit_scale=False))
+
+
+def _show(bar: TerminalBar, finished: int, total: int, cell: Cell) -> None:
     if cell.failed:
         state = f"{cell.status}: {cell.reason[:200]}"
     else:
         metric = next((name for name in _SHOWN if name in cell.metrics), next(iter(cell.metrics)))
         fit = 0.0 if math.isnan(cell.fit_seconds) else cell.fit_seconds
         state = f"{metric} {cell.metrics[metric]:.3f} in {fit + cell.score_seconds:.2f} s"
-    print(f"[{finished}/{total}] {cell.detector} {cell.dataset}/{cell.series}: {state}", file=sys.stderr)
+    bar.write(f"[{finished}/{total}] {cell.detector} {cell.dataset}/{cell.series}: {state}\n")
+    bar(finished, total)
 
 
 def _compare(

@@ -6,12 +6,11 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from vetime_plugins._progress import TerminalBar
 from vetime_plugins.cli import inputs, tables
 from vetime_plugins.cli.columns import LabelledSeries
 from vetime_plugins.errors import InputError
@@ -78,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     series = inputs.load_series(args)
     from vetime_plugins.selection import select_detector
 
-    with _progress() as progress:
+    with TerminalBar("", bar_format="{percentage:3.0f} % {desc}") as bar:
         selection = select_detector(
             series.values,
             args.candidate,
@@ -90,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
             weights=args.weights,
             device=args.device,
             random_state=args.seed,
-            progress=progress,
+            progress=lambda what, done: bar(round(1000 * done), 1000, what[:70]),
         )
     scores, threshold = selection.detector.decision_scores_, float(selection.detector.threshold_)
     flagged = scores > threshold
@@ -155,19 +154,3 @@ def _judge(series: LabelledSeries, scores: np.ndarray) -> dict[str, float | None
 
     found = evaluate(labels, scores, series=series.values, metrics=["VUS-PR", "AUC-PR"])
     return {name: value if math.isfinite(value) else None for name, value in found.items()}
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, float], None] | None]:
-    """Yield what shows the work on standard error, None where nobody watches."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-
-    def show(what: str, done: float) -> None:
-        print(f"\r\033[K{done:4.0%} {what[:70]}", end="", file=sys.stderr, flush=True)
-
-    try:
-        yield show
-    finally:
-        print("\r\033[K", end="", file=sys.stderr, flush=True)

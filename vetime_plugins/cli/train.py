@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import sys
 from pathlib import Path
 
 
@@ -16,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/small"), help="run folder; a run found there resumes"
     )
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps")
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument(
         "--stop-after", type=int, metavar="STEPS", help="leave after this many steps; resume later"
     )
@@ -27,14 +26,19 @@ def run(args: argparse.Namespace) -> int:
     """Train; print where the weights are."""
     import torch
 
+    from vetime_plugins._progress import TerminalBar
+    from vetime_plugins.errors import InputError
     from vetime_plugins.training.config import TrainingConfig
     from vetime_plugins.training.loop import train
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    if args.threads:
+    if args.threads is not None:
+        if args.threads < 1:
+            raise InputError(f"--threads must be at least 1, got {args.threads}")
         torch.set_num_threads(args.threads)
     config = TrainingConfig.read(args.config)
-    weights = train(config, args.out, device=args.device, stop_after=args.stop_after)
+    with TerminalBar("training", unit_scale=False) as bar:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=bar)
+        weights = train(config, args.out, device=args.device, stop_after=args.stop_after, progress=bar)
     if not weights.is_dir():
         print(f"stopped early; run the same command again to resume {args.out}")
         return 0

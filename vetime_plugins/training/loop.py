@@ -80,7 +80,7 @@ def train(
     device = str(choose_device(device))
     run = Path(run_dir)
     names = [name for name in STAGES if getattr(config.steps, name)]
-    with Reporter(progress, sum(getattr(config.steps, name) for name in names)) as report:
+    with Reporter(progress, sum(getattr(config.steps, name) for name in names), "steps") as report:
         claim(run, config)
         return _run_stages(names, config, run, device, stop_after, report)
 
