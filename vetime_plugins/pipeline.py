@@ -72,12 +72,12 @@ class VETimePipeline:
     ) -> None:
         if dtype not in _DTYPES:
             raise InputError(f"dtype must be one of {sorted(_DTYPES)}, got {dtype!r}.")
+        self.batch_size = check_whole("batch_size", batch_size, meaning="chunks in one forward pass")
         self.model = model.to(device).eval()
         self.source = source
         self.device = device
         self.dtype = dtype
         self._loaded: int | None = None  # fingerprint of the weights in the folder `source`
-        self.batch_size = check_whole("batch_size", batch_size, meaning="chunks in one forward pass")
 
     @classmethod
     def from_pretrained(

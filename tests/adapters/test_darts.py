@@ -291,6 +291,7 @@ class TestAnomalyModels:
 
     @pytest.mark.parametrize("component_wise", [False, True])
     def test_plots(self, component_wise):
+        plt.close("all")  # of other tests
         test = with_spike(make_series(2))
         anomalies = make_anomalies(2 if component_wise else 1)
         scorer = VETimeScorer(component_wise=component_wise)

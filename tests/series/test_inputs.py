@@ -115,5 +115,9 @@ def test_a_series_that_was_read_is_not_read_again(small: VETimePipeline) -> None
     np.testing.assert_array_equal(small.score(one), small.score(x))
     np.testing.assert_array_equal(small.score([one])[0], small.score([x])[0])
     np.testing.assert_array_equal(one.with_gaps[:, 0], x)
+    np.testing.assert_array_equal(np.asarray(one), x)
+    assert (
+        np.asarray(as_series(x[:, None]), dtype=np.float32).shape == as_series(x[:, None]).shape == (200, 1)
+    )
     expected = small.score(x, reference=noisy_wave(300, seed=1))
     np.testing.assert_array_equal(small.score(one, reference=as_series(noisy_wave(300, seed=1))), expected)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["carry_forward", "fill_gaps"]
-
 
 def fill_gaps(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Replace NaN linearly in time, at both ends by the nearest value.

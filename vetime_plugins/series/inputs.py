@@ -48,6 +48,15 @@ class Series:
     def __len__(self) -> int:
         return len(self.values)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return the numbers as they came, in their shape; always a copy."""
+        return self.with_gaps.reshape(self.shape).astype(dtype or np.float64, copy=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of what came in."""
+        return self.values.shape[: self.ndim]
+
     @property
     def ndim(self) -> int:
         """Dimensions of what came in."""

@@ -17,20 +17,6 @@ from scipy import fft as scipy_fft
 from vetime_plugins.series.gaps import fill_gaps
 from vetime_plugins.series.inputs import as_columns
 
-__all__ = [
-    "CYCLE",
-    "DEFAULT_BUFFER",
-    "FOLD",
-    "WINDOW",
-    "PeriodRule",
-    "autocorrelation",
-    "find_buffer",
-    "find_cycle",
-    "find_period",
-    "find_window",
-    "series_period",
-]
-
 DEFAULT_BUFFER = 125
 """Buffer, in points, of a series without a clear period, and where no series is given."""
 
