@@ -10,6 +10,7 @@ from vetime_plugins.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
     from pandas import DataFrame
@@ -48,7 +49,7 @@ def missing_dependency(adapter: str, requirement: str, extra: str) -> MissingDep
     return MissingDependencyError(msg)
 
 
-def load_pipeline(weights: str, *, device: str, dtype: str) -> VETimePipeline:
+def load_pipeline(weights: str | Path, *, device: str, dtype: str) -> VETimePipeline:
     """Return the process-wide pipeline of these weights; imports torch, so call it only to score."""
     from vetime_plugins.pipeline import cached_pipeline
 

@@ -64,6 +64,8 @@ class VETimeThreshold(Threshold):
         If `rule` or `contamination` is outside its range.
     """
 
+    alm_threshold: float | None  # which the base class sets
+
     def __init__(
         self,
         rule: str | float = "quantile",

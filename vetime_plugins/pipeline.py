@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from vetime_plugins.parallel import check_n_jobs, run_parts
 from vetime_plugins.series.imaging import check_gammas
 from vetime_plugins.series.inputs import Series, as_series, as_series_and_references
 from vetime_plugins.series.readout import READOUTS, read_out
+from vetime_plugins.series.types import ManySeries, OneSeries
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,7 +88,7 @@ class VETimePipeline:
         device: str | torch.device = "auto",
         dtype: str = "float32",
         batch_size: int = 8,
-    ) -> VETimePipeline:
+    ) -> Self:
         """Load bundled weights by name, or a folder that `vetime convert` or `vetime train` wrote.
 
         Never touches the network.
@@ -145,6 +146,32 @@ class VETimePipeline:
     def __repr__(self) -> str:
         return f"VETimePipeline({self.source!r}, device={str(self.device)!r}, dtype={self.dtype!r})"
 
+    @overload
+    def score(
+        self,
+        series: OneSeries,
+        *,
+        reference: Any = None,
+        readout: str | None = None,
+        per_variable: bool = False,
+        variable_gammas: ArrayLike | None = None,
+        n_jobs: int | None = None,
+        progress: Progress = False,
+    ) -> NDArray[np.float64]: ...
+
+    @overload
+    def score(
+        self,
+        series: ManySeries,
+        *,
+        reference: Any = None,
+        readout: str | None = None,
+        per_variable: bool = False,
+        variable_gammas: ArrayLike | None = None,
+        n_jobs: int | None = None,
+        progress: Progress = False,
+    ) -> list[NDArray[np.float64]]: ...
+
     def score(
         self,
         series: Any,
@@ -155,7 +182,7 @@ class VETimePipeline:
         variable_gammas: ArrayLike | None = None,
         n_jobs: int | None = None,
         progress: Progress = False,
-    ) -> Any:
+    ) -> NDArray[np.float64] | list[NDArray[np.float64]]:
         """Score every point of a series.
 
         Parameters
@@ -225,7 +252,7 @@ class VETimePipeline:
             results.append(read_out(scores, readout, periods if per_variable else periods[:1]))
         return results
 
-    def explain(self, series: ArrayLike, *, variable_gammas: ArrayLike | None = None) -> Explanation:
+    def explain(self, series: OneSeries, *, variable_gammas: ArrayLike | None = None) -> Explanation:
         """Score one series and show what the network saw and whom it believed.
 
         Parameters
@@ -241,7 +268,7 @@ class VETimePipeline:
         units = find_units(one, self.config, gammas=_gammas_for([one], variable_gammas))
         return explain_series(one, units, self._run(cut(units, self.config)), self.config)
 
-    def embed(self, series: ArrayLike) -> NDArray[np.float64]:
+    def embed(self, series: OneSeries) -> NDArray[np.float64]:
         """Return the fused patch embeddings of one series.
 
         Parameters
@@ -263,7 +290,7 @@ class VETimePipeline:
                 result[columns, chunk.start : chunk.stop] = tokens.double().cpu().numpy()
         return result[0] if one.one_dimensional else result
 
-    def plot(self, series: ArrayLike, *, explain: bool = False, **options: Any) -> Figure:
+    def plot(self, series: Any, *, explain: bool = False, **options: Any) -> Figure:
         """Draw a series with its scores (and, with `explain`, the image, experts and reconstruction).
 
         Parameters
