@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+# How many processes run tests: a number, or auto for one a core (tests/conftest.py counts them).
+WORKERS ?= auto
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo leaderboard test test-all lint format docs clean
@@ -30,11 +32,14 @@ leaderboard: $(STAMP)  ## Compare all fast detectors on six small series; a repo
 	$(VENV)/bin/vetime leaderboard run embedded --jobs 2 --out leaderboard-output || test $$? -eq 3  # 3: some cells failed
 	$(VENV)/bin/vetime leaderboard report leaderboard-output --out leaderboard-output/report.html
 
-test: $(STAMP)  ## Run the tests that take less than a minute each
-	$(RUN) -m pytest -m 'not slow'
+# A worker takes over half of what another has left, so that none ends early.
+PYTEST := $(RUN) -m pytest --numprocesses $(WORKERS) --dist worksteal
+
+test: $(STAMP)  ## Run the tests that take less than a minute each, on all cores
+	$(PYTEST) -m 'not slow'
 
 test-all: $(STAMP)  ## Run all tests
-	$(RUN) -m pytest
+	$(PYTEST)
 
 lint: $(STAMP)  ## Check style and types
 	$(RUN) -m ruff check

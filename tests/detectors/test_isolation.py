@@ -180,9 +180,12 @@ def test_no_process_is_left_when_its_owner_is_killed():
     assert gone(pid)
 
 
-def test_threads_are_limited(child):
-    child.start(lambda: [os.environ["OMP_NUM_THREADS"]])
-    assert child.receive() == "1"
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_are_limited(threads):
+    one = Child(threads)
+    one.start(lambda: [os.environ["OMP_NUM_THREADS"]])
+    assert one.receive() == str(threads)
+    one.close()
 
 
 def test_close_children_ends_all():

@@ -23,7 +23,7 @@ labels_and_scores = st.integers(2, 40).flatmap(
 RANK_ONLY = ["VUS-ROC", "VUS-PR", "AUC-ROC", "AUC-PR", "PATE"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(labels_and_scores, st.integers(0, 9))
 def test_every_value_lies_between_zero_and_one(pair, buffer):
     result = evaluate(*pair, buffer)
@@ -32,7 +32,7 @@ def test_every_value_lies_between_zero_and_one(pair, buffer):
     assert all(-1e-12 <= value <= 1 + 1e-9 for value in result.values()), result
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(labels_and_scores, st.integers(0, 9))
 def test_only_the_order_of_the_scores_counts(pair, buffer):
     labels, scores = pair
@@ -41,7 +41,7 @@ def test_only_the_order_of_the_scores_counts(pair, buffer):
     assert dict(first) == pytest.approx(dict(second))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(labels_and_scores)
 def test_scale_and_offset_of_the_scores_do_not_count(pair):
     labels, scores = pair
@@ -56,7 +56,7 @@ def test_vus_of_a_series_shorter_than_the_buffer_equals_the_definition(labels, b
     assert metrics.vus(labels, scores, buffer) == pytest.approx(_naive.vus(labels, scores, buffer), abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(labels_and_scores, st.integers(0, 9))
 def test_time_may_run_backwards_where_the_definition_is_symmetric(pair, buffer):
     labels, scores = pair
@@ -163,7 +163,7 @@ def test_the_buffer_comes_from_the_series_or_is_the_documented_default():
     assert evaluate(labels, scores).buffer == metrics.DEFAULT_BUFFER == 125
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(arrays(np.int64, st.integers(1, 25), elements=st.integers(0, 6)))
 def test_runs_are_the_maximal_runs_of_every_level(level):
     n_levels = 6  # level 6 is never predicted
@@ -180,7 +180,7 @@ def test_runs_are_the_maximal_runs_of_every_level(level):
     assert len(rows) <= level.size
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 7), st.integers(1, 8)), max_size=8))
 def test_lowest_alive_is_the_minimum_at_every_level(items):
     items = [(value, born, min(born + length, 9)) for value, born, length in items]

@@ -50,7 +50,7 @@ def test_moving_average_wider_than_the_series_keeps_its_length() -> None:
     assert moving_average(np.arange(3.0), 25).shape == (3,)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     length=st.integers(1, 700),
     variables=st.integers(1, 4),
