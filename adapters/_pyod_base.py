@@ -137,7 +137,7 @@ class SeriesBase(BaseDetector):
         check_is_fitted(self, ["decision_scores_", "threshold_", "labels_"])
 
     def _process_decision_scores(self) -> Self:
-        given = self.contamination
+        given: Any = self.contamination
         if is_real(given):  # PyOD takes numbers of numpy for an object that finds a threshold
             check_contamination(given)
             self.contamination = float(given)
@@ -164,7 +164,7 @@ class OnScores(BaseDetector):
     """
 
     def __init__(self, detector: SeriesBase) -> None:
-        vars(self).update(vars(detector))
+        self.__dict__.update(detector.__dict__)
         if is_real(detector.contamination):
             self.contamination = float(detector.contamination)
         if detector.threshold != "quantile":

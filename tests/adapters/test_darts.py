@@ -15,48 +15,14 @@ pytest.importorskip("darts")
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 from darts import TimeSeries, metrics
-from darts.ad import FilteringAnomalyModel, ForecastingAnomalyModel
-from darts.ad.aggregators import AndAggregator, EnsembleSklearnAggregator, OrAggregator
-from darts.ad.detectors import IQRDetector, QuantileDetector, ThresholdDetector
-from darts.ad.scorers import KMeansScorer, NormScorer
-from darts.models import LinearRegressionModel, MovingAverageFilter
-from sklearn.ensemble import GradientBoostingClassifier
+from darts.ad.detectors import ThresholdDetector
 
+from tests.adapters._darts import LENGTH, SPIKE, make_series, make_values, with_spike
 from vetime_plugins.adapters.darts import VETimeScorer
 from vetime_plugins.errors import InputError
 from vetime_plugins.pipeline import cached_pipeline
 from vetime_plugins.thresholds import find_threshold
-
-LENGTH = 400
-SPIKE = slice(300, 304)
-
-
-def make_values(width=1, length=LENGTH, seed=0):
-    steps = np.arange(length)[:, None] + 7 * np.arange(width)
-    return np.sin(2 * np.pi * steps / 24) + 0.05 * np.random.default_rng(seed).normal(size=(length, width))
-
-
-def make_series(width=1, length=LENGTH, *, seed=0, dtype=np.float64, **attributes):
-    return TimeSeries.from_times_and_values(
-        pd.date_range("2024-03-01", periods=length, freq="h", name="when"),
-        make_values(width, length, seed).astype(dtype),
-        columns=[f"sensor_{i}" for i in range(width)],
-        **attributes,
-    )
-
-
-def with_spike(series, component=None):
-    values = series.values()
-    values[SPIKE, slice(None) if component is None else component] += 4
-    return series.with_values(values)
-
-
-def make_anomalies(width=1):
-    values = np.zeros((LENGTH, width))
-    values[SPIKE] = 1
-    return make_series(width).with_values(values)
 
 
 class TestScores:
@@ -248,105 +214,6 @@ class TestThreshold:
         assert VETimeScorer(threshold=0.4).detector().high_threshold == [0.4]
         with pytest.raises(InputError, match=r"call fit\(series\) or detector\(scores\)"):
             VETimeScorer().detector()
-
-
-class TestAnomalyModels:
-    @pytest.mark.parametrize("component_wise", [False, True])
-    def test_filtering(self, component_wise):
-        model = FilteringAnomalyModel(
-            MovingAverageFilter(9, centered=True),
-            [VETimeScorer(component_wise=component_wise), NormScorer(component_wise=component_wise)],
-        )
-        test = with_spike(make_series(2, seed=1))
-        zero_shot, norm = model.score(test)
-        model.fit(make_series(2))
-        fitted, _ = model.score(test)
-        for scores in (zero_shot, fitted):
-            assert scores.time_index.equals(test.time_index)
-            assert scores.width == norm.width
-            assert scores.values()[SPIKE].max() > 2 * np.median(scores.values())
-        values = model.eval_metric(make_anomalies(2 if component_wise else 1), test, metric="AUC_ROC")
-        assert np.min(values["VETimeScorer (weights=small)_w=1"]) > 0.9
-
-    @pytest.mark.parametrize("width", [1, 2])
-    def test_forecasting(self, width):
-        train, test = make_series(width), with_spike(make_series(width, seed=1))
-        model = ForecastingAnomalyModel(LinearRegressionModel(lags=24), VETimeScorer(diff_fn=metrics.err))
-        model.fit(train, allow_model_training=True, start=0.1)
-        scores, forecast = model.score(test, start=24, start_format="position", return_model_prediction=True)
-        assert scores.time_index.equals(test.time_index[24:])
-        assert scores.time_index.equals(forecast.time_index)
-        assert model.scorers[0].width_trained_on == width
-        values = model.eval_metric(make_anomalies(), test, start=24, start_format="position")
-        assert values["VETimeScorer (weights=small)_w=1"] > 0.9
-
-    def test_forecasting_without_fitting_the_scorer(self):
-        model = LinearRegressionModel(lags=24)
-        model.fit(make_series())
-        anomaly_model = ForecastingAnomalyModel(model, VETimeScorer())
-        series = [with_spike(make_series(seed=1)), make_series(length=100, seed=2)]
-        scores = anomaly_model.score(series, start=30, start_format="position")
-        assert [len(one[0]) for one in scores] == [LENGTH - 30, 70]
-        assert anomaly_model.scorers[0].reference_ is None
-
-    @pytest.mark.parametrize("component_wise", [False, True])
-    def test_plots(self, component_wise):
-        plt.close("all")  # of other tests
-        test = with_spike(make_series(2))
-        anomalies = make_anomalies(2 if component_wise else 1)
-        scorer = VETimeScorer(component_wise=component_wise)
-        scorer.show_anomalies(test, anomalies=anomalies, metric="AUC_ROC", component_wise=component_wise)
-        scorer.show_anomalies_from_prediction(test, make_series(2), component_wise=component_wise)
-        model = FilteringAnomalyModel(MovingAverageFilter(9), scorer)
-        model.show_anomalies(test, anomalies=anomalies, metric="AUC_PR", component_wise=component_wise)
-        figures = [plt.figure(number) for number in plt.get_fignums()]
-        labels = {
-            text.get_text() for figure in figures for axes in figure.axes for text in axes.get_legend().texts
-        }
-        plt.close("all")
-        assert len(figures) == 3
-        assert any("VETimeScorer (weights=small)" in label for label in labels)
-
-
-class TestDetectorsAndAggregators:
-    def make_flags(self):
-        train, test = make_series(3), with_spike(make_series(3, seed=1))
-        scorer = VETimeScorer(component_wise=True).fit(train)
-        scores = scorer.score(test)
-        quantile = QuantileDetector(high_quantile=0.99).fit_detect(scores)
-        iqr = IQRDetector(scale=3.0).fit(scorer.score(train)).detect(scores)
-        return quantile, iqr, scorer.detector().detect(scores)
-
-    def test_detectors_find_the_spike_in_each_component(self):
-        for flags in self.make_flags():
-            assert (flags.values()[SPIKE].mean(axis=0) > flags.values().mean(axis=0)).all()
-
-    def test_and_or_aggregators(self):
-        quantile, *_ = self.make_flags()
-        both, either = AndAggregator().predict(quantile), OrAggregator().predict(quantile)
-        assert both.width == either.width == 1
-        assert 0 < both.values().sum() <= either.values().sum()
-        assert either.values()[SPIKE].any()
-        assert OrAggregator().eval_metric(make_anomalies(), quantile, metric="recall") >= 0.5
-
-    def test_ensemble_aggregator(self):
-        flags = [
-            one.with_columns_renamed(one.components.tolist(), [f"{i}_{c}" for c in one.components])
-            for i, one in enumerate(self.make_flags())
-        ]
-        stacked = flags[0].stack(flags[1]).stack(flags[2])
-        aggregator = EnsembleSklearnAggregator(GradientBoostingClassifier(n_estimators=50, random_state=0))
-        aggregator.fit(make_anomalies(), stacked)
-        assert aggregator.eval_metric(make_anomalies(), stacked, metric="f1") > 0.5
-
-    def test_joint_and_component_scores_of_several_scorers_aggregate(self):
-        test = with_spike(make_series(2))
-        scorers = [VETimeScorer(), VETimeScorer(component_wise=True), KMeansScorer(k=3, window=1)]
-        flags = [
-            QuantileDetector(high_quantile=0.98).fit_detect(scorer.fit(test).score(test))
-            for scorer in scorers
-        ]
-        assert OrAggregator().predict(flags[0].stack(flags[1]).stack(flags[2])).values()[SPIKE].any()
 
 
 class TestReference:

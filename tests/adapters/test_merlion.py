@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import pickle
 import subprocess
 import sys
 
@@ -14,60 +13,17 @@ import pytest
 
 pytest.importorskip("merlion")
 
-from merlion.evaluate.anomaly import TSADEvaluator, TSADEvaluatorConfig, TSADMetric
-from merlion.models.ensemble.anomaly import DetectorEnsemble, DetectorEnsembleConfig
-from merlion.models.ensemble.combine import ModelSelector
-from merlion.models.factory import ModelFactory
-from merlion.models.layers import LayeredModel
 from merlion.post_process.threshold import AggregateAlarms, Threshold
-from merlion.transform.moving_average import MovingAverage
 from merlion.transform.normalize import MeanVarNormalize
-from merlion.transform.resample import Shingle, TemporalResample
-from merlion.transform.sequence import TransformSequence
 from merlion.utils import TimeSeries, UnivariateTimeSeries
 
+from tests.adapters._merlion import SPLIT, N, bare, frame, series, values_of
 from vetime_plugins.adapters import merlion as adapter
 from vetime_plugins.adapters.merlion import VETimeDetector, VETimeDetectorConfig, VETimeThreshold
 from vetime_plugins.errors import InputError
-from vetime_plugins.pipeline import cached_pipeline
 from vetime_plugins.streaming import StreamingVETime
-from vetime_plugins.thresholds import find_threshold
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:merlion.*")
-
-N, SPLIT = 400, 200
-NAME = "vetime_plugins.adapters.merlion:VETimeDetector"
-
-
-def frame(n_variables: int = 1, n: int = N, freq: str = "5min", seed: int = 0) -> pd.DataFrame:
-    """Noisy sines with a burst in each half."""
-    rng = np.random.default_rng(seed)
-    t = np.arange(n)[:, None]
-    values = np.sin(2 * np.pi * (t + 3 * np.arange(n_variables)) / 25)
-    values += 0.1 * rng.standard_normal((n, n_variables))
-    values[n // 4 : n // 4 + 5] += 3
-    values[3 * n // 4 : 3 * n // 4 + 8, 0] -= 4
-    columns = [f"v{i}" for i in range(n_variables)][::-1]
-    index = pd.date_range("2024-03-01", periods=n, freq=freq, name="time")
-    return pd.DataFrame(values, index=index, columns=columns)
-
-
-def series(**kwargs) -> TimeSeries:
-    return TimeSeries.from_pd(frame(**kwargs))
-
-
-def labels() -> TimeSeries:
-    truth = pd.DataFrame({"label": np.zeros(N)}, index=frame().index)
-    truth.iloc[N // 4 : N // 4 + 5] = truth.iloc[3 * N // 4 : 3 * N // 4 + 8] = 1
-    return TimeSeries.from_pd(truth)
-
-
-def values_of(scores: TimeSeries) -> np.ndarray:
-    return scores.to_pd().to_numpy()[:, 0]
-
-
-def bare(values, **kwargs) -> np.ndarray:
-    return cached_pipeline("small").score(np.asarray(values, dtype=float), **kwargs)
 
 
 @pytest.fixture
@@ -268,6 +224,16 @@ class TestScores:
         with pytest.raises(InputError, match="at least one row"):
             VETimeDetector().train(series()[:0])
 
+    def test_reset_forgets_the_reference_and_keeps_the_configuration(self, calls):
+        ts = series()
+        model = VETimeDetector(VETimeDetectorConfig(contamination=0.07, context=50))
+        model.train(ts[:SPLIT])
+        model.reset()
+        assert model.train_data is None
+        assert (model.config.contamination, model.config.context) == (0.07, 50)
+        model.get_anomaly_score(ts)
+        assert calls[-1][1] is None
+
 
 class TestSampling:
     @pytest.mark.parametrize("n_variables", [1, 2])
@@ -325,328 +291,6 @@ class TestSampling:
     def test_rows_without_time_stamps(self):
         ts = TimeSeries([UnivariateTimeSeries(None, frame()["v0"].to_numpy())])
         np.testing.assert_allclose(values_of(VETimeDetector().train(ts)), bare(frame()), atol=1e-9)
-
-
-class TestLabels:
-    @pytest.mark.parametrize("rule", ["quantile", "std", "pot", 0.4])
-    @pytest.mark.parametrize("calibrated", [True, False])
-    def test_labels_are_the_raw_scores_above_the_rules_threshold(self, rule, calibrated):
-        ts = series()
-        config = VETimeDetectorConfig(threshold=rule, contamination=0.05, enable_calibrator=calibrated)
-        model = VETimeDetector(config)
-        trained = values_of(model.train(ts[:SPLIT]))
-        threshold = find_threshold(trained, rule, contamination=0.05)
-        assert model.threshold.alm_threshold == threshold
-        scores = values_of(model.get_anomaly_score(ts[SPLIT:], ts[:SPLIT]))
-        labelled = values_of(model.get_anomaly_label(ts[SPLIT:], ts[:SPLIT]))
-        np.testing.assert_array_equal(labelled != 0, scores > threshold)
-
-    def test_labels_carry_the_calibrated_score(self):
-        ts = series()
-        model = VETimeDetector()
-        trained = model.train(ts)
-        labelled = values_of(model.get_anomaly_label(ts))
-        z_scores = values_of(model.calibrator(trained))
-        assert (labelled != 0).sum() == N // 10
-        np.testing.assert_array_equal(labelled[labelled != 0], z_scores[labelled != 0])
-        model.config.enable_threshold = False
-        np.testing.assert_array_equal(values_of(model.get_anomaly_label(ts)), z_scores)
-
-    def test_fixed_score_below_all_training_scores_still_labels(self):
-        ts = series()
-        model = VETimeDetector(VETimeDetectorConfig(threshold=1e-12))
-        scores = values_of(model.train(ts))
-        np.testing.assert_array_equal(values_of(model.get_anomaly_label(ts)) != 0, scores > 1e-12)
-
-    def test_threshold_labels_every_point_and_aggregate_alarms_one(self):
-        ts = series()
-        every = VETimeDetector(VETimeDetectorConfig(threshold=Threshold(alm_threshold=1.5)))
-        one = VETimeDetector(
-            VETimeDetectorConfig(threshold=AggregateAlarms(1.5, alm_suppress_minutes=24 * 60))
-        )
-        for model in (every, one):
-            model.train(ts)
-        n_every = (values_of(every.get_anomaly_label(ts)) != 0).sum()
-        n_one = (values_of(one.get_anomaly_label(ts)) != 0).sum()
-        assert 1 <= n_one <= 2 < n_every
-        z_scores = values_of(every.calibrator(every.get_anomaly_score(ts)))
-        assert n_every == (np.abs(z_scores) >= 1.5).sum()
-
-    def test_zero_shot_labels_need_a_number(self):
-        ts = series()
-        labelled = values_of(VETimeDetector(VETimeDetectorConfig(threshold=0.3)).get_anomaly_label(ts))
-        np.testing.assert_array_equal(labelled != 0, bare(frame()) > 0.3)
-        with pytest.raises(InputError, match=r"train\(.*threshold=0.5"):
-            VETimeDetector().get_anomaly_label(ts)
-
-    def test_given_labels_tune_the_threshold(self):
-        ts, truth = series(), labels()
-        model = VETimeDetector(VETimeDetectorConfig(contamination=0.4))
-        scores = model.train(
-            ts, anomaly_labels=truth, post_rule_train_config={"metric": TSADMetric.PointwiseF1}
-        )
-        unsupervised = VETimeDetector(VETimeDetectorConfig(contamination=0.4))
-        unsupervised.train(ts)
-        f1 = TSADMetric.PointwiseF1.value(truth, model.post_rule(scores))
-        assert f1 > TSADMetric.PointwiseF1.value(truth, unsupervised.post_rule(scores))
-
-    def test_quantile_in_the_post_rule_config_overrides_the_rule(self):
-        model = VETimeDetector(VETimeDetectorConfig(enable_calibrator=False))
-        scores = values_of(model.train(series(), post_rule_train_config={"unsup_quantile": 0.75}))
-        assert model.threshold.alm_threshold == np.percentile(scores, 75)
-
-    def test_training_again_sets_the_threshold_again(self):
-        model = VETimeDetector()
-        model.train(series())
-        calm = TimeSeries.from_pd(frame()[110:290])
-        scores = values_of(model.train(calm))
-        assert model.threshold.alm_threshold == find_threshold(scores)
-
-    def test_constant_series_has_no_anomaly(self):
-        flat = TimeSeries.from_pd(frame() * 0 + 7)
-        model = VETimeDetector()
-        model.train(flat)
-        assert not values_of(model.get_anomaly_label(flat)).any()
-
-    def test_figures(self):
-        import matplotlib as mpl
-
-        with mpl.rc_context({"backend": "agg"}):
-            model = VETimeDetector()
-            ts = series()
-            model.train(ts[:SPLIT])
-            _, axes = model.plot_anomaly(ts[SPLIT:], ts[:SPLIT], plot_time_series_prev=True)
-            assert axes.get_title().startswith("VETimeDetector")
-
-
-class TestTransforms:
-    @pytest.mark.parametrize(
-        "transform",
-        [
-            MeanVarNormalize(),
-            MovingAverage(n_steps=5),
-            TemporalResample(granularity="15min"),
-            TemporalResample(),
-            Shingle(size=4),
-            TransformSequence([TemporalResample(granularity="10min"), MeanVarNormalize()]),
-            {"name": "MeanVarNormalize"},
-        ],
-        ids=lambda transform: type(transform).__name__,
-    )
-    @pytest.mark.parametrize("n_variables", [1, 2])
-    def test_scores_follow_the_transformed_rows(self, transform, n_variables):
-        ts = series(n_variables=n_variables)
-        model = VETimeDetector(VETimeDetectorConfig(transform=copy.deepcopy(transform)))
-        trained = model.train(ts)
-        seen = model.transform(ts).to_pd()
-        pd.testing.assert_index_equal(trained.to_pd().index, seen.index, check_names=False, exact="equiv")
-        np.testing.assert_allclose(values_of(trained), bare(seen), atol=1e-9)
-        for given in ((ts,), (ts[SPLIT:], ts[:SPLIT])):
-            labelled = model.get_anomaly_label(*given).to_pd()
-            assert labelled.index[0] >= given[0].to_pd().index[0]
-            assert labelled.index[-1] == seen.index[-1]
-
-    def test_resampling_fills_the_gaps(self):
-        data = frame().drop(frame().index[60:90])
-        model = VETimeDetector(VETimeDetectorConfig(transform=TemporalResample(granularity="5min")))
-        trained = model.train(TimeSeries.from_pd(data)).to_pd()
-        pd.testing.assert_index_equal(trained.index, frame().index, check_names=False, exact="equiv")
-
-
-class TestFactory:
-    @pytest.mark.parametrize("name", ["VETimeDetector", NAME])
-    def test_create_and_load(self, name, tmp_path):
-        model = ModelFactory.create(name, threshold="std", context=90, transform={"name": "MeanVarNormalize"})
-        assert isinstance(model, VETimeDetector)
-        assert (model.config.threshold.rule, model.config.context) == ("std", 90)
-        ts = series()
-        model.train(ts)
-        model.save(tmp_path)
-        again = ModelFactory.load(name, tmp_path)
-        assert_same_model(model, again, ts)
-
-    def test_bytes_pickle_and_copies(self):
-        ts = series(n_variables=2)
-        model = VETimeDetector()
-        model.train(ts[:SPLIT])
-        for again in (
-            ModelFactory.load_bytes(model.to_bytes()),
-            VETimeDetector.from_bytes(model.to_bytes()),
-            pickle.loads(pickle.dumps(model)),
-            copy.copy(model),
-            copy.deepcopy(model),
-        ):
-            assert_same_model(model, again, ts)
-        model.config.contamination = 0.3  # of no effect on the copies
-        assert again.config.contamination == 0.1
-
-    def test_loading_can_override_parameters(self, tmp_path):
-        model = VETimeDetector()
-        model.train(series())
-        model.save(tmp_path)
-        assert VETimeDetector.load(tmp_path, context=33).config.context == 33
-
-    def test_a_model_holds_data_and_no_network(self):
-        model = VETimeDetector()
-        model.train(series())
-        model.get_anomaly_score(series())
-        assert "torch" not in repr({type(value).__module__ for value in vars(model).values()})
-        assert len(model.to_bytes()) < 30_000
-
-    def test_reset_forgets_the_reference_and_keeps_the_configuration(self, calls):
-        ts = series()
-        model = VETimeDetector(VETimeDetectorConfig(contamination=0.07, context=50))
-        model.train(ts[:SPLIT])
-        model.reset()
-        assert model.train_data is None
-        assert (model.config.contamination, model.config.context) == (0.07, 50)
-        model.get_anomaly_score(ts)
-        assert calls[-1][1] is None
-
-    def test_save_and_load_in_a_new_process(self, tmp_path):
-        ts = series(n_variables=2)
-        model = VETimeDetector()
-        model.train(ts[:SPLIT])
-        ensemble = DetectorEnsemble(models=[VETimeDetector(), VETimeDetector()])
-        ensemble.train(ts[:SPLIT])
-        model.save(tmp_path / "model")
-        ensemble.save(tmp_path / "ensemble")
-        (tmp_path / "bytes").write_bytes(model.to_bytes())
-        frame(2)[SPLIT:].to_pickle(tmp_path / "data.pkl")
-        script = f"""
-import sys, numpy as np, pandas as pd
-from merlion.models.factory import ModelFactory
-from merlion.utils import TimeSeries
-folder = {str(tmp_path)!r}
-ts = TimeSeries.from_pd(pd.read_pickle(folder + "/data.pkl"))
-model = ModelFactory.load({NAME!r}, folder + "/model")
-assert "torch" not in sys.modules
-np.savetxt(folder + "/model.txt", model.get_anomaly_label(ts).to_pd())
-ensemble = ModelFactory.load("DetectorEnsemble", folder + "/ensemble")
-np.savetxt(folder + "/ensemble.txt", ensemble.get_anomaly_label(ts).to_pd())
-with open(folder + "/bytes", "rb") as file:
-    np.savetxt(folder + "/bytes.txt", ModelFactory.load_bytes(file.read()).get_anomaly_label(ts).to_pd())
-"""
-        subprocess.run([sys.executable, "-c", script], check=True, timeout=300)
-        expected = values_of(model.get_anomaly_label(ts[SPLIT:]))
-        np.testing.assert_allclose(np.loadtxt(tmp_path / "model.txt"), expected, rtol=1e-5)
-        np.testing.assert_allclose(np.loadtxt(tmp_path / "bytes.txt"), expected, rtol=1e-5)
-        expected = values_of(ensemble.get_anomaly_label(ts[SPLIT:]))
-        np.testing.assert_allclose(np.loadtxt(tmp_path / "ensemble.txt"), expected, rtol=1e-5)
-
-
-def assert_same_model(model: VETimeDetector, again: VETimeDetector, ts: TimeSeries) -> None:
-    assert isinstance(again, VETimeDetector)
-    assert again is not model
-    assert json.dumps(again.config.to_dict()) == json.dumps(model.config.to_dict())  # JSON has no tuples
-    assert (again.timedelta, again.last_train_time) == (model.timedelta, model.last_train_time)
-    np.testing.assert_array_equal(
-        values_of(again.get_anomaly_label(ts)), values_of(model.get_anomaly_label(ts))
-    )
-
-
-class Layer(LayeredModel):
-    """A layer that changes nothing."""
-
-
-class TestEnsembles:
-    def test_model_selector_takes_the_better_model(self):
-        ts, truth = series(), labels()
-
-        def models():
-            return [
-                VETimeDetector(),
-                VETimeDetector(VETimeDetectorConfig(transform=MovingAverage(n_steps=N // 2))),
-                ModelFactory.create("ZMS", n_lags=1, threshold=Threshold(alm_threshold=3)),
-            ]
-
-        alone, f1 = models(), []
-        for model in alone:
-            scores = model.train(ts, anomaly_labels=truth)
-            f1.append(TSADMetric.PointwiseF1.value(truth, model.post_rule(scores)))
-        selector = ModelSelector(TSADMetric.PointwiseF1)
-        config = DetectorEnsembleConfig(models=models(), combiner=selector, enable_threshold=False)
-        ensemble = DetectorEnsemble(config)
-        ensemble.train(ts, anomaly_labels=truth)
-        assert ensemble.models_used == [value == max(f1) for value in f1]
-        assert sum(ensemble.models_used) == 1
-        best = alone[ensemble.models_used.index(True)]
-        np.testing.assert_array_equal(
-            values_of(ensemble.get_anomaly_label(ts)), values_of(best.get_anomaly_label(ts))
-        )
-
-    def test_mean_of_calibrated_scores(self):
-        ts = series(n_variables=2)
-        ensemble = ModelFactory.create(
-            "DetectorEnsemble",
-            models=[{"name": "VETimeDetector", "readout": readout} for readout in ("point", "window")],
-            combiner={"name": "Mean", "abs_score": False},
-            threshold={"name": f"{adapter.__name__}:VETimeThreshold", "contamination": 0.02},
-        )
-        scores = values_of(ensemble.train(ts))
-        single = []
-        for readout in ("point", "window"):
-            model = VETimeDetector(VETimeDetectorConfig(readout=readout, enable_threshold=False))
-            model.train(ts)
-            single.append(values_of(model.get_anomaly_label(ts)))
-        np.testing.assert_allclose(scores, np.mean(single, axis=0), atol=1e-9)
-        labelled = values_of(ensemble.get_anomaly_label(ts))
-        assert (labelled != 0).sum() == N * 2 // 100
-        again = ModelFactory.load_bytes(ensemble.to_bytes())
-        np.testing.assert_array_equal(values_of(again.get_anomaly_label(ts)), labelled)
-
-    def test_layered_model(self):
-        ts = series()
-        layered = Layer(model=VETimeDetector())
-        layered.train(ts)
-        alone = VETimeDetector()
-        alone.train(ts)
-        np.testing.assert_array_equal(
-            values_of(layered.get_anomaly_label(ts)), values_of(alone.get_anomaly_label(ts))
-        )
-
-
-class TestEvaluator:
-    @pytest.mark.parametrize(
-        ("schedule", "trained_on"),
-        [
-            ({"cadence": "4h"}, {200}),
-            ({"cadence": "4h", "retrain_freq": "8h"}, {200, 296, 392}),
-            ({"retrain_freq": "6h", "train_window": "10h"}, {200, 120}),
-        ],
-        ids=["cadence", "retrain", "train_window"],
-    )
-    def test_schedules(self, schedule, trained_on, monkeypatch):
-        lengths = []
-        train = VETimeDetector._train
-
-        def spy(self, train_data, train_config=None):
-            lengths.append(len(train_data))
-            return train(self, train_data, train_config)
-
-        monkeypatch.setattr(VETimeDetector, "_train", spy)
-        ts = series()
-        model = VETimeDetector()
-        evaluator = TSADEvaluator(model, TSADEvaluatorConfig(**schedule))
-        trained, predicted = evaluator.get_predict(train_vals=ts[:SPLIT], test_vals=ts[SPLIT:])
-        assert trained.to_pd().index.equals(ts[:SPLIT].to_pd().index)
-        assert predicted.to_pd().index.equals(ts[SPLIT:].to_pd().index)
-        assert set(lengths) == trained_on
-        first = VETimeDetector()
-        first.train(ts[:SPLIT])  # the schedule re-trains the model, not its post-rule
-        assert model.threshold.alm_threshold == first.threshold.alm_threshold
-        assert 0 < evaluator.evaluate(labels()[SPLIT:], predicted, metric=TSADMetric.PointwiseF1) <= 1
-
-    def test_zero_cadence_scores_at_every_row(self):
-        ts = series()[:110]
-        evaluator = TSADEvaluator(VETimeDetector(), TSADEvaluatorConfig(cadence=0))
-        _, predicted = evaluator.get_predict(train_vals=ts[:90], test_vals=ts[90:], post_process=False)
-        expected = VETimeDetector()
-        expected.train(ts[:90])
-        pd.testing.assert_index_equal(predicted.to_pd().index, frame().index[90:110])
-        for row in range(91, 110):  # Merlion asks for two rows at a time and keeps a row's first answer
-            pair = values_of(expected.get_anomaly_score(ts[row - 1 : row + 1], ts[: row - 1]))
-            np.testing.assert_allclose(values_of(predicted)[row - 90], pair[1], atol=1e-6)
 
 
 class TestImport:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -15,44 +14,19 @@ pytest.importorskip("sktime")
 
 from pandas.testing import assert_frame_equal, assert_index_equal
 from skbase.lookup import all_objects
-from sklearn.model_selection import ParameterGrid
-from sklearn.preprocessing import StandardScaler
 from sktime.base import load
 from sktime.detection.base import BaseDetector
-from sktime.detection.compose import DetectorAsTransformer, DetectorPipeline
+from sktime.detection.compose import DetectorPipeline
 from sktime.exceptions import NotFittedError
-from sktime.performance_metrics.detection import WindowedF1Score
 from sktime.registry import craft
 from sktime.transformations.difference import Differencer
-from sktime.transformations.exponent import ExponentTransformer
 
-from tests._tiny import save_tiny_weights
+from tests.adapters._sktime import SPLIT, N, frame, values
 from vetime_plugins.adapters._shared import DEFAULTS
 from vetime_plugins.adapters.sktime import VETimeDetector
 from vetime_plugins.errors import InputError
 from vetime_plugins.pipeline import VETimePipeline, cached_pipeline
-from vetime_plugins.streaming import StreamingVETime
 from vetime_plugins.thresholds import find_threshold
-
-N, SPLIT = 300, 200
-BURST = slice(240, 246)
-
-
-def values(n_variables: int = 1, n: int = N, seed: int = 0) -> np.ndarray:
-    """Noisy sines of shape (n, n_variables) with a burst in the second part."""
-    rng = np.random.default_rng(seed)
-    t = np.arange(n)[:, None]
-    x = np.sin(2 * np.pi * (t + 5 * np.arange(n_variables)) / 25) + 0.1 * rng.standard_normal(
-        (n, n_variables)
-    )
-    x[BURST] += 4
-    return x
-
-
-def frame(n_variables: int = 2, **kwargs) -> pd.DataFrame:
-    columns = [f"v{i}" for i in range(n_variables)][::-1]  # not in alphabetical order
-    return pd.DataFrame(values(n_variables, **kwargs), columns=columns)
-
 
 INDICES = {
     "range": pd.RangeIndex(N),
@@ -66,12 +40,6 @@ INDICES = {
     "periods": pd.period_range("2000-01", periods=N, freq="M", name="month"),
     "durations": pd.timedelta_range("1s", periods=N, freq="2s"),
 }
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    """Weights that are fast to run, where a test scores point by point."""
-    return save_tiny_weights(tmp_path_factory.mktemp("weights"))
 
 
 @pytest.fixture
@@ -319,131 +287,6 @@ def test_fit_comes_first(method):
         VETimeDetector().update(frame())
 
 
-# update
-
-
-def test_update_scores_as_a_stream_does(weights):
-    x = frame().set_axis(pd.date_range("2024-01-01", periods=N, freq="h", tz="Asia/Tokyo"))
-    past, new = x[:SPLIT], x[SPLIT : SPLIT + 20]
-    detector = VETimeDetector(weights, context=64, contamination=0.05).fit(past)
-    assert detector.update(new) is detector
-    stream = StreamingVETime(64, weights=weights)
-    stream.warm_up(past)
-    scores = np.concatenate([cached_pipeline(weights).score(past), stream.update(new)])
-    np.testing.assert_allclose(detector.scores_, scores, atol=1e-6)
-    assert_index_equal(detector.scores_.index, x.index[: SPLIT + 20], exact=True)
-    assert_frame_equal(detector.reference_, x[: SPLIT + 20], check_freq=False)
-    assert detector.threshold_ == pytest.approx(find_threshold(scores, contamination=0.05), abs=1e-6)
-    # and what was updated with keeps these scores: it must not be compared with itself
-    np.testing.assert_allclose(detector.transform_scores(new)["scores"], scores[SPLIT:], atol=1e-6)
-
-
-def test_update_sees_only_the_past(weights):
-    x = frame(1)
-    changed = x.copy()
-    changed[SPLIT + 20 :] += 10
-    a = VETimeDetector(weights, context=64).fit(x[:SPLIT]).update(x[SPLIT : SPLIT + 40])
-    b = VETimeDetector(weights, context=64).fit(x[:SPLIT]).update(changed[SPLIT : SPLIT + 40])
-    np.testing.assert_allclose(a.scores_[: SPLIT + 20], b.scores_[: SPLIT + 20], atol=1e-6)
-    assert not np.allclose(a.scores_[SPLIT + 20 :], b.scores_[SPLIT + 20 :], atol=1e-3)
-
-
-def test_update_in_strides(weights):
-    x = frame(1)
-    detector = VETimeDetector(weights, context=64, stride=16).fit(x[:SPLIT]).update(x[SPLIT : SPLIT + 40])
-    stream = StreamingVETime(64, weights=weights, stride=16)
-    stream.warm_up(x[:SPLIT])
-    expected = [*stream.update(x[SPLIT : SPLIT + 40]), *stream.flush()]
-    np.testing.assert_allclose(detector.scores_[SPLIT:], expected, atol=1e-6)
-
-
-def test_update_predict_gives_positions_in_the_new_data(weights):
-    x = frame(1)
-    new = x[SPLIT : SPLIT + 30]
-    stream = StreamingVETime(64, weights=weights)
-    stream.warm_up(x[:SPLIT])
-    scores = stream.update(new)
-    detector = VETimeDetector(weights, context=64, threshold=float(np.median(scores))).fit(x[:SPLIT])
-    events = detector.update_predict(new)
-    np.testing.assert_array_equal(events["ilocs"], np.flatnonzero(scores > np.median(scores)))
-    assert len(events) == 15
-    assert_frame_equal(events, detector.predict(new))
-
-
-@pytest.mark.parametrize("convert", [lambda x: x, lambda x: x[:, 0]], ids=["(T, C)", "(T,)"])
-def test_arrays_follow_what_was_seen(weights, convert):
-    x = values(1)
-    detector = VETimeDetector(weights, context=32).fit(convert(x[:SPLIT]))
-    detector.update(convert(x[SPLIT : SPLIT + 5]))
-    events = detector.update_predict(convert(x[SPLIT + 5 : SPLIT + 9]))
-    assert events["ilocs"].isin(range(4)).all()
-    assert_index_equal(detector.reference_.index, pd.RangeIndex(SPLIT + 9), exact="equiv")
-    np.testing.assert_array_equal(detector.reference_, x[: SPLIT + 9])
-
-
-def test_update_replaces_known_rows(weights):
-    x = frame(1)
-    corrected = x[SPLIT - 10 : SPLIT + 10] + 100
-    detector = VETimeDetector(weights, context=32).fit(x[:SPLIT]).update(corrected)
-    assert_frame_equal(detector.reference_, pd.concat([x[: SPLIT - 10], corrected]))
-    stream = StreamingVETime(32, weights=weights)
-    stream.warm_up(x[: SPLIT - 10])
-    np.testing.assert_allclose(detector.scores_[SPLIT - 10 :], stream.update(corrected), atol=1e-6)
-    early = VETimeDetector(weights, context=32).fit(x[50:SPLIT]).update(x[:50])
-    assert_frame_equal(early.reference_, x[:SPLIT])
-
-
-def test_update_keeps_the_latest(weights):
-    x = frame(1)
-    detector = (
-        VETimeDetector(weights, context=32, max_reference=100).fit(x[:SPLIT]).update(x[SPLIT : SPLIT + 30])
-    )
-    assert_frame_equal(detector.reference_, x[SPLIT - 70 : SPLIT + 30])
-    assert len(detector.scores_) == 100
-    assert detector.threshold_ == find_threshold(detector.scores_)
-
-
-def test_a_fixed_threshold_stays(weights):
-    x = frame(1)
-    detector = VETimeDetector(weights, context=32, threshold=0.3).fit(x[:SPLIT])
-    assert detector.update(x[SPLIT : SPLIT + 5]).threshold_ == 0.3
-
-
-def test_empty_update_changes_nothing(weights):
-    x = frame(1)
-    detector = VETimeDetector(weights).fit(x)
-    before = pickle.dumps(detector.get_fitted_params())
-    assert pickle.dumps(detector.update(x[:0]).get_fitted_params()) == before
-
-
-@pytest.mark.parametrize(
-    ("new", "message"),
-    [
-        (pd.Series([1.0, 2.0], index=pd.date_range("2024-02-01", periods=2, tz="UTC")), "kind of time index"),
-        (
-            pd.Series([1.0, 2.0], index=pd.period_range("2024-02-01", periods=2, freq="h")),
-            "kind of time index",
-        ),
-        (pd.Series([1.0, 2.0]), "kind of time index"),
-        (np.ones(2), "no index to continue"),
-        (pd.Series([1.0, 2.0], index=pd.DatetimeIndex(["2024-02-01"] * 2)), "duplicates"),
-        (pd.DataFrame({"a": [1.0], "b": [2.0]}, index=pd.DatetimeIndex(["2024-02-01"])), "2"),
-        (pd.Series([1.0, np.inf], index=pd.date_range("2024-02-01", periods=2)), "infinite|inf"),
-        (pd.Series(["a", "b"], index=pd.date_range("2024-02-01", periods=2)), "number"),
-    ],
-    ids=["time zone", "periods", "integers", "array", "duplicates", "width", "infinite", "text"],
-)
-def test_refused_updates_change_nothing(weights, new, message):
-    x = pd.Series(values()[:, 0], index=pd.date_range("2024-01-01", periods=N, freq="h"))
-    detector = VETimeDetector(weights, context=32).fit(x)
-    untouched = VETimeDetector(weights, context=32).fit(x)
-    with pytest.raises(InputError, match=message):
-        detector.update(new)
-    more = pd.Series(np.zeros(3), index=pd.date_range("2024-02-01", periods=3, freq="h"))
-    assert_frame_equal(detector.update(more).reference_, untouched.update(more).reference_)
-    assert detector.threshold_ == untouched.threshold_
-
-
 # Bad input
 
 
@@ -623,104 +466,3 @@ def test_craft():
     )
     assert isinstance(made, DetectorPipeline)
     assert made.get_params()["VETimeDetector__contamination"] == 0.2
-
-
-# Where detectors are used
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda: Differencer() * VETimeDetector(contamination=0.05),
-        lambda: StandardScaler() * VETimeDetector(contamination=0.05),
-        lambda: StandardScaler() * ExponentTransformer(3) * VETimeDetector(contamination=0.05),
-        lambda: ExponentTransformer(3) * (Differencer() * VETimeDetector(contamination=0.05)),
-        lambda: DetectorPipeline(
-            [("cube", ExponentTransformer(3)), ("vetime", VETimeDetector(contamination=0.05))]
-        ),
-    ],
-    ids=["sktime", "scikit-learn", "three steps", "nested", "named"],
-)
-def test_pipelines(make):
-    x = frame().set_axis(pd.date_range("2024-01-01", periods=N, freq="h"))
-    pipe = make().fit(x[:SPLIT])
-    events = pipe.predict(x[SPLIT:])
-    transformed_train, transformed = x[:SPLIT], x[SPLIT:]
-    for _, step in make().steps_[:-1]:
-        transformed_train = step.fit_transform(transformed_train)
-        transformed = step.transform(transformed)
-    expected = VETimeDetector(contamination=0.05).fit(transformed_train)
-    assert_frame_equal(events, expected.predict(transformed))
-    assert len(events)
-    assert pipe.transform(x[SPLIT:])["labels"].sum() == len(events)
-    assert len(pipe.predict_segments(x[SPLIT:])) >= len(events)
-    assert pipe.clone().get_params().keys() == pipe.get_params().keys()
-
-
-def test_pipeline_parameters_and_update():
-    x = frame().set_axis(pd.date_range("2024-01-01", periods=N, freq="h"))
-    pipe = Differencer() * VETimeDetector()
-    # sktime's pipeline fits the steps it copied when it was made: clone it after setting parameters of a step
-    pipe = pipe.set_params(VETimeDetector__contamination=0.01).clone()
-    assert pipe.fit(x[:SPLIT]).estimator_.contamination == 0.01
-    with pytest.raises(InputError, match="contamination"):
-        pipe.set_params(VETimeDetector__contamination=2)
-
-
-def test_pipeline_updates_with_frames():
-    x = frame().set_axis(pd.date_range("2024-01-01", periods=N, freq="h"))
-    pipe = (StandardScaler() * VETimeDetector()).fit(x[:SPLIT])
-    pipe.update(x[SPLIT:])  # sktime's pipeline fits again on all it has seen
-    assert_index_equal(pipe.estimator_.reference_.index, x.index, exact=True)
-
-
-def test_scores_of_a_pipeline():
-    # sktime's pipeline has no transform_scores; docs/sktime.md shows this instead
-    x = frame()
-    pipe = (Differencer() * VETimeDetector()).fit(x[:SPLIT])
-    z = x[SPLIT:]
-    for _, step in pipe.steps_[:-1]:
-        z = step.transform(z)
-    scores = pipe.estimator_.transform_scores(z)["scores"]
-    np.testing.assert_array_equal(
-        pipe.predict(x[SPLIT:])["ilocs"], np.flatnonzero(scores > pipe.estimator_.threshold_)
-    )
-
-
-@pytest.mark.parametrize("levels", [1, 2], ids=["panel", "hierarchy"])
-def test_panels(levels):
-    singles = {name: frame(1, seed=seed) for seed, name in enumerate(["north", "south"])}
-    keys = list(singles) if levels == 1 else [("a", "north"), ("b", "south")]
-    names = ["site"] if levels == 1 else ["region", "site"]
-    panel = pd.concat(list(singles.values()), keys=keys, names=[*names, "time"])
-    transformer = DetectorAsTransformer(VETimeDetector(contamination=0.05))
-    out = transformer.fit_transform(panel)
-    for key, single in zip(keys, singles.values(), strict=True):
-        expected = VETimeDetector(contamination=0.05).fit_transform(single)
-        np.testing.assert_array_equal(out.loc[key].to_numpy(), expected.to_numpy())
-        assert expected["labels"].sum() == round(0.05 * N)
-    assert out.index.get_level_values("time").nunique() == N
-
-
-def test_panels_of_several_variables():
-    # the class attribute is how docs/sktime.md makes sktime hand over all variables at once
-    class FramesDetectorAsTransformer(DetectorAsTransformer):
-        _tags: ClassVar = {"X_inner_mtype": "pd.DataFrame"}
-
-    singles = {name: frame(seed=seed) for seed, name in enumerate(["north", "south"])}
-    panel = pd.concat(singles, names=["site", "time"])
-    out = FramesDetectorAsTransformer(VETimeDetector(contamination=0.05)).fit_transform(panel)
-    for name, single in singles.items():
-        expected = VETimeDetector(contamination=0.05).fit_transform(single)
-        np.testing.assert_array_equal(out.loc[name].to_numpy(), expected.to_numpy())
-
-
-def test_tuning():
-    x = frame()
-    wanted = {"contamination": 0.02, "threshold": "quantile"}
-    truth = VETimeDetector(**wanted).fit_predict(x)
-    grid = list(ParameterGrid({"contamination": [0.4, 0.02], "threshold": [2.0, "quantile"]}))
-    metric, base = WindowedF1Score(margin=1), VETimeDetector()
-    found = [metric(truth, base.clone().set_params(**point).fit_predict(x), X=x) for point in grid]
-    assert grid[int(np.argmax(found))] == wanted
-    assert max(found) == 1 > sorted(found)[-2]

@@ -12,9 +12,10 @@ from vetime_plugins._lazy import lazy_names
 if TYPE_CHECKING:
     from vetime_plugins.selection.adengine import register_selection_with_adengine
     from vetime_plugins.selection.candidates import DEFAULT_CANDIDATES
-    from vetime_plugins.selection.detector import CandidateDetector, SelectedDetector
+    from vetime_plugins.selection.detector import CandidateDetector
     from vetime_plugins.selection.report import CandidateReport, Selection
     from vetime_plugins.selection.select import select_detector
+    from vetime_plugins.selection.selected import SelectedDetector
 
 __all__ = [
     "DEFAULT_CANDIDATES",
