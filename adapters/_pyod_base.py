@@ -28,6 +28,8 @@ class SeriesBase(BaseDetector):
     `contamination`, and implement `fit` and `decision_function`.
     """
 
+    contamination: Any
+
     threshold: str | float
 
     def predict(self, X: ArrayLike, return_confidence: bool = False) -> Any:
@@ -137,7 +139,7 @@ class SeriesBase(BaseDetector):
         check_is_fitted(self, ["decision_scores_", "threshold_", "labels_"])
 
     def _process_decision_scores(self) -> Self:
-        given: Any = self.contamination
+        given = self.contamination
         if is_real(given):  # PyOD takes numbers of numpy for an object that finds a threshold
             check_contamination(given)
             self.contamination = float(given)
