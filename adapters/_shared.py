@@ -9,7 +9,7 @@ from vetime_plugins._arguments import check_whole
 from vetime_plugins.errors import InputError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -47,6 +47,24 @@ def missing_dependency(adapter: str, requirement: str, extra: str) -> MissingDep
     """
     msg = f'{adapter} needs {requirement}; run: pip install "vetime-plugins[{extra}]"'
     return MissingDependencyError(msg)
+
+
+def without_framework(error: MissingDependencyError, names: Sequence[str]) -> Callable[[str], Any]:
+    """Return the ``__getattr__`` of an adapter whose framework is missing: `error` for each of its names."""
+    message, cause = str(error), error.__cause__
+
+    def get(name: str) -> Any:
+        if name in names:
+            raise MissingDependencyError(message) from cause
+        raise AttributeError(name)
+
+    return get
+
+
+def at_home(module: str, *names: Any) -> None:
+    """Let classes and functions say that they are of `module`, where pickles and registries look for them."""
+    for one in names:
+        one.__module__ = module
 
 
 def load_pipeline(weights: str | Path, *, device: str, dtype: str) -> VETimePipeline:

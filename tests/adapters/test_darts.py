@@ -350,7 +350,7 @@ class TestProcess:
         code = (
             "import sys; sys.modules['darts'] = None\n"
             "from vetime_plugins.errors import MissingDependencyError\n"
-            "try:\n    import vetime_plugins.adapters.darts\n"
+            "try:\n    from vetime_plugins.adapters.darts import VETimeScorer\n"
             "except MissingDependencyError as error:\n    print(error)\n"
         )
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -18,7 +18,7 @@ from merlion.transform.normalize import MeanVarNormalize
 from merlion.utils import TimeSeries, UnivariateTimeSeries
 
 from tests.adapters._merlion import SPLIT, N, bare, frame, series, values_of
-from vetime_plugins.adapters import merlion as adapter
+from vetime_plugins.adapters import _merlion as adapter
 from vetime_plugins.adapters.merlion import VETimeDetector, VETimeDetectorConfig, VETimeThreshold
 from vetime_plugins.errors import InputError
 from vetime_plugins.streaming import StreamingVETime
@@ -309,7 +309,7 @@ class TestImport:
         script = (
             "import sys; sys.modules['merlion'] = None\n"
             "from vetime_plugins.errors import MissingDependencyError\n"
-            "try:\n    import vetime_plugins.adapters.merlion\n"
+            "try:\n    from vetime_plugins.adapters.merlion import VETimeDetector\n"
             "except MissingDependencyError as error:\n    print(error)\n"
         )
         done = subprocess.run(

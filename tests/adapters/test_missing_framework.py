@@ -19,6 +19,13 @@ ADAPTERS = {
     "merlion": ("VETimeDetector for Merlion", "salesforce-merlion"),
 }
 
+NAMES = {
+    "pyod": "VETime",
+    "sktime": "VETimeDetector",
+    "darts": "VETimeScorer",
+    "merlion": "VETimeDetector",
+}
+
 FRAMEWORK_BASE = {
     "pyod": "pyod.models.base",
     "sktime": "sktime.detection.base",
@@ -40,7 +47,7 @@ def test_message_names_requirement_and_command(module):
     done = run(
         BLOCKED.format(blocked=[module])
         + "from vetime_plugins.errors import MissingDependencyError\n"
-        + f"try:\n    import vetime_plugins.adapters.{module}\n"
+        + f"try:\n    from vetime_plugins.adapters.{module} import {NAMES[module]}\n"
         + "except MissingDependencyError as error:\n    print(error)\n"
     )
     (message,) = done.stdout.splitlines()
@@ -56,7 +63,9 @@ def test_message_names_requirement_and_command(module):
 
 @pytest.mark.parametrize("module", ADAPTERS)
 def test_message_asks_for_what_the_extra_brings(module):
-    code = BLOCKED.format(blocked=[module]) + f"import vetime_plugins.adapters.{module}"
+    code = (
+        BLOCKED.format(blocked=[module]) + f"import vetime_plugins.adapters.{module} as a; a.{NAMES[module]}"
+    )
     needed = re.search(r"needs (\S+);", run(code).stderr)[1]
     extras = [
         one.split(";")[0].strip() for one in requires("vetime-plugins") if f'extra == "{module}"' in one
@@ -66,12 +75,21 @@ def test_message_asks_for_what_the_extra_brings(module):
 
 @pytest.mark.parametrize("module", ADAPTERS)
 def test_is_an_import_error_with_its_cause(module):
-    done = run(BLOCKED.format(blocked=[module]) + f"import vetime_plugins.adapters.{module}")
+    code = f"from vetime_plugins.adapters.{module} import {NAMES[module]}"
+    done = run(BLOCKED.format(blocked=[module]) + code)
     assert done.returncode == 1
     assert "MissingDependencyError" in done.stderr
     assert "The above exception was the direct cause" in done.stderr
     assert issubclass(MissingDependencyError, ImportError)
     assert issubclass(MissingDependencyError, VETimeError)
+
+
+@pytest.mark.parametrize("module", ADAPTERS)
+def test_a_walk_over_the_package_passes_it(module):
+    code = f"import vetime_plugins.adapters.{module} as a; print({NAMES[module]!r} in dir(a))"
+    assert run(BLOCKED.format(blocked=[module]) + code).stdout.strip() == "False"
+    pytest.importorskip(module)
+    assert run(code).stdout.strip() == "True"
 
 
 def test_the_package_itself_needs_no_framework():

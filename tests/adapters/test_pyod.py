@@ -23,7 +23,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import vetime_plugins.adapters.pyod as adapter
+from vetime_plugins.adapters import _pyod as adapter
 from vetime_plugins.adapters.pyod import VETime
 from vetime_plugins.errors import InputError
 from vetime_plugins.pipeline import cached_pipeline

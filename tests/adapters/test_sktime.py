@@ -437,7 +437,7 @@ def test_without_sktime():
         "sys.modules['sktime'] = None\n"
         "from vetime_plugins.errors import MissingDependencyError\n"
         "try:\n"
-        "    import vetime_plugins.adapters.sktime\n"
+        "    from vetime_plugins.adapters.sktime import VETimeDetector\n"
         "except MissingDependencyError as error:\n"
         "    print(error)\n"
     )

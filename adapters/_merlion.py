@@ -1,0 +1,397 @@
+"""VETime as a Merlion anomaly detector."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vetime_plugins._arguments import check_whole
+from vetime_plugins.adapters._shared import (
+    check_max_reference,
+    check_width,
+    latest,
+    load_pipeline,
+    missing_dependency,
+)
+from vetime_plugins.errors import InputError
+from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
+
+try:
+    import pandas as pd
+    from merlion.models import factory
+    from merlion.models.anomaly.base import DetectorBase, DetectorConfig
+    from merlion.post_process.base import PostRuleBase
+    from merlion.post_process.sequence import PostRuleSequence
+    from merlion.post_process.threshold import Threshold
+    from merlion.utils import TimeSeries, UnivariateTimeSeries
+    from merlion.utils.misc import call_with_accepted_kwargs
+except ImportError as error:
+    raise missing_dependency("VETimeDetector for Merlion", "salesforce-merlion>=2.0.4", "merlion") from error
+
+if TYPE_CHECKING:
+    from merlion.evaluate.anomaly import TSADMetric
+
+__all__ = ["VETimeDetector", "VETimeDetectorConfig", "VETimeThreshold"]
+
+HOME = "vetime_plugins.adapters.merlion"
+"""Where Merlion finds the classes by name."""
+
+
+class VETimeThreshold(Threshold):
+    """Post-rule that keeps every score above a threshold that one of the package's rules sets.
+
+    Merlion's own ``AggregateAlarms`` raises one alarm for a long anomaly; this rule labels all of its points.
+
+    Parameters
+    ----------
+    rule : {"quantile", "std", "pot"} or float, default "quantile"
+        How `train` finds the threshold (see `vetime_plugins.thresholds.find_threshold`); a number is the
+        threshold itself.
+    contamination : float in (0, 0.5], default 0.1
+        Expected share of anomalous points; used by ``"quantile"``.
+    alm_threshold : float, optional
+        The threshold in force. Set by `train`, and from the start where `rule` is a number.
+    abs_score : bool, default True
+        Compare the size of the score and not its sign, as Merlion's thresholds do.
+
+    Raises
+    ------
+    InputError
+        If `rule` or `contamination` is outside its range.
+    """
+
+    alm_threshold: float | None  # which the base class sets
+
+    def __init__(
+        self,
+        rule: str | float = "quantile",
+        contamination: float = 0.1,
+        alm_threshold: float | None = None,
+        abs_score: bool = True,
+    ) -> None:
+        self.rule = check_rule(rule)
+        check_contamination(contamination)
+        self.contamination = float(contamination)
+        if alm_threshold is None and isinstance(self.rule, float):
+            alm_threshold = self.rule
+        super().__init__(alm_threshold=alm_threshold, abs_score=abs_score)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the parameters under a name that Merlion's factory can import without a registration."""
+        return {**super().to_dict(), "name": f"{HOME}:{type(self).__name__}"}
+
+    def __call__(self, time_series: TimeSeries) -> TimeSeries:
+        """Return the scores with everything that is not above the threshold set to 0."""
+        if self.alm_threshold is None:
+            msg = (
+                f"the {self.rule!r} threshold has not been set: call train(...) first, or give a fixed "
+                "score, e.g. threshold=0.5, which needs no training data"
+            )
+            raise InputError(msg)
+        # Merlion keeps scores >= its threshold, this package only those > it: hence the next larger number.
+        return Threshold(np.nextafter(self.alm_threshold, np.inf), self.abs_score)(time_series)
+
+    def train(
+        self,
+        anomaly_scores: TimeSeries,
+        anomaly_labels: TimeSeries | None = None,
+        metric: TSADMetric | None = None,
+        unsup_quantile: float | None = None,
+        max_early_sec: float | None = None,
+        max_delay_sec: float | None = None,
+        min_allowed_score: float | None = None,
+    ) -> TimeSeries:
+        """Set the threshold from scores, or from scores and labels.
+
+        Labels with at least one anomaly, together with a `metric`, tune the threshold as Merlion's own does,
+        and `unsup_quantile` overrides the rule. A threshold that is set stays where both are None: this is
+        what `TSADEvaluator` passes when it re-trains a model and means its post-rule to stay as it is.
+
+        Returns
+        -------
+        TimeSeries
+            The thresholded scores.
+        """
+        if self.alm_threshold is None or metric is not None or unsup_quantile is not None:
+            scores = anomaly_scores.to_pd().to_numpy()[:, 0]
+            scores = np.abs(scores) if self.abs_score else scores
+            self.alm_threshold = find_threshold(scores, self.rule, contamination=self.contamination)
+        return super().train(
+            anomaly_scores,
+            anomaly_labels=anomaly_labels,
+            metric=metric,
+            unsup_quantile=unsup_quantile,
+            max_early_sec=max_early_sec,
+            max_delay_sec=max_delay_sec,
+            min_allowed_score=min_allowed_score,
+        )
+
+
+class _LabelRule(PostRuleSequence):
+    """Calibrator and `VETimeThreshold`, of which the threshold judges the raw scores.
+
+    Merlion would apply it to the calibrated ones. There "mean + 3 std" or a fixed score would mean something
+    else than in the other adapters; and the calibrator is flat, or even turns round, outside the scores it
+    was trained on.
+    """
+
+    def train(self, anomaly_scores: TimeSeries, **kwargs: Any) -> TimeSeries:
+        for rule in self.post_rules:
+            call_with_accepted_kwargs(rule.train, anomaly_scores=anomaly_scores, **kwargs)
+        return self(anomaly_scores)
+
+    def __call__(self, anomaly_scores: TimeSeries) -> TimeSeries:
+        calibrator, threshold = self.post_rules
+        calibrated = calibrator(anomaly_scores).to_pd()
+        flagged = threshold(anomaly_scores).to_pd().to_numpy() != 0
+        # A fixed threshold may lie below all training scores, where the calibrator answers 0, which means
+        # "normal".
+        labels = calibrated.clip(lower=np.finfo(float).tiny).where(flagged, 0.0)
+        return UnivariateTimeSeries.from_pd(labels, name=anomaly_scores.names[0]).to_ts()
+
+
+class VETimeDetectorConfig(DetectorConfig):
+    """Configuration of `VETimeDetector`: every parameter has a default and survives JSON.
+
+    Parameters
+    ----------
+    weights : str or path, default "small"
+        Bundled name or folder of a checkpoint.
+    device : str, default "auto"
+        ``"auto"``, ``"cpu"``, ``"cuda"``, ...
+    dtype : str, default "float32"
+        Number format the network computes in.
+    readout : {None, "point", "window"}, default None
+        None is the checkpoint's own; ``"point"`` is sharp, ``"window"`` smoothed at the period.
+    threshold : {"quantile", "std", "pot"}, float, post-rule or dict, default "quantile"
+        Rule that turns scores into labels. A name or a number becomes a `VETimeThreshold`, judges raw scores
+        and means the same in every adapter. Any Merlion post-rule (``AggregateAlarms``, ``Threshold``, ...)
+        or its dictionary is used as it is, on calibrated scores. None is Merlion's default,
+        ``AggregateAlarms(alm_threshold=3)``.
+    contamination : float in (0, 0.5], default 0.1
+        Expected share of anomalous points in the training data; used by the rule ``"quantile"``. A
+        `VETimeThreshold` given as `threshold` brings its own.
+    max_reference : int, default 20000
+        How many of the latest training points `VETimeDetector.train` keeps as reference data.
+    context : int, default 512
+        Length of the window that the first row of a series is scored in: itself and the latest ``context -
+        1`` rows of ``time_series_prev``. Row by row this is `vetime_plugins.streaming.StreamingVETime`.
+    **kwargs
+        Merlion's own: ``transform``, ``max_score``, ``enable_calibrator``, ``enable_threshold``.
+
+    Raises
+    ------
+    InputError
+        If a parameter is outside its range.
+    """
+
+    def __init__(
+        self,
+        weights: str | os.PathLike[str] = "small",
+        device: str = "auto",
+        dtype: str = "float32",
+        readout: str | None = None,
+        threshold: str | float | PostRuleBase | dict[str, Any] | None = "quantile",
+        contamination: float = 0.1,
+        max_reference: int = 20_000,
+        context: int = 512,
+        **kwargs: Any,
+    ) -> None:
+        self.weights = os.fspath(weights)
+        self.device = str(device)
+        self.dtype = dtype
+        self.readout = readout
+        self.max_reference = check_max_reference(max_reference)
+        self.context = check_whole("context", context, meaning="the length of a row's window")
+        self.contamination = contamination
+        super().__init__(threshold=threshold, **kwargs)
+
+    @classmethod
+    def from_dict(
+        cls,
+        config_dict: dict[str, Any],
+        return_unused_kwargs: bool = False,
+        dim: int | None = None,
+        calibrator: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> VETimeDetectorConfig | tuple[VETimeDetectorConfig, dict[str, Any]]:
+        """Return the configuration that `to_dict` gave, with `kwargs` in place of what it says.
+
+        The base class refuses such replacements, so that a model saved on a GPU could not be loaded
+        elsewhere.
+        """
+        return super().from_dict(
+            {**config_dict, **kwargs}, return_unused_kwargs, dim=dim, calibrator=calibrator
+        )
+
+    @property
+    def contamination(self) -> float:
+        """Expected share of anomalous points in the training data."""
+        return self._contamination
+
+    @contamination.setter
+    def contamination(self, contamination: float) -> None:
+        check_contamination(contamination)
+        self._contamination = float(contamination)
+        if isinstance(self.threshold, VETimeThreshold):
+            self.threshold.contamination = self._contamination
+
+    @property
+    def threshold(self) -> PostRuleBase | None:
+        """The post-rule; a rule's name or a number may be assigned as well."""
+        return getattr(self, "_threshold", None)
+
+    @threshold.setter
+    def threshold(self, threshold: str | float | PostRuleBase | None) -> None:
+        if threshold is not None and not isinstance(threshold, PostRuleBase):
+            threshold = VETimeThreshold(threshold, self.contamination)
+        elif isinstance(threshold, VETimeThreshold):
+            self._contamination = threshold.contamination
+        self._threshold = threshold
+
+    @property
+    def post_rule(self) -> PostRuleSequence:
+        """Calibration and thresholding, each where it is enabled."""
+        rule = super().post_rule
+        if len(rule.post_rules) == 2 and isinstance(self.threshold, VETimeThreshold):
+            return _LabelRule(rule.post_rules)
+        return rule
+
+
+class VETimeDetector(DetectorBase):
+    """Zero-shot anomaly detector: training data is reference data, the network itself is never trained.
+
+    Parameters
+    ----------
+    config : VETimeDetectorConfig, optional
+        The default configuration where it is left out.
+
+    Notes
+    -----
+    Scores can be had without `train`. Labels need it, for the threshold and the calibrator, unless
+    ``threshold`` is a number. The model holds no weights: copies and files of it are small, and the models of
+    a process share one network.
+    """
+
+    config_class = VETimeDetectorConfig
+
+    def __init__(self, config: VETimeDetectorConfig | None = None) -> None:
+        super().__init__(self.config_class() if config is None else config)
+        self._reference: np.ndarray | None = None  # (T_ref, C), after the transform
+
+    @property
+    def require_even_sampling(self) -> bool:
+        """False: rows are taken in their order, whatever the time between them."""
+        return False
+
+    @property
+    def require_univariate(self) -> bool:
+        """False: all variables are scored jointly."""
+        return False
+
+    @property
+    def auto_align(self) -> bool:
+        """False: aligning drops the rows that only some variables have, and the network bridges such gaps."""
+        return False
+
+    @property
+    def _default_post_rule_train_config(self) -> dict[str, Any]:
+        config = super()._default_post_rule_train_config
+        # The base class derives a quantile from its default threshold; a rule of this package knows its own.
+        return {**config, "unsup_quantile": None} if isinstance(self.threshold, VETimeThreshold) else config
+
+    def train_pre_process(self, train_data: TimeSeries) -> TimeSeries:
+        """Train and apply the transform, and note the sampling of the training data.
+
+        Unlike the base class it takes series of any sampling: Merlion 2.0.4 infers the granularity of an
+        irregular series with a call that scipy 1.17 no longer accepts, and rejects a single row.
+
+        Parameters
+        ----------
+        train_data : TimeSeries
+            Of any sampling; variables may miss time stamps.
+
+        Returns
+        -------
+        TimeSeries
+            The transformed data.
+
+        Raises
+        ------
+        InputError
+            If there are no rows.
+        """
+        train_data = TimeSeries.from_pd(train_data)
+        if train_data.is_empty():
+            raise InputError("VETimeDetector for Merlion needs training data of at least one row, got none")
+        self.train_data = train_data
+        self.config.dim = train_data.dim
+        self.transform.train(train_data)
+        train_data = self.transform(train_data)
+        index = pd.DatetimeIndex(train_data.to_pd().index)
+        steps = pd.Series(index).diff().mode()  # empty for a single row
+        self.timedelta = index.freq or (steps[0] if len(steps) else None)
+        self.last_train_time = index[-1]
+        return train_data
+
+    def _train(self, train_data: pd.DataFrame, train_config: object = None) -> pd.DataFrame:
+        self._reference = latest(train_data.to_numpy(dtype=float), self.config.max_reference).copy()
+        return self._score(train_data)
+
+    def get_anomaly_score(
+        self, time_series: TimeSeries, time_series_prev: TimeSeries | None = None
+    ) -> TimeSeries:
+        """Return the raw anomaly scores, one for each row of the (transformed) series.
+
+        Parameters
+        ----------
+        time_series : TimeSeries
+            The series to score.
+        time_series_prev : TimeSeries, optional
+            What came before it. Its last ``context - 1`` rows are looked at as well, and only the
+            rows of `time_series` get a score. Rows that are not older than `time_series` are ignored.
+
+        Returns
+        -------
+        TimeSeries
+            The univariate ``anom_score``, in [0, 1].
+
+        Raises
+        ------
+        InputError
+            If the number of variables is not that of the training data.
+        """
+        time_series, time_series_prev = TimeSeries.from_pd(time_series), TimeSeries.from_pd(time_series_prev)
+        for given in (time_series, time_series_prev):
+            if given is not None:
+                check_width(type(self).__name__, self.dim or time_series.dim, given.dim)
+        if time_series_prev is not None and not time_series.is_empty():
+            time_series_prev, _ = time_series_prev.bisect(time_series.t0, t_in_left=False)
+        time_series, time_series_prev = self.transform_time_series(time_series, time_series_prev)
+        prev = None if time_series_prev is None else time_series_prev.to_pd()
+        scores = self._get_anomaly_score(time_series.to_pd(), prev)
+        return UnivariateTimeSeries.from_pd(scores, name="anom_score").to_ts()
+
+    def _get_anomaly_score(
+        self, time_series: pd.DataFrame, time_series_prev: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
+        if time_series_prev is not None:
+            first = max(len(time_series_prev) - (self.config.context - 1), 0)
+            time_series_prev = time_series_prev.iloc[first:]
+        return self._score(time_series, time_series_prev)
+
+    def _score(self, rows: pd.DataFrame, context: pd.DataFrame | None = None) -> pd.DataFrame:
+        """Score `rows` after `context`; one row out for each of `rows`, none for the context."""
+        scores = np.empty(0)
+        if len(rows):
+            series = rows if context is None else pd.concat([context, rows])
+            config = self.config
+            pipeline = load_pipeline(config.weights, device=config.device, dtype=config.dtype)
+            values = series.to_numpy(dtype=float)
+            scores = pipeline.score(values, reference=self._reference, readout=config.readout)[-len(rows) :]
+        return pd.DataFrame({"anom_score": scores}, index=rows.index)
+
+
+factory.import_alias[VETimeDetector.__name__] = f"{HOME}:{VETimeDetector.__name__}"
