@@ -78,6 +78,80 @@ class TestReadTable:
         path.write_bytes(gzip.compress(b"a\n1\n2\n"))
         assert len(read_table(path)) == 2
 
+    @pytest.mark.parametrize("damage", ["cut in the middle", "cut at the end", "a bit flipped", "no gzip"])
+    def test_a_damaged_gzip_is_one_error(self, tmp_path, damage):
+        path = tmp_path / "table.csv.gz"
+        rows = np.random.default_rng(0).integers(0, 10**9, 5000)
+        whole = gzip.compress(b"a\n" + b"\n".join(b"%d" % row for row in rows))
+        flipped = bytearray(whole)
+        flipped[len(whole) // 2] ^= 255
+        path.write_bytes(
+            {
+                "cut in the middle": whole[: len(whole) // 2],
+                "cut at the end": whole[:-3],
+                "a bit flipped": bytes(flipped),
+                "no gzip": b"PK\x03\x04" + whole,
+            }[damage]
+        )
+        with pytest.raises(InputError, match=r"table\.csv\.gz"):
+            read_table(path)
+
+    def test_a_quote_that_never_closes_is_one_error(self, tmp_path):
+        with pytest.raises(InputError, match=r"cannot be read|not a clean table"):
+            read(tmp_path, '"a,b\n1,2\n')
+
+    @pytest.mark.parametrize(
+        "cell", ["1_000", "\uff11\uff12", "0x10", "1,5", "1 000", "1e", "--1", "5%", "1j"]
+    )
+    def test_what_is_no_number_stays_text(self, tmp_path, cell):
+        assert read(tmp_path, f'a,b\n1,2\n"{cell}",4\n').columns["a"].tolist() == ["1", cell]
+
+
+CELLS = (
+    *(
+        "1_000",
+        "inf",
+        "-Infinity",
+        "1e5",
+        "1E+05",
+        " 1",
+        "1 ",
+        "0x10",
+        "+1",
+        "\uff11\uff12",
+        "nan",
+        "NAN",
+        "-nan",
+        "1.",
+    ),
+    *(".5", ".", "1e", "18446744073709551615", "9223372036854775808", "99999999999999999999", "true", "TRUE"),
+    *(
+        "yes",
+        "N/A",
+        "None",
+        "-",
+        "1__0",
+        "1j",
+        "00012",
+        "1e400",
+        "1e-400",
+        "123456789.123456789",
+        "0.1",
+        "5%",
+    ),
+)
+
+
+@pytest.mark.parametrize("other", ["", "1", "1.5", "true", "x"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_both_parsers_read_a_column_alike(tmp_path, monkeypatch, cell, other):
+    text = f"a,b\n{other},1\n{cell},1\n"
+    first = read(tmp_path, text).columns["a"]
+    monkeypatch.setattr(vetime_plugins.cli.tables, "_has", lambda *modules: False)
+    second = read(tmp_path, text).columns["a"]
+    assert first.dtype == second.dtype
+    np.testing.assert_array_equal(first, second)
+
     def test_reads_standard_input(self, monkeypatch):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\n1\n2\n")))
         assert len(read_table("-")) == 2
@@ -222,6 +296,16 @@ class TestSelectSeries:
 class TestWriteScores:
     scores = np.array([0.1, 1 / 3])
     flags = np.array([False, True])
+
+    @pytest.mark.parametrize("name", ["score", "is_anomaly", "label"])
+    def test_a_time_column_named_like_another_is_kept(self, tmp_path, name):
+        path = tmp_path / "out.csv"
+        write_scores(
+            path, self.scores, self.flags, time=np.array([7, 8]), time_name=name, labels=np.array([0, 1])
+        )
+        written = read_table(path).columns
+        assert list(written) == ["time", "score", "is_anomaly", "label"]
+        assert written["time"].tolist() == [7, 8]
 
     def test_without_time_rows_are_counted(self, tmp_path):
         write_scores(tmp_path / "out.csv", self.scores, self.flags)

@@ -12,6 +12,8 @@ import importlib.util
 import io
 import sys
 import warnings
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from pathlib import Path
@@ -72,8 +74,8 @@ def read_table(path: str | Path, *, separator: str | None = None, header: bool |
     Raises
     ------
     InputError
-        If the file is missing, empty, not UTF-8 text or has no rows, or if a row has more cells than there
-        are names.
+        If the file is missing, damaged, empty, not UTF-8 text or has no rows, or if a row has more cells than
+        there are names.
     MissingDependencyError
         If a parquet file is given without pandas and pyarrow.
     """
@@ -90,6 +92,8 @@ def read_table(path: str | Path, *, separator: str | None = None, header: bool |
         ) from error
     except FileNotFoundError as error:
         raise InputError(f"no such file: {source}") from error
+    except (EOFError, zlib.error) as error:
+        raise InputError(f"{source} is a damaged .gz file ({error}); fetch or pack it again") from error
     except OSError as error:
         raise InputError(f"cannot read {source}: {error.strerror or error}") from error
     table = Table(source, columns)
@@ -144,7 +148,10 @@ def _read_csv(
         raise InputError(f"{source} is empty")
     if separator is None:
         separator = max(_SEPARATORS, key=first.count)
-    names = [name.strip() for name in next(csv.reader([first], delimiter=separator))]
+    try:
+        names = [name.strip() for name in next(csv.reader([first], delimiter=separator, strict=True))]
+    except (csv.Error, TypeError) as error:  # a quote that never closes; a separator of two characters
+        raise InputError(f"the first line of {source} cannot be read: {_one_line(error)}") from error
     numbered = [str(position) for position in range(len(names))]
     # A data frame without names is written with the header 0,1,2,...: no measurement looks like that.
     counted = len(names) > 1 and names == numbered
@@ -188,12 +195,22 @@ def _parse_with_pandas(
                 keep_default_na=False,
                 na_values=list(_MISSING),
                 low_memory=False,  # one dtype for a column, whatever the file's length
+                float_precision="round_trip",  # the nearest number, as without pandas
             )
     except pd.errors.ParserWarning as error:
         raise _NotATable(f"its rows have more cells than the {len(names)} named in its first line") from error
     except pd.errors.ParserError as error:
         raise _NotATable(_one_line(error).removeprefix("Error tokenizing data. C error: ")) from error
-    return _from_frame(frame)
+    return {name: _settled(values) for name, values in _from_frame(frame).items()}
+
+
+def _settled(values: np.ndarray) -> np.ndarray:
+    """Give a column of pandas' reader the type that it has without pandas."""
+    if values.dtype.kind == "u":  # whole numbers beyond int64
+        return values.astype(np.float64)
+    if values.dtype != object:
+        return values
+    return _to_array(["" if cell is None else str(cell).strip() for cell in values.tolist()])
 
 
 def _from_frame(frame: Any) -> dict[str, np.ndarray]:
@@ -232,26 +249,23 @@ def _parse_with_csv(stream: TextIO, names: list[str], separator: str, header: bo
 
 def _to_array(cells: list[str]) -> np.ndarray:
     """Give text cells the narrowest of int64, float64, bool and object that keeps all of them."""
-    if any(cell in _MISSING for cell in cells):
-        filled = ["nan" if cell in _MISSING else cell for cell in cells]
-        candidates: tuple[type, ...] = (np.float64,)
-    else:
-        filled, candidates = cells, (np.int64, np.float64)
-    for dtype in candidates:
-        try:
-            return np.array(filled, dtype=dtype)
-        except (ValueError, OverflowError):
-            continue
-    lowered = {cell.lower() for cell in cells}
-    if lowered <= {"true", "false"}:
-        return np.array([cell.lower() == "true" for cell in cells])
+    missing = any(cell in _MISSING for cell in cells)
+    filled = ["nan" if cell in _MISSING else cell for cell in cells] if missing else cells
+    # 1_000 and the digits of other scripts are numbers in Python alone.
+    if all(cell.isascii() and "_" not in cell for cell in cells):
+        for dtype in (np.float64,) if missing else (np.int64, np.float64):
+            with suppress(ValueError, OverflowError):
+                return np.array(filled, dtype=dtype)
+    if {cell.lower() for cell in filled} <= {"true", "false", "nan"}:
+        flags = [None if cell in _MISSING else cell.lower() == "true" for cell in cells]
+        return np.array(flags, dtype=object if missing else bool)
     return np.array([None if cell in _MISSING else cell for cell in cells], dtype=object)
 
 
 def to_float(cell: Any) -> float | None:
     """Return the number that a cell holds, or None."""
     try:
-        return None if "_" in str(cell) else float(cell)  # 1_000 is a number in Python alone
+        return float(cell) if str(cell).isascii() and "_" not in str(cell) else None  # as `_to_array`
     except (TypeError, ValueError):
         return None
 
@@ -278,7 +292,7 @@ def write_scores(
     time : numpy.ndarray, optional
         ``(T,)``; without it the first column is ``index``, counting from 0.
     time_name : str, optional
-        Name of the time column.
+        Name of the time column; a name that one of the other columns has becomes ``time``.
     labels : numpy.ndarray, optional
         ``(T,)``, written as a last column ``label``.
 
@@ -289,13 +303,13 @@ def write_scores(
     MissingDependencyError
         If parquet is asked for without pandas and pyarrow.
     """
-    columns: dict[str, np.ndarray] = {
-        "index" if time is None else (time_name or "time"): np.arange(len(scores)) if time is None else time,
-        "score": scores,
-        "is_anomaly": np.asarray(is_anomaly, dtype=np.int8),
-    }
+    columns = {"score": scores, "is_anomaly": np.asarray(is_anomaly, dtype=np.int8)}
     if labels is not None:
         columns["label"] = labels
+    if time is None:
+        columns = {"index": np.arange(len(scores)), **columns}
+    else:
+        columns = {"time" if time_name is None or time_name in columns else time_name: time, **columns}
     try:
         if str(target).endswith(PARQUET_SUFFIXES):
             if not _has("pandas", "pyarrow"):
