@@ -22,7 +22,19 @@ from vetime_plugins import VETimePipeline
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 CORE = {"torch", "numpy", "scipy", "safetensors", "pydantic"}
-EXTRAS = {"pyod", "sktime", "darts", "merlion", "cli", "report", "bench", "cluster", "dev", "all"}
+EXTRAS = {
+    "pyod",
+    "sktime",
+    "darts",
+    "merlion",
+    "cli",
+    "report",
+    "leaderboard",
+    "bench",
+    "cluster",
+    "dev",
+    "all",
+}
 NOT_COPIED = shutil.ignore_patterns(
     ".git",
     ".venv",
@@ -89,9 +101,7 @@ def test_wheel_installs_one_top_level_name(wheel_files):
 
 
 def test_metadata_says_what_is_needed(distributions):
-    with zipfile.ZipFile(distributions[1]) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        metadata = HeaderParser().parsestr(archive.read(name).decode())
+    metadata = wheel_metadata(distributions[1])
     requirements = [Requirement(line) for line in metadata.get_all("Requires-Dist")]
     core = {requirement.name for requirement in requirements if "extra" not in str(requirement.marker)}
     assert core == CORE
@@ -109,41 +119,55 @@ def test_sdist_holds_the_package_and_no_tests(distributions):
     assert not [name for name in names if name != "." and name.startswith(unwanted)]
 
 
-def requirements_closure(names):
-    """Return the installed distributions that `names` need, themselves included."""
-    found, waiting = {}, list(names)
+def wheel_metadata(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        return HeaderParser().parsestr(archive.read(name).decode())
+
+
+def requirements_closure(wheel, extra):
+    """Return the installed distributions that a wheel of this package needs with an extra, "" for none."""
+    waiting = [Requirement(f"vetime-plugins[{extra}]" if extra else "vetime-plugins")]
+    found, seen = {}, set()
     while waiting:
-        name = waiting.pop()
-        if name.lower() in found:
-            continue
-        distribution = importlib.metadata.distribution(name)
-        found[name.lower()] = distribution
-        needed = (Requirement(line) for line in distribution.requires or ())
-        waiting += [
-            need.name for need in needed if need.marker is None or need.marker.evaluate({"extra": ""})
-        ]
+        need = waiting.pop()
+        name = need.name.lower().replace("_", "-")
+        for chosen in {"", *need.extras} - {extra for known, extra in seen if known == name}:
+            seen.add((name, chosen))
+            if name == "vetime-plugins":
+                lines = wheel_metadata(wheel).get_all("Requires-Dist")
+            else:
+                found[name] = importlib.metadata.distribution(need.name)
+                lines = found[name].requires or ()
+            for more in map(Requirement, lines):
+                if more.marker is None or more.marker.evaluate({"extra": chosen}):
+                    waiting.append(more)
     return list(found.values())
 
 
-@pytest.fixture(scope="module")
-def bare_python(distributions, tmp_path_factory):
-    """Return the interpreter of an environment with the wheel, the core's requirements and nothing else.
+def make_environment(folder, wheel, extra=""):
+    """Return the interpreter of an environment with the wheel, what it needs with an extra and nothing else.
 
-    The requirements are links to this environment's own copies, one by one, so that nothing is fetched and
+    What it needs are links to this environment's own copies, one by one, so that nothing is fetched and
     nothing more comes along; pip then checks them against the wheel's metadata.
     """
-    folder = tmp_path_factory.mktemp("bare")
     run(sys.executable, "-m", "venv", "--without-pip", folder)
     python = next(path for path in (folder / "bin/python", folder / "Scripts/python.exe") if path.exists())
     site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    for distribution in requirements_closure(CORE):
+    for distribution in requirements_closure(wheel, extra):
         root = Path(distribution.locate_file(""))
         tops = {path.parts[0] for path in distribution.files if path.parts[0] not in ("..", "__pycache__")}
         for top in tops:
             if not (site / top).exists():
                 (site / top).symlink_to(root / top)
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--quiet", distributions[1])
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-index", "--quiet", wheel)
     return python
+
+
+@pytest.fixture(scope="module")
+def bare_python(distributions, tmp_path_factory):
+    """Return the interpreter of an environment with the wheel, the core's requirements and nothing else."""
+    return make_environment(tmp_path_factory.mktemp("bare"), distributions[1])
 
 
 @pytest.fixture
@@ -188,6 +212,99 @@ def test_bare_environment_has_the_command(bare_python, tmp_path, wave):
     report = run(command, "score", table, "--labels", "label", "--out", tmp_path / "scores.csv", cwd=tmp_path)
     assert "VUS-PR" in report
     assert len((tmp_path / "scores.csv").read_text().splitlines()) == 601
+
+
+def write_series(folder, wave):
+    """Write a table to score, and a folder with a labelled series in the layout of TSB-AD."""
+    text = "\n".join(f"{value},{int(label)}" for value, label in zip(*wave, strict=True))
+    (folder / "wave.csv").write_text(f"load,label\n{text}\n")
+    (folder / "data/A").mkdir(parents=True)
+    (folder / "data/A/001_A_id_1_Sensor_tr_100_1st_300.csv").write_text(f"Data,Label\n{text}\n")
+
+
+COMMANDS = {
+    "info": "info",
+    "score": "score wave.csv --labels label --out scores.csv",
+    "plot": "plot wave.csv --column load --out plot.png",
+    "select": "select wave.csv --column load --budget 20 --trials 2",
+    "tasks": "leaderboard tasks",
+    "detectors": "leaderboard detectors",
+    "run": "leaderboard run tsb-ad --data data --out results --quiet --time-limit 60",
+    "metrics": "leaderboard metrics results --quiet",
+    "export": "leaderboard export results --out cells.csv",
+    "report": "leaderboard report results --out report.html",
+    "embedded": "leaderboard run embedded --detectors random --out embedded --quiet",
+    "data": "data list",
+    "convert": "convert --help",
+    "train": "train --help",
+}
+NEEDS_A_RUN = {"metrics", "export", "report"}
+
+
+def check_commands(python, folder, wave, lacking):
+    """Run every command; each works, or says in one line which extra it needs."""
+    write_series(folder, wave)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    found = set()
+    for name, arguments in COMMANDS.items():
+        if name in NEEDS_A_RUN and "run" in found:
+            continue
+        done = subprocess.run(
+            [python.with_name("vetime"), *arguments.split()],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=folder,
+            env=environment,
+        )
+        assert "Traceback" not in done.stderr, (name, done.stderr)
+        if done.returncode == 0:
+            continue
+        assert done.returncode == 1, (name, done.returncode, done.stdout, done.stderr)
+        assert 'pip install "vetime-plugins[' in done.stderr.splitlines()[-1], (name, done.stderr)
+        found.add(name)
+    assert found == lacking
+    chosen = f"select_detector({wave[0].tolist()}, ['vetime', 'sub-knn'], n_trials=1).name"
+    code = f"from vetime_plugins.selection import select_detector\nprint({chosen})"
+    assert run(python, "-c", code, cwd=folder, env=environment).strip() in {"vetime", "sub-knn"}
+
+
+def test_bare_environment_runs_every_command_or_names_the_extra(bare_python, tmp_path, wave):
+    check_commands(bare_python, tmp_path, wave, {"plot", "run", "embedded"})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("extra", "lacking"),
+    [
+        ("pyod", {"plot", "export", "report", "embedded"}),
+        ("sktime", {"plot", "export", "report", "embedded"}),
+        ("darts", set()),
+        ("merlion", set()),
+        ("cli", {"run", "embedded"}),
+        ("report", {"run", "embedded"}),
+        ("leaderboard", {"embedded"}),
+        ("bench", set()),
+    ],
+)
+def test_environment_of_an_extra_runs_every_command_or_names_another(
+    distributions, tmp_path, wave, extra, lacking
+):
+    python = make_environment(tmp_path / "environment", distributions[1], extra)
+    check_commands(python, tmp_path, wave, lacking)
+
+
+def test_the_registry_of_sktime_finds_the_detector_in_a_wheel(distributions, tmp_path):
+    python = make_environment(tmp_path / "environment", distributions[1], "sktime")
+    code = (
+        "from skbase.lookup import all_objects\n"
+        "from sktime.detection.base import BaseDetector\n"
+        "found = all_objects(object_types=BaseDetector, package_name='vetime_plugins', return_names=True)\n"
+        "print([(name, cls.__module__) for name, cls in found])"
+    )
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    found = run(python, "-c", code, cwd=tmp_path, env=environment)
+    assert found.strip() == "[('VETimeDetector', 'vetime_plugins.adapters.sktime')]"
 
 
 @pytest.mark.parametrize("framework", ["pyod", "sktime", "darts", "merlion"])

@@ -119,7 +119,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 def _run_task(args: argparse.Namespace) -> int:
     from dataclasses import replace
 
-    from vetime_plugins.detectors.specs import split_names
+    from vetime_plugins.detectors.specs import fast_detectors, left_out, split_names
     from vetime_plugins.leaderboard.runner import run_task
     from vetime_plugins.leaderboard.tasks import Task, parse_bytes
     from vetime_plugins.leaderboard.worker import check_device
@@ -142,6 +142,8 @@ def _run_task(args: argparse.Namespace) -> int:
             print(f"skipped the task {task.name}: {error}", file=sys.stderr)
             return 0
     named = [name for text in args.detectors or () for name in split_names(text)]
+    if not named and not task.detectors and (line := left_out(fast_detectors())):
+        print(line, file=sys.stderr)
     report = run_task(
         task,
         args.out,

@@ -38,6 +38,7 @@ __all__ = ["FrameworkDetector", "Job", "complete"]
 
 _MIN_TRAIN = 16
 _PROGRAMS = {"java"}  # what `requires` may name besides modules
+_EXTRAS = {"pyod", "sktime", "darts", "merlion"}
 _DISTRIBUTIONS = {
     "merlion": "salesforce-merlion",
     "pytorch_lightning": "pytorch-lightning",
@@ -142,6 +143,13 @@ class FrameworkDetector:
         """Return what is not installed of `requires`."""
         return [name for name in self.requires if not _is_installed(name)]
 
+    def extra(self) -> str:
+        """Return the extra of this package that brings what is missing; "" where pip does not have it."""
+        missing = set(self.missing())
+        if not missing or missing <= _PROGRAMS:
+            return ""
+        return self.framework if self.framework in missing & _EXTRAS else "bench"
+
     def versions(self) -> dict[str, str]:
         """Return the versions of the distributions that its scores may depend on, by name.
 
@@ -187,7 +195,11 @@ class FrameworkDetector:
         job = self._job(values, train_length, period, seed)
         missing = self.missing()
         if missing:
-            raise MissingDependencyError(f"{self.name} needs {', '.join(missing)}, which is not installed")
+            extra = self.extra()
+            cure = f'; run: pip install "vetime-plugins[{extra}]"' if extra else ""
+            raise MissingDependencyError(
+                f"{self.name} needs {', '.join(missing)}, which is not installed{cure}"
+            )
         with self._alone(seed):
             score = self.function(job, **self.params)
 

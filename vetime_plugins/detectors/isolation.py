@@ -247,7 +247,7 @@ def _cloudpickle() -> Any:
         return importlib.import_module("joblib.externals.cloudpickle")  # joblib had it inside before 1.6
     except ImportError as error:
         raise MissingDependencyError(
-            'running detectors needs joblib and cloudpickle; run: pip install "vetime-plugins[bench]"'
+            'running detectors needs joblib and cloudpickle; run: pip install "vetime-plugins[leaderboard]"'
         ) from error
 
 
@@ -259,7 +259,7 @@ class _Watch:
             import psutil
         except ImportError as error:
             raise MissingDependencyError(
-                'a memory limit needs psutil; run: pip install "vetime-plugins[bench]", or set none'
+                'a memory limit needs psutil; run: pip install "vetime-plugins[leaderboard]", or set none'
             ) from error
         self._gone = psutil.NoSuchProcess
         self._main = psutil.Process(pid)

@@ -10,31 +10,36 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Callable
-from typing import Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from vetime_plugins.detectors.registry import Job, built_in
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _REQUIRES = ("merlion",)
 _DEEP = ("merlion", "torch")
-_DAY, _WEEK = pd.Timedelta("1D"), pd.Timedelta("7D")
+_DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 
 
-def as_frame(job: Job, lasts: pd.Timedelta = _DAY) -> pd.DataFrame:
+def as_frame(job: Job, lasts: timedelta = _DAY) -> pd.DataFrame:
     """Return the series with time stamps on which one period `lasts` so long, (T, C).
 
     Some detectors of Merlion know times of day, and benchmark series come without any time.
     """
-    step = max(lasts / job.period, pd.Timedelta("1ms")).round("ms")  # Merlion's resolution
+    import pandas as pd
+
+    step = max(pd.Timedelta(lasts) / job.period, pd.Timedelta("1ms")).round("ms")  # Merlion's resolution
     index = pd.date_range("2024-01-01", periods=len(job.values), freq=step)
     return pd.DataFrame(job.values, index=index, columns=[f"v{i}" for i in range(job.values.shape[1])])
 
 
 def _trained(
-    job: Job, name: str, device: str | None = None, lasts: pd.Timedelta = _DAY, **parameters: Any
+    job: Job, name: str, device: str | None = None, lasts: timedelta = _DAY, **parameters: Any
 ) -> Callable[[], ArrayLike]:
     from merlion.models.factory import ModelFactory
     from merlion.utils import TimeSeries

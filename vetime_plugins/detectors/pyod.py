@@ -99,7 +99,7 @@ def _iforest(job: Job, *, n_estimators: int = 100, window: int | None = None) ->
     "pyod-autoencoder",
     sees_train=True,
     multivariate=True,
-    requires=("pyod", "torch"),
+    requires=("pyod", "torch", "tqdm"),
     random=True,
     uses_gpu=True,
 )

@@ -29,7 +29,9 @@ from vetime_plugins import detectors
 from vetime_plugins.detectors.framework import FrameworkDetector
 from vetime_plugins.errors import InputError, MissingDependencyError
 
-__all__ = ["Chosen", "choose", "default_detectors", "split_names"]
+__all__ = ["Chosen", "choose", "default_detectors", "fast_detectors", "installed", "left_out", "split_names"]
+
+_SHOWN = 6  # names; more are a number
 
 _SPEC = re.compile(r"(?P<name>[^()]+?)\s*(?:\((?P<arguments>.*)\))?", re.DOTALL)
 
@@ -108,6 +110,11 @@ def choose(specs: Sequence[str | Any]) -> list[Chosen]:
     return list(chosen.values())
 
 
+def fast_detectors() -> list[str]:
+    """Return the names of the built-in detectors that take seconds, not minutes, installed or not."""
+    return sorted(name for name, one in detectors.built_in_detectors().items() if not one.slow)
+
+
 def default_detectors() -> list[str]:
     """Return the names of the built-in detectors that take seconds, not minutes, and are installed.
 
@@ -116,12 +123,35 @@ def default_detectors() -> list[str]:
     list of str
         Without those that other distributions offer or that were registered: they are asked for by name.
     """
-    names = []
-    for name in detectors.names():
-        detector = detectors.built_in_detectors().get(name)
-        if detector is not None and not detector.slow and not detector.missing():
-            names.append(name)
-    return names
+    return installed(fast_detectors())
+
+
+def installed(names: Iterable[str]) -> list[str]:
+    """Return those of some detectors that are not built in and lacking something."""
+    built_in = detectors.built_in_detectors()
+    return [name for name in names if name not in built_in or not built_in[name].missing()]
+
+
+def left_out(names: Iterable[str]) -> str:
+    """Say in one line which built-in detectors cannot run here and which extras bring what they need.
+
+    Parameters
+    ----------
+    names : iterable of str
+
+    Returns
+    -------
+    str
+        "" where nothing is missing that pip could bring.
+    """
+    built_in = detectors.built_in_detectors()
+    extras = {name: built_in[name].extra() for name in names if name in built_in}
+    lost = sorted(name for name, extra in extras.items() if extra)
+    if not lost:
+        return ""
+    cure = ",".join(sorted({extras[name] for name in lost}))
+    shown = ", ".join(lost) if len(lost) <= _SHOWN else f"{len(lost)} detectors"
+    return f'left out since something is not installed: {shown}; run: pip install "vetime-plugins[{cure}]"'
 
 
 def split_names(text: str) -> list[str]:

@@ -238,7 +238,7 @@ def _imported(module: str, backend: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = {"distributed": "dask distributed", "ray.util.joblib": "ray"}.get(module, module)
+        extra = {"joblib": '"vetime-plugins[leaderboard]"', "distributed": '"vetime-plugins[cluster]"'}
         raise MissingDependencyError(
-            f"the backend {backend} needs {module}; run: pip install {package}"
+            f"the backend {backend} needs {module}; run: pip install {extra.get(module, 'ray')}"
         ) from error

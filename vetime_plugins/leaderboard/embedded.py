@@ -137,5 +137,5 @@ def _file(package: str, name: str) -> Path:
 def _missing(package: str) -> MissingDependencyError:
     return MissingDependencyError(
         f"the embedded series are those of sktime and statsmodels, and {package} is not installed; run: "
-        'pip install "vetime-plugins[sktime]" statsmodels'
+        'pip install "vetime-plugins[sktime,report]"'
     )

@@ -41,7 +41,8 @@ DEFAULT_CANDIDATES = (
 """What is compared where nothing is named: fast ones of different kinds, of each framework at most one.
 
 Neighbours, subspace, dispersion, spectrum, local median and isolation of points. Those whose framework is not
-installed, or that take one variable only where there are several, are reported as failed.
+installed are left out, with a sentence among the reasons; those that take one variable only where there are
+several are reported as failed.
 """
 
 _MAX_REFERENCE = 20_000  # as in the adapters

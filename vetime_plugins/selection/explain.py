@@ -17,6 +17,7 @@ def explain(
     n_trials: int,
     wanted: int,
     cut: bool,
+    missing: str,
 ) -> tuple[str, ...]:
     """Return why the winner was taken.
 
@@ -31,6 +32,8 @@ def explain(
         Trials made and asked for.
     cut : bool
         Whether the budget ended them.
+    missing : str
+        What was left out since it is not installed; "" for nothing.
 
     Returns
     -------
@@ -47,6 +50,8 @@ def explain(
     left_out = [f"{one.name} ({one.status.lower()})" for one in candidates if not one.ok]
     if left_out:
         reasons.append(f"Not compared to the end: {', '.join(left_out)}.")
+    if missing:
+        reasons.append(f"{missing[0].upper()}{missing[1:]}")
     return tuple(reasons)
 
 

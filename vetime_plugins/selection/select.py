@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vetime_plugins._arguments import check_seed, check_whole, is_real
+from vetime_plugins.detectors.specs import installed, left_out
 from vetime_plugins.errors import InputError
 from vetime_plugins.metrics import find_buffer
 from vetime_plugins.selection.budget import Budget
@@ -120,12 +121,9 @@ def select_detector(
     if not hasattr(contamination, "fit"):  # else a thresholder of PyOD
         check_contamination(contamination)
     clock = Budget(budget)
-    entries = [
-        Entry(candidate)
-        for candidate in resolve_all(
-            DEFAULT_CANDIDATES if candidates is None else candidates, weights=weights, device=device
-        )
-    ]
+    missing = "" if candidates is not None else left_out(DEFAULT_CANDIDATES)
+    chosen = installed(DEFAULT_CANDIDATES) if candidates is None else candidates
+    entries = [Entry(candidate) for candidate in resolve_all(chosen, weights=weights, device=device)]
     base = _default(entries, default)
     part = values if max_points is None or max_points >= len(values) else _latest(values, max_points)
     work = Work(part, find_buffer(part), len(values), clock, random_state, progress)
@@ -158,6 +156,7 @@ def select_detector(
             n_trials=len(trials),
             wanted=n_trials,
             cut=work.cut,
+            missing=missing,
         ),
         candidates=tuple(
             entry.report()
