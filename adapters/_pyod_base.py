@@ -28,9 +28,8 @@ class SeriesBase(BaseDetector):
     `contamination`, and implement `fit` and `decision_function`.
     """
 
-    contamination: Any
-
     threshold: str | float
+    contamination: Any  # a share, or an object that finds a threshold
 
     def predict(self, X: ArrayLike, return_confidence: bool = False) -> Any:
         """Label each row of a series: 1 where its score is greater than `threshold_`, else 0.

@@ -290,7 +290,7 @@ class VETimePipeline:
                 result[columns, chunk.start : chunk.stop] = tokens.double().cpu().numpy()
         return result[0] if one.one_dimensional else result
 
-    def plot(self, series: Any, *, explain: bool = False, **options: Any) -> Figure:
+    def plot(self, series: OneSeries, *, explain: bool = False, **options: Any) -> Figure:
         """Draw a series with its scores (and, with `explain`, the image, experts and reconstruction).
 
         Parameters
