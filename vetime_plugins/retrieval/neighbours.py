@@ -15,10 +15,16 @@ import torch
 from torch import Tensor
 
 from vetime_plugins.retrieval.config import RetrievalConfig
+from vetime_plugins.retrieval.places import (
+    Places,
+    offsets,
+    query_starts,
+    share_of_valid,
+    spread_over_steps,
+    spread_starts,
+)
 
-_GOLDEN = (math.sqrt(5) - 1) / 2
 _CALIBRATION_QUERIES = 1000
-_SMALLEST_GROUP = 16
 _POINT_NEIGHBOURS = 3
 _SHORT = 200
 
@@ -65,7 +71,7 @@ def scale_distances(
     """
     bank = _Bank.build(sources, valid, window, config)
     n_variables, length = sources[0].shape
-    own = _query_starts(length - window + 1, window, config, sources[0].device)
+    own = query_starts(length - window + 1, window, config, sources[0].device)
     inside = torch.arange(window, device=own.device)
     squares = sources[0].new_zeros(2, n_variables, length)
     block = bank.query_block(config)
@@ -77,19 +83,19 @@ def scale_distances(
         squares.index_add_(2, (at[:, None] + inside).flatten(), bank.residuals(at, hits.columns).flatten(2))
     earlier = []
     for source, offset in _with_offsets(sources)[1:]:
-        starts = _spread_starts(source.shape[1] - window + 1, _CALIBRATION_QUERIES, own.device) + offset
+        starts = spread_starts(source.shape[1] - window + 1, _CALIBRATION_QUERIES, own.device) + offset
         earlier += [bank.search(at, config).windows for at in starts.split(block) if len(at)]
     mean, deviation = _usual(windows, earlier, length)
 
     if valid is not None:
         # A window half of which was filled in tells nothing: it counts as typical.
-        trust = (2 * _share(valid, own, window) - 1).clamp_min(0)
+        trust = (2 * share_of_valid(valid, own, window) - 1).clamp_min(0)
         windows = mean + torch.cat([trust, trust.mean(0, keepdim=True)]) * (windows - mean)
-    cover = _spread(windows.new_ones(len(own)), own, window, length)
+    cover = spread_over_steps(windows.new_ones(len(own)), own, window, length)
     points = (squares / cover).sqrt()
     if valid is not None:
         points = torch.where(valid > 0, points, mean[0, :-1])
-    return ScaleDistances(_spread(windows, own, window, length) / cover, points, mean, deviation)
+    return ScaleDistances(spread_over_steps(windows, own, window, length) / cover, points, mean, deviation)
 
 
 def _usual(windows: Tensor, earlier: list[Tensor], length: int) -> tuple[Tensor, Tensor]:
@@ -121,35 +127,19 @@ class _Bank:
 
     timeline: Tensor  # (C, L) all sources one after the other
     reduced: Tensor  # (C, n, d) the windows from every start, averaged down, a view
-    starts: Tensor  # (m,) ascending starts of the bank windows
-    columns: Tensor  # (g * G,) start of the window in each column: member j of group i in column j * G + i
+    places: Places
     vectors: Tensor  # (2, C, d + 1, g * G): -b of both views, then |b|^2 / 2, infinite in repeated columns
     barred: Tensor | None  # (C, g * G) columns with too many filled values
     softening: Tensor  # (C, 1)
     window: int
-    group: int
-    zone: int
 
     @classmethod
     def build(
         cls, sources: list[Tensor], valid: Tensor | None, window: int, config: RetrievalConfig
     ) -> _Bank:
         timeline = sources[0] if len(sources) == 1 else torch.cat(sources, dim=1)
-        starts = torch.cat(
-            [
-                _spread_starts(source.shape[1] - window + 1, config.bank_size, timeline.device) + offset
-                for source, offset in _with_offsets(sources)
-            ]
-        )
-        # Overlapping windows are one place: of each group of them the nearest alone is counted.
-        step = max(1.0, (sources[0].shape[1] - window + 1) / config.bank_size)
-        group = max(math.ceil(window / step), _SMALLEST_GROUP)
-        group = max(1, min(group, len(starts) // (4 * config.neighbours)))
-        n_groups = math.ceil(len(starts) / group)
-        # Members of a group are strided, so that the minimum over a group runs over contiguous rows.
-        order = torch.arange(n_groups * group, device=starts.device).view(n_groups, group).T.flatten()
-        repeated = order >= len(starts)
-        columns = starts[order.clamp(max=len(starts) - 1)]
+        places = Places.spread([source.shape[1] for source in sources], window, config, timeline.device)
+        columns, repeated = places.columns, places.repeated
 
         reduced = _reduced_windows(timeline, window, max(1, window // config.dimensions))
         level = reduced[:, columns]  # (C, m, d)
@@ -165,23 +155,20 @@ class _Bank:
         barred = None
         if valid is not None:
             own = columns <= valid.shape[1] - window
-            barred = (_share(valid, columns.where(own, 0), window) < 0.5) & own
+            barred = (share_of_valid(valid, columns.where(own, 0), window) < 0.5) & own
         return cls(
             timeline=timeline,
             reduced=reduced,
-            starts=starts,
-            columns=columns,
+            places=places,
             vectors=vectors.mT,
             barred=barred,
             softening=softening,
             window=window,
-            group=group,
-            zone=max(1, round(config.exclusion * window)),
         )
 
     def query_block(self, config: RetrievalConfig) -> int:
         """Return how many queries are compared at once: the distances of one variable fit a block."""
-        return max(1, min(256, config.block_elements // (2 * len(self.columns))))
+        return max(1, min(256, config.block_elements // (2 * len(self.places.columns))))
 
     def search(self, at: Tensor, config: RetrievalConfig) -> _Hits:
         """Find the neighbours of the windows that start at `at` (q,), for each variable and for all."""
@@ -192,11 +179,11 @@ class _Bank:
         size = queries.shape[-1]
         # With a one appended the product is |b|^2 / 2 - a.b: it ranks as the distance does, |a| being fixed.
         queries = torch.nn.functional.pad(queries, (0, 1), value=1.0)
-        trivial = self._trivial(at)
+        trivial = self.places.trivial(at)
         joined = None
         distances, columns = [], []
         for chunk in torch.arange(n_variables).split(
-            max(1, config.block_elements // (2 * len(at) * len(self.columns)))
+            max(1, config.block_elements // (2 * len(at) * len(self.places.columns)))
         ):
             part = slice(int(chunk[0]), int(chunk[-1]) + 1)
             cost = torch.bmm(queries[:, part].flatten(0, 1), self.vectors[:, part].flatten(0, 1))
@@ -227,26 +214,16 @@ class _Bank:
         own = windows[:, at, None]  # (C, q, 1, w)
 
         def one(found: Tensor) -> Tensor:
-            return (own - windows[variable, self.columns[found]]).square_().mean(-2)
+            return (own - windows[variable, self.places.columns[found]]).square_().mean(-2)
 
         alone = one(columns[0])
         return torch.stack([alone, alone if columns[0].equal(columns[1]) else one(columns[1])])
-
-    def _trivial(self, at: Tensor) -> tuple[slice, Tensor]:
-        """Find the groups with trivial matches, and infinity where a member is one: (q, g, those groups)."""
-        edges = torch.stack([at[0] - self.zone + 1, at[-1] + self.zone])
-        first, last = torch.searchsorted(self.starts, edges).tolist()
-        n_groups = len(self.columns) // self.group
-        groups = slice(first // self.group, min(n_groups, -(-last // self.group)))
-        columns = self.columns.view(self.group, n_groups)[:, groups]
-        near = (at.int()[:, None, None] - columns.int()).abs() < self.zone
-        return groups, torch.where(near, math.inf, 0.0)
 
     def _nearest(
         self, cost: Tensor, norm: Tensor, size: int, trivial: tuple[slice, Tensor], config: RetrievalConfig
     ) -> tuple[Tensor, Tensor]:
         """Return mean distances to the neighbours (2, c, q) and their columns in the first view (c, q, k)."""
-        grouped = cost.unflatten(-1, (self.group, -1))  # (2, c, q, g, G)
+        grouped = cost.unflatten(-1, (self.places.group, -1))  # (2, c, q, g, G)
         groups, penalty = trivial
         grouped[..., groups].add_(penalty)
         n_groups = grouped.shape[-1]
@@ -262,31 +239,7 @@ class _Bank:
 
 
 def _with_offsets(sources: list[Tensor]) -> list[tuple[Tensor, int]]:
-    offset, out = 0, []
-    for source in sources:
-        out.append((source, offset))
-        offset += source.shape[1]
-    return out
-
-
-def _spread_starts(n_windows: int, limit: int, device: torch.device) -> Tensor:
-    """Return starts of at most `limit` windows: all, or one at a golden-ratio offset in each equal stratum.
-
-    A constant stride can lock to the period of the series and then hold a few of its phases only; a
-    low-discrepancy sequence covers every phase, and is deterministic.
-    """
-    if n_windows <= limit:
-        return torch.arange(max(n_windows, 0), device=device)
-    i = torch.arange(limit, dtype=torch.float64, device=device)
-    return ((i + (i * _GOLDEN).frac()) * (n_windows / limit)).long().clamp_(max=n_windows - 1)
-
-
-def _query_starts(n_windows: int, window: int, config: RetrievalConfig, device: torch.device) -> Tensor:
-    """Return starts on a stride, and the last window, so that every point is covered."""
-    stride = max(1, window // config.query_overlap)
-    starts = torch.arange(0, n_windows, stride, device=device)
-    last = n_windows - 1
-    return torch.cat([starts, starts.new_tensor([last])]) if last % stride else starts
+    return list(zip(sources, offsets([source.shape[1] for source in sources]), strict=True))
 
 
 def _reduced_windows(timeline: Tensor, window: int, factor: int) -> Tensor:
@@ -301,17 +254,3 @@ def _reduced_windows(timeline: Tensor, window: int, factor: int) -> Tensor:
 def _soft_scaled(centred: Tensor, softening: Tensor) -> Tensor:
     """Windows (C, m, d) over their deviation, which is softened so that it never vanishes."""
     return centred / (centred.square().mean(-1) + softening).sqrt()[..., None]
-
-
-def _share(valid: Tensor, starts: Tensor, window: int) -> Tensor:
-    """Share of valid points in each window: (C, T) and (q,) to (C, q)."""
-    sums = torch.nn.functional.pad(valid.cumsum(1), (1, 0))
-    return (sums[:, starts + window] - sums[:, starts]) / window
-
-
-def _spread(values: Tensor, starts: Tensor, window: int, length: int) -> Tensor:
-    """Sum at each point of the values (..., q) of the windows that cover it: (..., T)."""
-    edges = values.new_zeros(*values.shape[:-1], length + 1, dtype=torch.float64)
-    edges.index_add_(-1, starts, values.double())
-    edges.index_add_(-1, starts + window, -values.double())
-    return edges.cumsum(-1)[..., :length].clamp_min_(0).float()
