@@ -36,6 +36,8 @@ class ModelInput:
         Real patches and the fold of each chunk.
     retrieval : float32 Tensor of shape (B, C, T, K), optional
         Distances of the retrieval expert.
+    evidence : float32 Tensor of shape (B, C, T), optional
+        What the anomaly margin starts from, in place of the novelty among the distances.
     """
 
     values: Tensor
@@ -44,6 +46,7 @@ class ModelInput:
     n_patches: Tensor
     patches_per_row: Tensor
     retrieval: Tensor | None = None
+    evidence: Tensor | None = None
 
     def to(self, device: torch.device | str) -> ModelInput:
         """Return the batch on `device`."""
@@ -161,7 +164,7 @@ class VETime(nn.Module):
         if self.retrieval is not None:
             assert batch.retrieval is not None
             variable_logits = self.retrieval.add_distance(
-                variable_logits, points[DETECTION], batch.retrieval, mask
+                variable_logits, points[DETECTION], batch.retrieval, mask, batch.evidence
             )
         if (config.margin_scale, config.margin_offset) != (1.0, 0.0):
             step = variable_logits.new_tensor([0.0, config.margin_offset])
@@ -248,8 +251,12 @@ class RetrievalExpert(nn.Module):
         tokens = self.embedding(patches)
         return tokens, self.patch_bias(tokens)
 
-    def add_distance(self, logits: Tensor, points: Tensor, distances: Tensor, mask: Tensor) -> Tensor:
-        """Correct the parameter-free novelty by what the network says: the anomaly margin, as two logits.
+    def add_distance(
+        self, logits: Tensor, points: Tensor, distances: Tensor, mask: Tensor, evidence: Tensor | None = None
+    ) -> Tensor:
+        """Correct the parameter-free evidence by what the network says: the anomaly margin, as two logits.
+
+        The correction is smooth, the evidence is not: a step that stands out keeps its place.
 
         Parameters
         ----------
@@ -258,12 +265,15 @@ class RetrievalExpert(nn.Module):
         distances : Tensor of shape (B, C, T, K)
         mask : bool Tensor of shape (B, N)
             True at real patches.
+        evidence : Tensor of shape (B, C, T), optional
+            The parameter-free score; the novelty among the distances if left out.
         """
         learned = (logits[..., 1] - logits[..., 0] + (self.trust(points) * distances).sum(-1)).float()
         if self.bound is not None:
             learned = self.bound * torch.tanh(learned / self.bound)
         real = mask.repeat_interleave(self.patch_size, dim=1)[:, None].expand_as(learned)
-        margin = distances[..., self.novelty].mean(-1) + self.correction * _smooth(learned, real)
+        start = distances[..., self.novelty].mean(-1) if evidence is None else evidence
+        margin = start + self.correction * _smooth(learned, real)
         return torch.stack([torch.zeros_like(margin), margin], dim=-1)
 
 

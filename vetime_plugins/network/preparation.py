@@ -74,6 +74,8 @@ class Prepared:
         From the series to `z`.
     length : int
         Steps of the series.
+    evidence : float32 Tensor of shape (W, C) or None
+        What the score starts from, where that is more than the novelty among the retrieval channels.
     """
 
     z: NDArray[np.float32]
@@ -81,6 +83,7 @@ class Prepared:
     retrieval: Tensor | None
     scaling: Scaling
     length: int
+    evidence: Tensor | None = None
 
     @property
     def n_variables(self) -> int:
@@ -149,8 +152,9 @@ def prepare(
         )
         padded = np.zeros((group.stop - group.start, strip.intensities.shape[2]), dtype=np.float32)
         padded[:, : len(z)] = z[:, group].T
-        channels = _channels(features, group, padded.shape[1])
-        units.append(Prepared(padded, strip, channels, scaling.of(group), len(z)))
+        width = padded.shape[1]
+        channels, evidence = _channels(features, group, width), _evidence(features, group, width)
+        units.append(Prepared(padded, strip, channels, scaling.of(group), len(z), evidence))
     return units
 
 
@@ -224,6 +228,14 @@ def _channels(features: RetrievalFeatures | None, group: slice, width: int) -> T
     return torch.nn.functional.pad(channels, (0, 0, 0, 0, 0, width - len(channels)))
 
 
+def _evidence(features: RetrievalFeatures | None, group: slice, width: int) -> Tensor | None:
+    """Return the evidence (width, C) of the variables in `group`."""
+    if features is None or features.evidence is None:
+        return None
+    own = features.evidence[:, group]
+    return torch.nn.functional.pad(own, (0, 0, 0, width - len(own)))
+
+
 def split(prepared: Prepared, config: VETimeConfig) -> list[Chunk]:
     """Cut a series, in whole patches, into the fewest chunks the configuration allows.
 
@@ -271,6 +283,9 @@ def collate(chunks: Sequence[Chunk], config: VETimeConfig) -> ModelInput:
     strips = torch.zeros(len(chunks), n_variables, 3, width, dtype=torch.uint8)
     channels = config.retrieval_channels
     retrieval = torch.zeros(len(chunks), n_variables, width, channels) if channels else None
+    evidence = None
+    if chunks[0].prepared.evidence is not None:
+        evidence = torch.zeros(len(chunks), n_variables, width)
     for row, (chunk, length) in enumerate(zip(chunks, lengths, strict=True)):
         steps = slice(chunk.start * p, chunk.stop * p)
         values[row, :, : length * p] = torch.from_numpy(chunk.prepared.z[:, steps])
@@ -278,6 +293,9 @@ def collate(chunks: Sequence[Chunk], config: VETimeConfig) -> ModelInput:
         if retrieval is not None:
             assert chunk.prepared.retrieval is not None
             retrieval[row, :, : length * p] = chunk.prepared.retrieval[steps].transpose(0, 1)
+        if evidence is not None:
+            assert chunk.prepared.evidence is not None
+            evidence[row, :, : length * p] = chunk.prepared.evidence[steps].T
     folds = [
         FoldGeometry.for_period(n, c.prepared.strip.period, p) for n, c in zip(lengths, chunks, strict=True)
     ]
@@ -288,4 +306,5 @@ def collate(chunks: Sequence[Chunk], config: VETimeConfig) -> ModelInput:
         n_patches=torch.tensor(lengths),
         patches_per_row=torch.tensor([fold.patches_per_row for fold in folds]),
         retrieval=retrieval,
+        evidence=evidence,
     )

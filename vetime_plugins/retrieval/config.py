@@ -35,6 +35,11 @@ class RetrievalConfig:
         Longer windows are averaged down to between this and twice this many values before they are compared.
     block_elements : int
         Largest number of distances held at once.
+    statistics : tuple of int
+        Window lengths in time steps of the comparison by order-free statistics, which joins the evidence.
+        None by default: the weights of earlier versions know no such evidence.
+    point_gain : float
+        How much the excess of single points adds to the evidence. 0, the default, leaves it out.
 
     Raises
     ------
@@ -50,16 +55,27 @@ class RetrievalConfig:
     softness: Number = 1.0
     dimensions: Whole = 48
     block_elements: Whole = 1 << 20
+    statistics: tuple[Whole, ...] = ()
+    point_gain: Number = 0.0
 
     def __post_init__(self) -> None:
-        if any(w < 4 for w in self.windows):
-            raise InputError(f"windows needs lengths of at least 4 time steps, got {self.windows}.")
+        for name in ("windows", "statistics"):
+            lengths = getattr(self, name)
+            if any(w < 4 for w in lengths):
+                raise InputError(f"{name} needs lengths of at least 4 time steps, got {lengths}.")
         for name in ("neighbours", "bank_size", "query_overlap", "dimensions", "block_elements"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} needs to be at least 1, got {getattr(self, name)}.")
         if not 0 < self.exclusion <= 1 or not self.softness > 0:
             got = f"{self.exclusion} and {self.softness}"
             raise InputError(f"exclusion needs to be in (0, 1] and softness positive, got {got}.")
+        if not self.point_gain >= 0:
+            raise InputError(f"point_gain needs to be 0 or positive, got {self.point_gain}.")
+
+    @property
+    def has_evidence(self) -> bool:
+        """True where the score starts from more than the novelty."""
+        return bool(self.statistics) or self.point_gain > 0
 
     @property
     def scale_names(self) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from torch import Tensor
 from vetime_plugins.errors import InputError
 from vetime_plugins.retrieval.config import RetrievalConfig
 from vetime_plugins.retrieval.neighbours import ScaleDistances, scale_distances
+from vetime_plugins.retrieval.points import point_evidence
+from vetime_plugins.retrieval.statistics import statistic_distances
 from vetime_plugins.series.period import WINDOW, find_window
 
 _SHORTEST = 16
@@ -35,10 +37,14 @@ class RetrievalFeatures(NamedTuple):
     joint : Tensor of shape (T, K_j), float32
         Channels `RetrievalConfig.joint_names`, from the windows of all variables joined. With one variable
         these are its own.
+    evidence : Tensor of shape (T, C), float32, or None
+        What the score of a variable starts from, where the configuration asks for more than the novelty: see
+        `RetrievalConfig.statistics` and `point_gain`.
     """
 
     variables: Tensor
     joint: Tensor
+    evidence: Tensor | None = None
 
 
 def retrieval_distances(
@@ -100,20 +106,21 @@ def retrieval_distances(
             raise InputError(f"valid needs the shape of the series {shapes}.")
 
     with torch.inference_mode():
-        variables, joint = _features(sources, valid, period, config)
+        variables, joint, evidence = _features(sources, valid, period, config)
     # Inference tensors cannot take part in training; their copies can.
-    return RetrievalFeatures(variables.clone(), joint.clone())
+    return RetrievalFeatures(variables.clone(), joint.clone(), None if evidence is None else evidence.clone())
 
 
 def _features(
     sources: list[Tensor], valid: Tensor | None, period: int | None, config: RetrievalConfig
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor | None]:
     length, n_variables = sources[0].shape
     variables = torch.zeros(length, n_variables, config.n_features, device=sources[0].device)
     joint = torch.zeros(length, config.n_joint, device=sources[0].device)
+    evidence = joint.new_zeros(length, n_variables) if config.has_evidence else None
     standard, moving = _standardise(sources)
     if moving.numel() == 0 or max(map(len, sources)) < _SHORTEST or length < 2:
-        return variables, joint
+        return variables, joint, evidence
     weights = None if valid is None or valid.all() else valid[:, moving].T.float().contiguous()
     period = period if period is not None else _period(standard)
     known: dict[int, tuple[Tensor, Tensor]] = {}
@@ -126,7 +133,28 @@ def _features(
     kinds = variables[..., 1:].unflatten(-1, (-1, 4))[..., :2].flatten(-2)  # "level" and "form" of all scales
     variables[..., 0] = _novelty(kinds)
     joint[..., 0] = _novelty(joint[..., 1:])
-    return variables, joint
+    if evidence is not None:
+        evidence[:, moving] = _evidence(variables[:, moving], joint, standard, weights, config)
+    return variables, joint, evidence
+
+
+def _evidence(
+    variables: Tensor, joint: Tensor, standard: list[Tensor], weights: Tensor | None, config: RetrievalConfig
+) -> Tensor:
+    """Join what windows and points say of the variables that move: (T, C')."""
+    context = variables[..., 0].lerp(joint[:, :1], 0.5)
+    if config.statistics:
+        views = []
+        for window in dict.fromkeys(_window_lengths(config.statistics, standard)):
+            distances, mean, deviation = statistic_distances(standard, weights, window, config)
+            views.append(torch.asinh((distances - mean) / (deviation + _FLOOR)).T)
+        # The mean of z-scores, not of their logarithms: what either view is sure of stands.
+        context = torch.asinh((torch.sinh(context) + torch.sinh(_novelty(torch.stack(views, -1)))) / 2)
+    if config.point_gain:
+        kinds = variables[..., 1:].unflatten(-1, (-1, 4))  # "level", "form", "point", "joint_point"
+        distant = kinds[..., 2].mean(-1).T
+        context = context + config.point_gain * point_evidence(standard, weights, distant).T
+    return context
 
 
 def retrieval_score(features: RetrievalFeatures) -> Tensor:
@@ -139,9 +167,11 @@ def retrieval_score(features: RetrievalFeatures) -> Tensor:
     Returns
     -------
     Tensor of shape (T,), float32
-        Higher is more novel.
+        Higher is more novel. With evidence it is the log-mean-exp of the variables', else the joint novelty.
     """
-    return features.joint[:, 0]
+    if features.evidence is None:
+        return features.joint[:, 0]
+    return features.evidence.logsumexp(1) - math.log(features.evidence.shape[1])
 
 
 def _novelty(channels: Tensor) -> Tensor:

@@ -85,7 +85,7 @@ def scale_distances(
     for source, offset in _with_offsets(sources)[1:]:
         starts = spread_starts(source.shape[1] - window + 1, _CALIBRATION_QUERIES, own.device) + offset
         earlier += [bank.search(at, config).windows for at in starts.split(block) if len(at)]
-    mean, deviation = _usual(windows, earlier, length)
+    mean, deviation = usual_distances(windows, earlier, length)
 
     if valid is not None:
         # A window half of which was filled in tells nothing: it counts as typical.
@@ -98,19 +98,19 @@ def scale_distances(
     return ScaleDistances(spread_over_steps(windows, own, window, length) / cover, points, mean, deviation)
 
 
-def _usual(windows: Tensor, earlier: list[Tensor], length: int) -> tuple[Tensor, Tensor]:
-    """Return mean and deviation of distances (2, C + 1, q) that are usual for a series of `length` steps.
+def usual_distances(windows: Tensor, earlier: list[Tensor], length: int) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation of distances (..., q) that are usual for a series of `length` steps.
 
     A series that has drifted away from its reference is farther from everything than the reference is; all of
     it would be novel if the reference said what is usual. A series of few steps cannot say it either: half of
     one of `_SHORT` steps may be an anomaly, and there both count alike.
     """
-    mean, variance = windows.mean(2, keepdim=True), windows.var(2, keepdim=True, correction=0)
+    mean, variance = windows.mean(-1, keepdim=True), windows.var(-1, keepdim=True, correction=0)
     if earlier:
         share = 1 / (1 + (length / _SHORT) ** 2)
-        distances = torch.cat(earlier, dim=2)
-        gap = distances.mean(2, keepdim=True) - mean
-        variance = torch.lerp(variance, distances.var(2, keepdim=True, correction=0), share)
+        distances = torch.cat(earlier, dim=-1)
+        gap = distances.mean(-1, keepdim=True) - mean
+        variance = torch.lerp(variance, distances.var(-1, keepdim=True, correction=0), share)
         variance = variance + share * (1 - share) * gap.square()
         mean = mean + share * gap
     return mean, variance.sqrt()
