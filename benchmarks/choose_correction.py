@@ -45,12 +45,16 @@ def at_full_strength(weights: str | Path) -> tuple[VETimePipeline, dict[str, Any
 
 
 def novelty_margins(config: VETimeConfig, units: list[Unit], shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Return the parameter-free novelty (T, C) of a prepared series, -inf for constant variables."""
+    """Return what the margin starts from (T, C) of a prepared series, -inf for constant variables.
+
+    The evidence of the retrieval expert, or the novelty alone where the configuration asks for no more.
+    """
     result = np.full(shape, -np.inf)
     channels = list(novelty_channels(config))
     for unit, columns in units:
         assert unit.retrieval is not None
-        result[:, columns] = unit.retrieval[: shape[0], :, channels].mean(-1).double().numpy()
+        start = unit.retrieval[..., channels].mean(-1) if unit.evidence is None else unit.evidence
+        result[:, columns] = start[: shape[0]].double().numpy()
     return result
 
 

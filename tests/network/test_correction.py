@@ -1,4 +1,4 @@
-"""The network corrects the parameter-free novelty, within a bound and no sharper than its windows."""
+"""The network corrects the parameter-free evidence, within a bound and no sharper than its windows."""
 
 from __future__ import annotations
 
@@ -39,28 +39,39 @@ def _margin(config: VETimeConfig, batch: ModelInput) -> torch.Tensor:
     return output.variable_logits[..., 1] - output.variable_logits[..., 0]
 
 
-def _novelty(batch: ModelInput) -> torch.Tensor:
-    assert batch.retrieval is not None
-    return batch.retrieval[..., list(novelty_channels(SMALL))].mean(-1)
+def _evidence(batch: ModelInput) -> torch.Tensor:
+    assert batch.evidence is not None
+    return batch.evidence
 
 
-def test_without_correction_the_margin_is_the_novelty() -> None:
+def test_without_correction_the_margin_is_the_evidence() -> None:
     batch = _batch()
-    torch.testing.assert_close(_margin(dataclasses.replace(SMALL, correction=0.0), batch), _novelty(batch))
+    torch.testing.assert_close(_margin(dataclasses.replace(SMALL, correction=0.0), batch), _evidence(batch))
+
+
+def test_without_evidence_the_margin_starts_from_the_novelty() -> None:
+    assert SMALL.retrieval is not None
+    plain = dataclasses.replace(SMALL.retrieval, statistics=(), point_gain=0.0)
+    config = dataclasses.replace(SMALL, retrieval=plain, correction=0.0)
+    batch = _batch(config)
+    assert batch.evidence is None
+    assert batch.retrieval is not None
+    novelty = batch.retrieval[..., list(novelty_channels(config))].mean(-1)
+    torch.testing.assert_close(_margin(config, batch), novelty)
 
 
 @pytest.mark.parametrize(("bound", "correction"), [(2.0, 1.0), (0.5, 1.0), (2.0, 0.25)])
 def test_the_correction_stays_within_its_bound(bound: float, correction: float) -> None:
     batch = _batch()
     config = dataclasses.replace(SMALL, correction_bound=bound, correction=correction)
-    moved = (_margin(config, batch) - _novelty(batch)).abs()
+    moved = (_margin(config, batch) - _evidence(batch)).abs()
     assert 0.05 * bound * correction < moved.max() <= bound * correction + 1e-5
 
 
 def test_the_correction_is_linear_in_its_strength() -> None:
     batch = _batch()
     full, half = (_margin(dataclasses.replace(SMALL, correction=c), batch) for c in (1.0, 0.5))
-    torch.testing.assert_close(half, (full + _novelty(batch)) / 2, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(half, (full + _evidence(batch)) / 2, rtol=1e-5, atol=1e-5)
 
 
 def test_the_correction_does_not_depend_on_the_neighbours_in_the_batch() -> None:

@@ -1,8 +1,10 @@
-"""The bundled weights give the scores that were recorded with them."""
+"""The bundled weights give the scores that were recorded with them, and older ones theirs."""
 
 from __future__ import annotations
 
+import json
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,10 @@ from safetensors.numpy import load
 
 from vetime_plugins import VETimePipeline
 
-GOLDEN = load((resources.files("vetime_plugins") / "weights" / "small" / "golden.safetensors").read_bytes())
+WEIGHTS = Path(str(resources.files("vetime_plugins") / "weights" / "small"))
+GOLDEN = load((WEIGHTS / "golden.safetensors").read_bytes())
+NOVELTY = load((Path(__file__).parent / "golden_novelty.safetensors").read_bytes())
+"""Scores that the same weights gave when a score started from the novelty alone."""
 
 
 @pytest.mark.parametrize("case", sorted({name.split(".")[0] for name in GOLDEN}))
@@ -19,4 +24,24 @@ def test_scores_are_the_recorded_ones(case: str) -> None:
     # Other processors round differently, and may order two equally near neighbours differently.
     np.testing.assert_allclose(
         pipeline.score(GOLDEN[f"{case}.series"]), GOLDEN[f"{case}.scores"], atol=2e-3, rtol=0
+    )
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory: pytest.TempPathFactory) -> VETimePipeline:
+    """Return the weights as they were configured before the evidence of statistics and points."""
+    folder = tmp_path_factory.mktemp("older")
+    record = json.loads((WEIGHTS / "config.json").read_text())
+    for name in ("statistics", "point_gain"):
+        del record["config"]["retrieval"][name]
+    record["config"].update(margin_scale=1.953214429241985, margin_offset=-4.476176408464588)
+    (folder / "config.json").write_text(json.dumps(record))
+    (folder / "model.safetensors").write_bytes((WEIGHTS / "model.safetensors").read_bytes())
+    return VETimePipeline.from_pretrained(folder, device="cpu")
+
+
+@pytest.mark.parametrize("case", sorted({name.split(".")[0] for name in NOVELTY}))
+def test_older_weights_keep_their_scores(older: VETimePipeline, case: str) -> None:
+    np.testing.assert_allclose(
+        older.score(NOVELTY[f"{case}.series"]), NOVELTY[f"{case}.scores"], atol=2e-3, rtol=0
     )

@@ -40,6 +40,12 @@ def _labels(length: int, at: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.isin(np.arange(length), at).astype(int)
 
 
+def _peaks_are_exact(score: NDArray[np.floating], at: NDArray[np.intp]) -> bool:
+    """Tell whether each spike is higher than the normal steps within five of it."""
+    normal = np.where(_labels(len(score), at) == 1, -np.inf, score)
+    return all(score[step] > normal[step - 5 : step + 6].max() for step in at)
+
+
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(
     ("base", "length", "count"),
@@ -49,8 +55,7 @@ def test_spikes_of_one_step_are_found_to_the_step(base: str, length: int, count:
     x, at = _spikes(base, length, count, seed)
     score = retrieval_score(_evidence(x)).numpy()
     assert auc_pr(_labels(length, at), score) >= 0.98
-    for step in at:
-        assert score[step - 5 : step + 6].argmax() == 5
+    assert _peaks_are_exact(score, at)
 
 
 @pytest.mark.parametrize("base", ["noise", "sine", "walk"])
@@ -58,8 +63,7 @@ def test_the_network_keeps_the_place_of_a_spike(base: str) -> None:
     x, at = _spikes(base, 1000, 5)
     score = VETimePipeline.from_pretrained("small", device="cpu").score(x)
     assert auc_pr(_labels(1000, at), score) >= 0.98
-    for step in at:
-        assert score[step - 5 : step + 6].argmax() == 5
+    assert _peaks_are_exact(score, at)
 
 
 def test_jumps_that_recur_are_no_points() -> None:
@@ -192,7 +196,7 @@ def test_equal_variables_score_as_one() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [({"statistics": (3,)}, "statistics needs lengths"), ({"point_gain": -1.0}, "point_gain needs"),
-     ({"point_gain": math.nan}, "point_gain needs")],
+     ({"point_gain": math.nan}, "point_gain must be a finite number")],
 )  # fmt: skip
 def test_bad_fields_are_named(fields: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):

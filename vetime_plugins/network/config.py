@@ -68,11 +68,11 @@ class VETimeConfig:
     retrieval_channels : int
         Distance channels that the expert reads for one variable (its own and the joint ones).
     correction : float
-        Share of the learned correction that is added to the parameter-free novelty of the retrieval expert:
-        0 keeps the novelty, 1 is the network as trained. Without the expert it has no meaning.
+        Share of the learned correction that is added to the parameter-free evidence of the retrieval expert:
+        0 keeps the evidence, 1 is the network as trained. Without the expert it has no meaning.
     correction_bound : float or None
-        The correction stays within plus and minus this, in the novelty's unit: however sure the network is, a
-        gross novelty cannot lose to a mild one. None sets no bound.
+        The correction stays within plus and minus this, in the evidence's unit: however sure the network is,
+        a gross anomaly cannot lose to a mild one. None sets no bound.
     margin_scale, margin_offset : float
         Last linear step of the anomaly margin, which makes scores probabilities; it changes no order.
     use_vision, use_temporal, use_router : bool
@@ -240,6 +240,8 @@ PRESETS: dict[str, VETimeConfig] = {
             exclusion=0.5,
             softness=1.0,
             dimensions=48,
+            statistics=(16, 32, 64, 128, 256, 512),
+            point_gain=1.25,
         ),
         retrieval_channels=26,
         correction_bound=2.0,
