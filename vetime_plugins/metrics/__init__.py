@@ -12,6 +12,7 @@ from vetime_plugins.metrics._inputs import explain_undefined
 from vetime_plugins.metrics.affiliation import affiliation_f1
 from vetime_plugins.metrics.care import CareScore, Frame, care_score, criticality
 from vetime_plugins.metrics.pate import pate
+from vetime_plugins.metrics.peaks import exact_peak_rate
 from vetime_plugins.metrics.pointwise import event_f1, point_adjusted_f1, standard_f1
 from vetime_plugins.metrics.ranges import range_f1
 from vetime_plugins.metrics.ranking import auc_pr, auc_roc
@@ -34,6 +35,7 @@ __all__ = [
     "criticality",
     "evaluate",
     "event_f1",
+    "exact_peak_rate",
     "explain_undefined",
     "find_buffer",
     "pate",

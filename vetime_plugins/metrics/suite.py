@@ -11,6 +11,7 @@ from vetime_plugins.errors import InputError
 from vetime_plugins.metrics._inputs import as_buffer, as_pair, explain_undefined
 from vetime_plugins.metrics.affiliation import affiliation_f1
 from vetime_plugins.metrics.pate import pate
+from vetime_plugins.metrics.peaks import exact_peak_rate
 from vetime_plugins.metrics.pointwise import event_f1, point_adjusted_f1, standard_f1
 from vetime_plugins.metrics.ranges import range_f1
 from vetime_plugins.metrics.ranking import auc_pr, auc_roc
@@ -39,6 +40,7 @@ _GROUPS: tuple[tuple[tuple[str, ...], _Compute], ...] = (
     (("PATE",), lambda labels, scores, buffer: (pate(labels, scores, buffer),)),
     (("PATE-250",), lambda labels, scores, buffer: (pate(labels, scores, buffer, n_thresholds=250),)),
     (("Event-F1",), lambda labels, scores, _: event_f1(labels, scores)[:1]),
+    (("Exact-Peak",), lambda labels, scores, buffer: (exact_peak_rate(labels, scores, buffer),)),
 )
 
 METRIC_NAMES: tuple[str, ...] = tuple(name for names, _ in _GROUPS for name in names)
