@@ -149,7 +149,9 @@ def _evidence(
             distances, mean, deviation = statistic_distances(standard, weights, window, config)
             views.append(torch.asinh((distances - mean) / (deviation + _FLOOR)).T)
         # The mean of z-scores, not of their logarithms: what either view is sure of stands.
-        context = torch.asinh((torch.sinh(context) + torch.sinh(_novelty(torch.stack(views, -1)))) / 2)
+        view = _novelty(torch.stack(views, -1))  # (T, C' + 1)
+        view = view[:, :-1].lerp(view[:, -1:], 0.5)
+        context = torch.asinh((torch.sinh(context) + torch.sinh(view)) / 2)
     if config.point_gain:
         kinds = variables[..., 1:].unflatten(-1, (-1, 4))  # "level", "form", "point", "joint_point"
         distant = kinds[..., 2].mean(-1).T

@@ -6,6 +6,8 @@ find a stretch that is too quiet, too loud or too rough where no two normal stre
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -46,75 +48,108 @@ def statistic_distances(
 
     Returns
     -------
-    distances : Tensor of shape (C, T)
-        Mean over the windows that cover a point.
-    mean, deviation : Tensor of shape (C, 1)
+    distances : Tensor of shape (C + 1, T)
+        Mean over the windows that cover a point; the last row is that of all variables joined.
+    mean, deviation : Tensor of shape (C + 1, 1)
         What is usual.
     """
     length, device = sources[0].shape[1], sources[0].device
     lengths = [source.shape[1] for source in sources]
-    timeline = sources[0] if len(sources) == 1 else torch.cat(sources, dim=1)
-    places = Places.spread(lengths, window, config, device)
-    found = []
-    for row, variable in enumerate(timeline):
-        bank = _statistics(variable, places.columns, window, config)
-        scale = bank[~places.repeated].std(0, correction=0) + _LEAST_SPREAD
-        bank = bank / scale
-        barred = places.repeated
-        if valid is not None:
-            own_columns = places.columns <= length - window
-            share = share_of_valid(valid[row : row + 1], places.columns.where(own_columns, 0), window)[0]
-            barred = barred | ((share < 0.5) & own_columns)
-        size = bank.square().sum(1).masked_fill(barred, torch.inf)
-        # With a one appended the product is |b|^2 - 2 a.b: it ranks as the distance does, |a| being fixed.
-        columns = torch.cat([-2 * bank, size[:, None]], dim=1).T
-        own = query_starts(length - window + 1, window, config, device)
-        distances = _search(_statistics(variable, own, window, config) / scale, own, columns, places, config)
-        earlier = []
-        for total, offset in list(zip(lengths, offsets(lengths), strict=True))[1:]:
-            at = spread_starts(total - window + 1, _CALIBRATION_QUERIES, device) + offset
-            if len(at):
-                queries = _statistics(variable, at, window, config) / scale
-                earlier.append(_search(queries, at, columns, places, config))
-        found.append((distances, earlier))
-    windows = torch.stack([distances for distances, _ in found])  # (C, q)
-    references = [torch.stack(group) for group in zip(*(earlier for _, earlier in found), strict=True)]
-    mean, deviation = usual_distances(windows, references, length)
+    bank = _Bank.build(sources, valid, window, config)
+    own = query_starts(length - window + 1, window, config, device)
+    windows = bank.search(own, config)
+    earlier = []
+    for total, offset in list(zip(lengths, offsets(lengths), strict=True))[1:]:
+        at = spread_starts(total - window + 1, _CALIBRATION_QUERIES, device) + offset
+        if len(at):
+            earlier.append(bank.search(at, config))
+    mean, deviation = usual_distances(windows, earlier, length)
     if valid is not None:
         trust = (2 * share_of_valid(valid, own, window) - 1).clamp_min(0)
-        windows = mean + trust * (windows - mean)
+        windows = mean + torch.cat([trust, trust.mean(0, keepdim=True)]) * (windows - mean)
     cover = spread_over_steps(windows.new_ones(len(own)), own, window, length)
     return spread_over_steps(windows, own, window, length) / cover, mean, deviation
 
 
-def _statistics(variable: Tensor, starts: Tensor, window: int, config: RetrievalConfig) -> Tensor:
-    """Statistics (n, 3) of the windows of (T,) that start at `starts` (n,)."""
-    windows = variable.unfold(0, window, 1)
-    found = variable.new_empty(len(starts), 3)
-    block = max(1, config.block_elements // (2 * window))
-    for at, out in zip(starts.split(block), found.split(block), strict=True):
-        part = windows[at]
-        out[:, 0] = part.std(1, correction=0)
-        out[:, 1] = part.amax(1) - part.amin(1)
-        out[:, 2] = part.diff(dim=1).abs_().mean(1)
-    return found.add_(_FAINTEST).log_()
+@dataclass(frozen=True)
+class _Bank:
+    """Statistics of the windows to compare with."""
 
+    timeline: Tensor  # (C, L) all sources one after the other
+    places: Places
+    scale: Tensor  # (C, 3) deviations of the statistics in the bank
+    vectors: Tensor  # (C, 4, g * G): -2 b, then |b|^2, infinite in columns that must not be found
+    barred: Tensor  # (g * G,) columns that the joint search must not find
+    window: int
 
-def _search(
-    queries: Tensor, starts: Tensor, columns: Tensor, places: Places, config: RetrievalConfig
-) -> Tensor:
-    """Mean distances (q,) of statistics (q, 3) to their nearest places."""
-    ones = torch.nn.functional.pad(queries, (0, 1), value=1.0)
-    found = queries.new_empty(len(queries))
-    n_groups = columns.shape[1] // places.group
-    block = max(1, min(256, config.block_elements // columns.shape[1]))
-    for i in range(0, len(queries), block):
-        part = slice(i, i + block)
-        cost = (ones[part] @ columns).unflatten(-1, (places.group, n_groups))  # (q, g, G)
-        groups, penalty = places.trivial(starts[part])
-        cost[..., groups].add_(penalty)
-        best = cost.amin(1).topk(min(config.neighbours, n_groups), dim=-1, largest=False).values
+    @classmethod
+    def build(
+        cls, sources: list[Tensor], valid: Tensor | None, window: int, config: RetrievalConfig
+    ) -> _Bank:
+        timeline = sources[0] if len(sources) == 1 else torch.cat(sources, dim=1)
+        places = Places.spread([source.shape[1] for source in sources], window, config, timeline.device)
+        found = _statistics(timeline, places.columns, window, config)  # (C, m, 3)
+        scale = found[:, ~places.repeated].std(1, correction=0) + _LEAST_SPREAD
+        found = found / scale[:, None]
+        barred = places.repeated.expand(len(timeline), -1)
+        if valid is not None:
+            own = places.columns <= valid.shape[1] - window
+            filled = share_of_valid(valid, places.columns.where(own, 0), window) < 0.5
+            barred = barred | (filled & own)
+        size = found.square().sum(2, keepdim=True).masked_fill(barred[..., None], torch.inf)
+        return cls(
+            timeline=timeline,
+            places=places,
+            scale=scale,
+            vectors=torch.cat([-2 * found, size], dim=2).mT.contiguous(),
+            barred=barred.float().mean(0) > 0.5,
+            window=window,
+        )
+
+    def search(self, starts: Tensor, config: RetrievalConfig) -> Tensor:
+        """Return mean distances (C + 1, q) of windows to their nearest places; the last joins all."""
+        n_variables, columns = len(self.timeline), len(self.places.columns)
+        found = self.timeline.new_empty(n_variables + 1, len(starts))
+        block = max(1, min(256, config.block_elements // (2 * columns)))
+        for at, out in zip(starts.split(block), found.split(block, dim=1), strict=True):
+            queries = _statistics(self.timeline, at, self.window, config) / self.scale[:, None]  # (C, q, 3)
+            norm = queries.square().sum(2, keepdim=True)
+            trivial = self.places.trivial(at)
+            joint = norm.new_zeros(len(at), columns)
+            for row in range(n_variables):
+                # With a one appended the product is |b|^2 - 2 a.b: it ranks as the distance does.
+                cost = torch.nn.functional.pad(queries[row], (0, 1), value=1.0) @ self.vectors[row]
+                joint += torch.where(cost.isfinite(), cost, 0.0) if n_variables > 1 else cost
+                out[row] = self._nearest(cost, norm[row], 3, trivial, config)
+            if n_variables > 1:
+                joint.masked_fill_(self.barred, torch.inf)
+                out[-1] = self._nearest(joint, norm.sum(0), 3 * n_variables, trivial, config)
+            else:
+                out[-1] = out[0]
+        return found
+
+    def _nearest(
+        self, cost: Tensor, norm: Tensor, size: int, trivial: tuple[slice, Tensor], config: RetrievalConfig
+    ) -> Tensor:
+        """Return mean distances (q,) from costs (q, m) without the norm (q, 1) of the queries."""
+        grouped = cost.unflatten(-1, (self.places.group, -1))  # (q, g, G)
+        groups, penalty = trivial
+        grouped[..., groups].add_(penalty)
+        wanted = min(config.neighbours, grouped.shape[-1])
+        best = grouped.amin(1).topk(wanted, dim=-1, largest=False).values
         exists = best.isfinite()
-        squares = (best + queries[part].square().sum(1, keepdim=True)).clamp_min(0) / queries.shape[1]
-        found[part] = squares.sqrt().where(exists, 0.0).sum(-1) / exists.sum(-1).clamp_min(1)
-    return found
+        distances = ((best + norm).clamp_min(0) / size).sqrt().where(exists, 0.0)
+        return distances.sum(-1) / exists.sum(-1).clamp_min(1)
+
+
+def _statistics(timeline: Tensor, starts: Tensor, window: int, config: RetrievalConfig) -> Tensor:
+    """Statistics (C, n, 3) of the windows of (C, L) that start at `starts` (n,)."""
+    windows = timeline.unfold(1, window, 1)
+    found = timeline.new_empty(len(timeline), len(starts), 3)
+    block = max(1, config.block_elements // (2 * window * len(timeline)))
+    for at, out in zip(starts.split(block), found.split(block, dim=1), strict=True):
+        part = windows[:, at]
+        out[..., 0] = part.std(2, correction=0)
+        out[..., 1] = part.amax(2) - part.amin(2)
+        out[..., 2] = part.diff(dim=2).abs_().mean(2)
+    return found.add_(_FAINTEST).log_()
