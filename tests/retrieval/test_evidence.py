@@ -193,6 +193,18 @@ def test_equal_variables_score_as_one() -> None:
     torch.testing.assert_close(one, three, rtol=1e-3, atol=1e-3)
 
 
+def test_a_spike_counts_more_the_more_variables_have_it() -> None:
+    at = 300
+    quiet = np.random.default_rng(0).standard_normal((600, 4))
+    found = []
+    for count in (1, 4):
+        x = quiet.copy()
+        x[at, :count] += 10
+        standard, _ = _standardise([torch.from_numpy(x)])
+        found.append(point_evidence(standard, None, torch.zeros(4, 600))[0, at].item())
+    assert found[1] > 1.5 * found[0] > 0.5
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [({"statistics": (3,)}, "statistics needs lengths"), ({"point_gain": -1.0}, "point_gain needs"),

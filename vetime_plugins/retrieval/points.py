@@ -26,6 +26,8 @@ _BLOCK = 1 << 18
 def point_evidence(sources: list[Tensor], valid: Tensor | None, distant: Tensor) -> Tensor:
     """Excess of each point's residuals over the tail of the others', locally and against the neighbours.
 
+    Of several variables it is the geometric mean of their own excess and the average of all.
+
     Parameters
     ----------
     sources : list of Tensor of shape (C, T_i), float32
@@ -49,6 +51,8 @@ def point_evidence(sources: list[Tensor], valid: Tensor | None, distant: Tensor)
     deviation = ratios.std(1, keepdim=True, correction=0).clamp_min(1e-6)
     local = torch.asinh((ratios - ratios.mean(1, keepdim=True)) / deviation)
     excess = _beyond_tail(local, _LOCAL_TAIL)[:, :length] + _beyond_tail(distant, _DISTANT_TAIL)
+    # Among many variables one stands out at most steps: the more of them do, the more each counts.
+    excess = (excess * excess.mean(0, keepdim=True)).sqrt_()
     return excess if valid is None else excess * valid
 
 
