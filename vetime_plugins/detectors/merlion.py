@@ -41,6 +41,7 @@ def as_frame(job: Job, lasts: timedelta = _DAY) -> pd.DataFrame:
 def _trained(
     job: Job, name: str, device: str | None = None, lasts: timedelta = _DAY, **parameters: Any
 ) -> Callable[[], ArrayLike]:
+    import pandas as pd
     from merlion.models.factory import ModelFactory
     from merlion.utils import TimeSeries
 
