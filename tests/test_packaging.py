@@ -32,6 +32,7 @@ EXTRAS = {
     "leaderboard",
     "bench",
     "cluster",
+    "corpus",
     "dev",
     "all",
 }

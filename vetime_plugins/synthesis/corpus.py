@@ -11,6 +11,7 @@ import numpy as np
 from vetime_plugins.errors import InputError
 from vetime_plugins.synthesis._random import Array, chance, log_uniform
 from vetime_plugins.synthesis.anomalies import KINDS
+from vetime_plugins.synthesis.backgrounds import draw_real, shared_bank
 from vetime_plugins.synthesis.multivariate import draw_panel
 from vetime_plugins.synthesis.normal import draw_normal
 from vetime_plugins.synthesis.normal.families import FAMILIES
@@ -36,12 +37,17 @@ class CorpusConfig:
         Range of the wished share of anomalous steps in series with several (log-uniform).
     severity : tuple of float
         Range in [0, 1], from barely visible to gross.
+    stretch : tuple of float
+        Range of the factor on the usual length of each anomaly that is no point (log-uniform), at least 0.1.
     repeat_share : float
         Share of series whose anomalies are all of one kind.
     gap_share : float
         Share of variables with stretches of missing readings.
     nan_gaps : bool
         Mark these with NaN; else the last reading is held.
+    real_share : float
+        Share of univariate series whose normal behaviour is a stretch of a real one (see `backgrounds`);
+        their family is "real".
     families, kinds : mapping of str to float, optional
         Weights by name; by default those of the registries. Names left out are not drawn.
     dtype : {"float32", "float64"}
@@ -51,9 +57,11 @@ class CorpusConfig:
     single_share: float = 0.45
     density: tuple[float, float] = (0.005, 0.1)
     severity: tuple[float, float] = (0.0, 1.0)
+    stretch: tuple[float, float] = (1.0, 1.0)
     repeat_share: float = 0.25
     gap_share: float = 0.06
     nan_gaps: bool = False
+    real_share: float = 0.0
     families: Mapping[str, float] | None = None
     kinds: Mapping[str, float] | None = None
     dtype: str = "float32"
@@ -64,13 +72,15 @@ class CorpusConfig:
             unknown = sorted(set(given or ()) - set(known))
             if unknown or (given is not None and not given):
                 raise InputError(f"{name} must name some of {', '.join(known)}; got {unknown or 'none'}")
-        for name in ("clean_share", "single_share", "repeat_share", "gap_share"):
+        for name in ("clean_share", "single_share", "repeat_share", "gap_share", "real_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name} must be within 0 and 1, got {getattr(self, name)}")
         if not 0 < self.density[0] <= self.density[1] <= 0.5:
             raise InputError(f"density must be a range within 0 (not included) and 0.5, got {self.density}")
         if not 0 <= self.severity[0] <= self.severity[1] <= 1:
             raise InputError(f"severity must be a range within 0 and 1, got {self.severity}")
+        if not 0.1 <= self.stretch[0] <= self.stretch[1]:
+            raise InputError(f"stretch must be a range of at least 0.1, got {self.stretch}")
         if self.dtype not in ("float32", "float64"):
             raise InputError(f"dtype must be 'float32' or 'float64', got {self.dtype!r}")
 
@@ -115,9 +125,13 @@ def generate(
     length, n_variables = int(length), int(n_variables)
     wish = _draw_wish(rng, length, config)
     if n_variables == 1:
-        draft = draw_normal(
-            rng, length, families=config.families, gap_probability=config.gap_share, nan=config.nan_gaps
-        )
+        # No draw where nothing is real: the series of older recipes stay as they were.
+        if config.real_share > 0 and chance(rng, config.real_share):
+            draft = draw_real(rng, length, shared_bank())
+        else:
+            draft = draw_normal(
+                rng, length, families=config.families, gap_probability=config.gap_share, nan=config.nan_gaps
+            )
         signal = draft.signal[:, None].copy()
         scene = Scene(signal + draft.noise[:, None], signal, [draft.sensor], draft.period)
         family = draft.family
@@ -135,7 +149,7 @@ def generate(
         family, targets = panel.style, panel.targets
     populate(
         scene, rng, wish.kinds, wish.count, density=wish.density, severity=config.severity,
-        repeat=config.repeat_share, variables=targets,
+        repeat=config.repeat_share, variables=targets, stretch=config.stretch,
     )  # fmt: skip
     return scene.finish(dtype=config.dtype, family=family)
 
@@ -171,6 +185,7 @@ def _disturb(
     populate(
         scene, rng, kinds, wish.count, density=wish.density, severity=config.severity,
         repeat=config.repeat_share, variables=tuple(range(len(factors))), targets={"one": 1.0},
+        stretch=config.stretch,
     )  # fmt: skip
     return scene.values.T, scene.anomalies
 

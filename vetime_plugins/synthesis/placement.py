@@ -25,6 +25,7 @@ def populate(
     length: int | None = None,
     variables: Sequence[int] | None = None,
     targets: Mapping[str, float] | None = None,
+    stretch: tuple[float, float] = (1.0, 1.0),
 ) -> int:
     """Put up to `count` anomalies into a scene.
 
@@ -48,6 +49,8 @@ def populate(
         The variables that may be hit; by default all that vary.
     targets : mapping of str to float, optional
         Weights of "one", "some" and "all" variables; by default 5, 3 and 2.
+    stretch : tuple of float, default (1, 1)
+        Range of the factor on the usual length of each anomaly that is no point.
 
     Returns
     -------
@@ -82,7 +85,9 @@ def populate(
             steps = length
             if twin is not None:  # nearly the same thing again, so that it has a neighbour
                 level, steps = 0.5 * (severity[0] + severity[1]), length or _last_length(scene, most)
-            if scene.add(rng, kind, level, chosen, length=steps, most=most, typical=typical, twin=twin):
+            if scene.add(
+                rng, kind, level, chosen, length=steps, most=most, typical=typical, twin=twin, stretch=stretch
+            ):
                 placed += 1
                 budget -= scene.anomalies[-1].stop - scene.anomalies[-1].start
                 break

@@ -91,6 +91,7 @@ class Scene:
         most: int,
         length: int | None = None,
         twin: int | None = None,
+        stretch: tuple[float, float] = (1.0, 1.0),
     ) -> bool:
         """Try once to put one anomaly somewhere; return whether it is there and can be seen.
 
@@ -110,10 +111,12 @@ class Scene:
             Steps; by default as usual for the kind.
         twin : int, optional
             Seed of the draws that shape the anomaly: the same for anomalies that shall resemble each other.
+        stretch : tuple of float
+            Range of the factor on the usual length of a kind that is no point.
         """
         total = len(self.clean)
         period = self.period or typical
-        n = min(length or min(kind.draw_length(rng, period, total), most), total)
+        n = min(length or min(kind.draw_length(rng, period, total, stretch), most), total)
         start = self._free_place(rng, n, variables[0])
         if start is None:
             return False

@@ -61,14 +61,24 @@ class Kind:
         """What the kind does, in one line."""
         return (self.function.__doc__ or "").strip().splitlines()[0]
 
-    def draw_length(self, rng: np.random.Generator, period: float, length: int) -> int:
-        """Return a number of steps for a series of `length` steps; never above a fifth of it."""
+    def draw_length(
+        self,
+        rng: np.random.Generator,
+        period: float,
+        length: int,
+        stretch: tuple[float, float] = (1.0, 1.0),
+    ) -> int:
+        """Return a number of steps for a series of `length` steps; never above a fifth of it.
+
+        The usual length is multiplied by a factor out of `stretch`, log-uniform; points stay points.
+        """
         if self.length == "point":
             steps = float(rng.integers(1, 4))
         else:
             share, periods, bound = _LENGTHS[self.length]
             least = max(_SHORTEST, min(share * period, bound))
             steps = log_uniform(rng, least, max(least + 2, periods * period))
+            steps *= log_uniform(rng, *stretch)
         return int(np.clip(round(steps), 1, max(1, length // 5)))
 
 
