@@ -9,7 +9,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 from vetime_plugins.synthesis._random import Array, chance, log_uniform, pick, smooth_curve, standardise
-from vetime_plugins.synthesis.normal import states
+from vetime_plugins.synthesis.normal import services, states
 from vetime_plugins.synthesis.normal.chaos import draw_chaos
 from vetime_plugins.synthesis.normal.noise import (
     autoregressive,
@@ -302,11 +302,28 @@ def regimes(rng: np.random.Generator, length: int, period: float | None = None) 
     return Draft(signal, noise, parts[0].period)
 
 
+def metric(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
+    """Draw a metric of a machine: processor, memory, network or errors; short bursts, levels that recur."""
+    day = period or log_uniform(rng, 60, max(90.0, min(1500.0, length / 3)))
+    name, signal, noise = services.draw_metric(rng, length, day)
+    top = float((signal + noise).max())
+    high = top * rng.uniform(0.9, 1.0) if name == "cpu" and chance(rng, 0.15) else np.inf
+    step = 1.0 if name == "errors" else 0.0
+    return Draft(signal, noise, day if name == "network" else None, Sensor(low=0.0, high=high, step=step))
+
+
+def web(rng: np.random.Generator, length: int, period: float | None = None) -> Draft:
+    """Draw the visits of a web site: weekends, holidays, campaigns that come back, growth; whole numbers."""
+    day = period or log_uniform(rng, 24, max(36.0, min(1500.0, length / 8)))
+    rate, noise, low = services.draw_traffic(rng, length, day)
+    return Draft(rate, noise, day, Sensor(low=low, step=1.0))
+
+
 FAMILIES: dict[str, Family] = {
     function.__name__: function
     for function in (
         periodic, tone, heart, demand, bursts, aperiodic, machine, telemetry, number, chaotic, events,
-        modulated, process, regimes,
+        modulated, process, regimes, metric, web,
     )
 }  # fmt: skip
 
@@ -314,6 +331,7 @@ FAMILY_WEIGHTS: dict[str, float] = {
     "periodic": 5, "tone": 1, "heart": 2.5, "demand": 3, "bursts": 2, "aperiodic": 2, "machine": 1.5,
     "telemetry": 3, "number": 1, "chaotic": 1, "events": 1.5, "modulated": 1.5, "process": 1, "regimes": 1,
 }  # fmt: skip
+# "metric" and "web" are drawn where a recipe names them.
 
 
 def unrest(rng: np.random.Generator, draft: Draft) -> Draft:
