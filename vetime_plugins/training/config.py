@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from vetime_plugins._validation import STRICT, Flag, Number, Whole, checked, validate
 from vetime_plugins.errors import InputError
 from vetime_plugins.network.config import VETimeConfig
+from vetime_plugins.synthesis.recipes import find_recipe
 
 STAGES = ("vision", "temporal", "full")
 
@@ -42,6 +43,8 @@ class DataConfig:
         Two or more where there are batches with several variables.
     workers : int
         Processes that generate batches; 0 generates in the training process.
+    recipe : str
+        Corpus to draw from, by its name in `vetime_plugins.synthesis.recipes`.
     """
 
     points_per_batch: _Positive = 32_768
@@ -50,9 +53,10 @@ class DataConfig:
     multivariate: _Share = 0.0
     max_variables: _Positive = 8
     workers: Annotated[Whole, Field(ge=0, le=1024)] = 1
+    recipe: str = "classic"
 
     def __post_init__(self) -> None:
-        """Reject ranges that are empty."""
+        """Reject ranges that are empty and recipes that do not exist."""
         if self.max_length < self.min_length:
             raise InputError(
                 f"data.max_length must be at least min_length, got {self.max_length} and {self.min_length}"
@@ -62,6 +66,7 @@ class DataConfig:
                 "data.max_variables must be at least 2 where multivariate is above 0, "
                 f"got {self.max_variables}"
             )
+        find_recipe(self.recipe)
 
 
 @checked

@@ -15,6 +15,7 @@ from vetime_plugins.network.model import ModelInput
 from vetime_plugins.network.preparation import Chunk, collate, prepare, split
 from vetime_plugins.series.inputs import as_series
 from vetime_plugins.synthesis import SyntheticSeries, generate
+from vetime_plugins.synthesis.recipes import find_recipe
 from vetime_plugins.training.config import DataConfig
 
 VALIDATION_STREAM = 1
@@ -77,7 +78,10 @@ class SyntheticBatches(Dataset[TrainingBatch]):
             n_variables = int(rng.integers(2, data.max_variables + 1))
         count = max(1, data.points_per_batch // (length * n_variables))
         seeds = rng.integers(0, 2**63 - 1, size=count)
-        return make_batch([generate(length, n_variables, seed=int(s)) for s in seeds], self.model)
+        recipe = find_recipe(data.recipe)
+        return make_batch(
+            [generate(length, n_variables, seed=int(s), config=recipe) for s in seeds], self.model
+        )
 
 
 def make_batch(many: list[SyntheticSeries], config: VETimeConfig) -> TrainingBatch:
