@@ -22,11 +22,11 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from vetime_plugins._validation import Number, Whole, read_table, validate
+from vetime_plugins._validation import STRICT, Flag, Number, Whole, checked, read_table, validate
 from vetime_plugins.errors import InputError
 from vetime_plugins.network.expectation import (
     ExpectationConfig,
@@ -51,7 +51,8 @@ _Share = Annotated[Number, Field(ge=0, le=1)]
 Likelihood = Literal["laplace", "student"]
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@checked
+@dataclass(frozen=True, config=STRICT)
 class ExpectationTraining:
     """One run.
 
@@ -97,7 +98,7 @@ class ExpectationTraining:
     warmup_steps: _Count = 200
     clip_norm: Number = 1.0
     average_decay: _Share = 0.998
-    bfloat16: bool = True
+    bfloat16: Flag = True
     log_every: _Count = 50
     validate_every: _Count = 500
 
