@@ -44,22 +44,14 @@ def run_all(
     backend: str = "local",
     address: str | None = None,
 ) -> Iterator[tuple[PlaceT, Outcome]]:
-    """Run cells, and give back each as soon as it is done.
+    """Run cells, and yield each as soon as it is done: what stood for it in `jobs`, and its outcome.
 
     Parameters
     ----------
     jobs : iterable of (place, CellJob, Limits)
         Read as workers become free; whatever the place is, it comes back with the outcome.
-    n_jobs : int, default 1
-        Cells at a time; "dask" and "ray" with an address use all workers.
-    backend : {"local", "loky", "dask", "ray"}
-    address : str, optional
-        Of the scheduler of a cluster, e.g. ``"tcp://10.0.0.1:8786"`` (dask) or ``"auto"`` (ray).
-
-    Yields
-    ------
-    (place, Outcome)
-        In the order in which cells end.
+    n_jobs, backend, address
+        As in `vetime_plugins.leaderboard.runner.run_task`.
 
     Raises
     ------

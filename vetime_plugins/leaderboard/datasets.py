@@ -118,7 +118,7 @@ def read_series(path: str | PathLike[str], *, dataset: str | None = None) -> Ben
 
 
 def find_series(folder: str | PathLike[str], *, datasets: Iterable[str] | None = None) -> list[SeriesFile]:
-    """List the series of a folder without reading them.
+    """List the series of a folder without reading them, sorted by data set and file name.
 
     Parameters
     ----------
@@ -129,11 +129,6 @@ def find_series(folder: str | PathLike[str], *, datasets: Iterable[str] | None =
         the file names have it where they lie in `folder` itself.
     datasets : iterable of str, optional
         Only these data sets.
-
-    Returns
-    -------
-    list of SeriesFile
-        Sorted by data set and file name.
 
     Raises
     ------

@@ -46,19 +46,9 @@ def _labelled(name: str, train_length: int) -> BenchmarkSeries:
 def _recombined(
     name: str, loader: str, normal: str, other: str, length: int, train: int, places: tuple[int, ...]
 ) -> BenchmarkSeries:
-    """Put recordings of one class in a row, those of another at some places among them.
+    """Put `length` recordings of one class in a row, those of another at some `places` among them.
 
-    Parameters
-    ----------
-    name : str
-    loader : str
-        Function of `sktime.datasets`.
-    normal, other : str
-        Classes.
-    length, train : int
-        Recordings in all, and in the train part.
-    places : tuple of int
-        Which recordings are of the other class.
+    `loader` is a function of `sktime.datasets`; the first `train` recordings are the train part.
     """
     X, y = getattr(_module("sktime.datasets", "sktime"), loader)(return_X_y=True, return_type="numpy3D")
     supplies = {kind: iter(X[np.asarray(y) == kind]) for kind in (normal, other)}

@@ -45,17 +45,7 @@ _DIGITS = "%.6g"  # of metrics and seconds; other machines differ in more
 
 
 def write_cells(path: str | PathLike[str], cells: Sequence[Cell]) -> Path:
-    """Write cells as a CSV file, all of it or nothing.
-
-    Parameters
-    ----------
-    path : str or path
-    cells : sequence of Cell
-        All with the same metrics, as those of one run are.
-
-    Returns
-    -------
-    pathlib.Path
+    """Write cells, all with the same metrics, as a CSV file: all of it or nothing.
 
     Raises
     ------
@@ -85,17 +75,7 @@ def write_cells(path: str | PathLike[str], cells: Sequence[Cell]) -> Path:
 
 
 def read_cells(path: str | PathLike[str]) -> list[Cell]:
-    """Read a file of `write_cells`.
-
-    Parameters
-    ----------
-    path : str or path
-
-    Returns
-    -------
-    list of Cell
-        In the order of the file; `hardware`, `undefined` and `fingerprint` are empty, and so is what an
-        empty field leaves open.
+    """Read a file of `write_cells`, in its order; what it does not hold is empty or the default.
 
     Raises
     ------

@@ -41,19 +41,10 @@ class FetchError(VETimeError):
 
 @dataclass(frozen=True)
 class DataSet:
-    """Where a data set is and what of it is kept.
+    """Where a data set is, a ``.tar.gz``, and what of it is kept.
 
-    Attributes
-    ----------
-    title, homepage, licence : str
-    url : str
-        A ``.tar.gz``.
-    keep : tuple of str
-        Files and folders in it, below its one top folder.
-    task : str
-        The bundled task that reads it.
-    checksums : dict of str to str
-        SHA-256 of single files, as published by others who use the same commit.
+    `keep` names files and folders below its one top folder, `task` the bundled task that reads it, and
+    `checksums` the SHA-256 of single files, as published by others who use the same commit.
     """
 
     title: str
@@ -67,16 +58,7 @@ class DataSet:
 
 @dataclass(frozen=True)
 class Fetched:
-    """What has been fetched.
-
-    Attributes
-    ----------
-    sha256 : str
-        Of the archive.
-    checked : str
-        What that was compared with.
-    n_series : int
-    """
+    """The SHA-256 of what has been fetched, what that was compared with, and the number of series."""
 
     sha256: str
     checked: str
@@ -129,10 +111,6 @@ def fetch(
         What the archive must have.
     progress : callable, optional
         Called with the bytes there are, and those there will be where the server says.
-
-    Returns
-    -------
-    Fetched
 
     Raises
     ------

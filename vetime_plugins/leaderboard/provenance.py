@@ -31,16 +31,9 @@ def cell_seed(seed: int, detector: str, series: str) -> int:
 
 
 def fingerprint(detector: Any, data: str, *, train_length: int, period: int, seed: int, device: str) -> str:
-    """Return a hash of what decides over the scores of a cell.
+    """Return a hash of what decides over the scores of a cell; `data` is the `data_hash` of its series.
 
-    Parameters
-    ----------
-    detector : Detector
-    data : str
-        Hash of the series, see `data_hash`.
-    train_length, period, seed : int
-    device : str
-        What is asked for; it counts for detectors that can use a GPU.
+    `device` is what is asked for; it counts for detectors that can use a GPU.
     """
     parts = {
         "name": detector.name,
@@ -80,13 +73,7 @@ def versions(detector: Any) -> dict[str, str]:
 
 @cache
 def hardware(device: str = "cpu") -> dict[str, Any]:
-    """Return what is known of the machine, without anything that says whose it is.
-
-    Parameters
-    ----------
-    device : str
-        Where a detector runs: of several GPUs ``"cuda:1"`` names the second.
-    """
+    """Return what is known of the machine and the device, without anything that says whose it is."""
     found: dict[str, Any] = {
         "system": platform.system(),
         "machine": platform.machine(),

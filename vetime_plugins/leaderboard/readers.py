@@ -41,16 +41,7 @@ _NAB_WINDOWS = Path("labels") / "combined_windows.json"
 
 @dataclass(frozen=True)
 class SeriesEntry:
-    """A series that has been found, not read.
-
-    Attributes
-    ----------
-    name : str
-        Unique within its data set.
-    dataset : str
-    load : callable
-        Returns the `BenchmarkSeries`; raises InputError where it cannot be read.
-    """
+    """A series that has been found, not read; `load` raises InputError where it cannot be read."""
 
     name: str
     dataset: str
@@ -102,29 +93,11 @@ def find_tsb_ad(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesE
 
 
 def find_nab(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntry]:
-    """Find the series of the Numenta Anomaly Benchmark.
+    """Find the series of the Numenta Anomaly Benchmark in its repository, or in a folder that holds it.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        The repository, or a folder that holds it.
-    options : mapping
-        None.
-
-    Returns
-    -------
-    list of SeriesEntry
-        One for each entry of the labels; a data set is a folder of ``data``.
-
-    Raises
-    ------
-    InputError
-        If the labels are not there or damaged, or name a file that is not there.
-
-    Notes
-    -----
-    Points within a window, its ends included, are anomalous. The train part is NAB's probationary period:
-    15 % of the points, at most 750.
+    There is one for each entry of the labels; a data set is a folder of ``data``. Points within a window, its
+    ends included, are anomalous. The train part is NAB's probationary period: 15 % of the points, at most
+    750.
     """
     root = _existing(folder)
     found = sorted([root / _NAB_WINDOWS, *root.glob(f"*/{_NAB_WINDOWS}")], key=lambda path: len(path.parts))
@@ -164,27 +137,8 @@ def _read_nab(path: Path, dataset: str, bounds: Sequence[tuple[datetime, datetim
 
 
 def find_ucr(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntry]:
-    """Find the series of the UCR anomaly archive.
+    """Find the series of the UCR anomaly archive: text files at any depth of a folder.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Holds the text files, at any depth.
-    options : mapping
-        None.
-
-    Returns
-    -------
-    list of SeriesEntry
-        Of the data set "UCR".
-
-    Raises
-    ------
-    InputError
-        If there is no such file.
-
-    Notes
-    -----
     The three numbers in a name are the length of the train part and the begin and end of the anomaly. As in
     the TSB-AD benchmark they count from 0, and the end is the first point after the anomaly. Some files hold
     one number a line, others all in one line.
@@ -212,30 +166,12 @@ def _read_ucr(path: Path) -> BenchmarkSeries:
 
 
 def find_csv(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntry]:
-    """Find CSV files with a column of labels.
+    """Find CSV files with a column of labels; a data set is called like its folder.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-    options : mapping
-        ``label``, the name of the column of labels, upper or lower case (default "label");
-        ``ignore``, names of columns that are no variables, such as time stamps;
-        ``delimiter`` (default ",");
-        ``pattern``, which files (default ``"**/*.csv"``).
-
-    Returns
-    -------
-    list of SeriesEntry
-        A data set is called like its folder.
-
-    Raises
-    ------
-    InputError
-        If there is no such file.
-
-    Notes
-    -----
-    Labels are 0 and 1, or false and true. An empty cell of a variable is a gap.
+    Labels are 0 and 1, or false and true. An empty cell of a variable is a gap. Options are ``label``, the
+    name of the column of labels, upper or lower case (default "label"); ``ignore``, names of columns that are
+    no variables, such as time stamps; ``delimiter`` (default ","); ``pattern``, which files (default
+    ``"**/*.csv"``).
     """
     root = _existing(folder)
     pattern = options.get("pattern", "**/*.csv")

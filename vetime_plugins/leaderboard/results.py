@@ -220,22 +220,7 @@ def write_cell(folder: str | PathLike[str], cell: Cell, scores: np.ndarray | Non
 
 
 def read_cell(path: str | PathLike[str]) -> Cell:
-    """Read one cell.
-
-    Parameters
-    ----------
-    path : str or path
-        Its JSON file.
-
-    Returns
-    -------
-    Cell
-
-    Raises
-    ------
-    InputError
-        If the file is missing, damaged or of another schema.
-    """
+    """Read one cell from its JSON file; InputError if that is missing, damaged or of another schema."""
     try:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
         schema = record.pop("schema")
@@ -296,37 +281,14 @@ def load_scores(folder: str | PathLike[str], cell: Cell) -> np.ndarray:
 
 
 def write_series(folder: str | PathLike[str], name: str, series: StoredSeries) -> Path:
-    """Keep a series beside the results, all of it or nothing.
-
-    Parameters
-    ----------
-    folder : str or path
-        Folder of results; made where it is missing.
-    name : str
-        What cells call it.
-    series : StoredSeries
-
-    Returns
-    -------
-    pathlib.Path
-    """
+    """Keep a series, which cells call `name`, beside the results: all of it or nothing."""
     path = _series_path(folder, name)
     _write_arrays(path, **vars(series))
     return path
 
 
 def load_series(folder: str | PathLike[str], name: str) -> StoredSeries:
-    """Return a series that was kept beside the results.
-
-    Parameters
-    ----------
-    folder : str or path
-    name : str
-        `Cell.series`.
-
-    Returns
-    -------
-    StoredSeries
+    """Return a series that was kept beside the results; `name` is `Cell.series`.
 
     Raises
     ------

@@ -43,15 +43,7 @@ Progress = Callable[[int, int, Cell], None]
 
 @dataclass(frozen=True)
 class Report:
-    """What a run did.
-
-    Attributes
-    ----------
-    cells : list of Cell
-        All cells of the task's series and the chosen detectors, those of earlier runs included.
-    n_run, n_kept : int
-        How many were run now, and how many were there already.
-    """
+    """What a run did: all its cells, and how many of them were run now and how many were there already."""
 
     cells: list[Cell]
     n_run: int
@@ -164,17 +156,7 @@ def retake_metrics(
 ) -> list[Cell]:
     """Take the metrics of a folder of results again, from the stored scores: no detector runs.
 
-    Parameters
-    ----------
-    folder : str or path
-    metrics : str or iterable of str, optional
-        All where left out.
-    progress : callable, optional
-        As in `run_task`.
-
-    Returns
-    -------
-    list of Cell
+    All metrics are taken where `metrics` is left out; `progress` is as in `run_task`.
 
     Raises
     ------
@@ -296,13 +278,7 @@ class _Store:
 
 @contextmanager
 def _only_run_in(root: Path, task: Task, seed: int) -> Iterator[None]:
-    """Claim a folder for a run of a task.
-
-    Raises
-    ------
-    InputError
-        If another run is at it, or it holds results that must not be mixed with those of the task.
-    """
+    """Claim a folder for a run; InputError if another is at it, or it holds results under other rules."""
     root.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:

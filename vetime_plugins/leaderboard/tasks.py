@@ -60,12 +60,7 @@ _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def parse_bytes(text: str | int) -> int:
-    """Return a number of bytes.
-
-    Parameters
-    ----------
-    text : str or int
-        A number, with K, M, G or T (powers of 1024) behind it, and B or iB behind that, or without.
+    """Return a number of bytes; it may end in K, M, G or T (powers of 1024), with B or iB or without.
 
     Raises
     ------
@@ -96,21 +91,7 @@ _Names = Annotated[tuple[Text, ...], Field(min_length=1)]
 
 @dataclass(frozen=True, config=_STRICT)
 class Source:
-    """Where the series come from.
-
-    Attributes
-    ----------
-    reader : str
-        A name of `vetime_plugins.leaderboard.readers.READERS`.
-    folder : str or None
-        Where the data set lies; readers of installed packages need none.
-    datasets : tuple of str or None
-        Only these data sets.
-    series : tuple of str or None
-        Only series whose name fits one of these shell patterns.
-    options : dict
-        For the reader.
-    """
+    """Where the series come from; the module says what the keys mean."""
 
     reader: Text
     folder: Text | None = None
@@ -133,12 +114,8 @@ class Source:
 class Split:
     """Which points at the beginning are for training and not judged.
 
-    Attributes
-    ----------
-    rule : {"source", "fraction", "points", "none"}
-        As the data set says, a share of the points, a number of points, or none.
-    train : float or None
-        The share or the number.
+    By `rule` as the data set says, a share of the points, a number of points, or none; `train` is the share
+    or the number.
     """
 
     rule: Literal["source", "fraction", "points", "none"] = "source"
@@ -170,15 +147,7 @@ class Split:
 
 @dataclass(frozen=True, config=_STRICT)
 class Buffer:
-    """Tolerance of VUS and PATE.
-
-    Attributes
-    ----------
-    rule : {"period", "fixed"}
-        The period of the series as TSB-AD takes it (`find_buffer`), or the same for all.
-    points : int or None
-        Of "fixed".
-    """
+    """Tolerance of VUS and PATE: the period as TSB-AD takes it (`find_buffer`), or a fixed one."""
 
     rule: Literal["period", "fixed"] = "period"
     points: Whole | None = None

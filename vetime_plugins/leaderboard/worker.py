@@ -70,16 +70,10 @@ class CellJob:
 
 @dataclass(frozen=True)
 class Limits:
-    """What stops a detector.
+    """What stops a detector, and the threads of numerical libraries that it has.
 
-    Attributes
-    ----------
-    seconds : float or None
-        For fitting and scoring together.
-    memory : int or None
-        Resident memory of its process and of those that it starts, in bytes.
-    threads : int
-        Threads of numerical libraries.
+    `seconds` are for fitting and scoring together; `memory` is that of its process and of those that it
+    starts, resident, in bytes.
     """
 
     seconds: float | None = None
@@ -96,20 +90,8 @@ class Outcome:
 
 
 def run_cell(job: CellJob, limits: Limits) -> Outcome:
-    """Run a detector on a series in this worker's own child process.
+    """Run a detector on a series in this worker's own child process; a failure is an outcome too.
 
-    Parameters
-    ----------
-    job : CellJob
-    limits : Limits
-
-    Returns
-    -------
-    Outcome
-        Whatever the detector did: a failure is an outcome too.
-
-    Notes
-    -----
     A child that somebody killed from outside is replaced and the cell run again, once: that says nothing
     about the detector.
     """
@@ -185,15 +167,8 @@ def _child(limits: Limits, framework: str) -> Child:
 def measure(job: CellJob) -> Iterator[dict[str, Any]]:
     """Run a detector on a series in this process.
 
-    Parameters
-    ----------
-    job : CellJob
-
-    Yields
-    ------
-    dict
-        Four in turn: where it runs (after imports and a first run on a short series); the time of fitting;
-        scores of the test part and the time of scoring; metrics.
+    Yields four dictionaries in turn: where it runs (after imports and a first run on a short series); the
+    time of fitting; scores of the test part and the time of scoring; metrics.
 
     Raises
     ------
@@ -235,15 +210,7 @@ def measure(job: CellJob) -> Iterator[dict[str, Any]]:
 def take_metrics(
     labels: np.ndarray, scores: np.ndarray, buffer: int, metrics: tuple[str, ...]
 ) -> dict[str, dict[str, Any]]:
-    """Return the fields `metrics` and `undefined` of a cell.
-
-    Parameters
-    ----------
-    labels, scores : numpy.ndarray, shape (T,)
-        Of the test part.
-    buffer : int
-    metrics : tuple of str
-    """
+    """Return the fields `metrics` and `undefined` of a cell from labels and scores (T,) of the test part."""
     found = evaluate(labels, scores, buffer, metrics=metrics)
     undefined = {name: str(found.reason) for name, value in found.items() if math.isnan(value)}
     return {"metrics": dict(found), "undefined": undefined}
@@ -324,18 +291,7 @@ def _checked(scores: Any, length: int) -> np.ndarray:
 
 
 def check_device(device: str) -> None:
-    """Raise InputError if this machine has no such device.
-
-    Parameters
-    ----------
-    device : str
-        ``"auto"`` and ``"cpu"`` are everywhere.
-
-    Raises
-    ------
-    InputError
-        One line that says what there is instead.
-    """
+    """Raise InputError, which says what there is instead, if this machine has no such device."""
     if device in {"auto", "cpu"}:
         return
     try:

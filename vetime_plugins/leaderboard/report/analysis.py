@@ -20,17 +20,10 @@ __all__ = ["Analysis", "analyse"]
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """Everything that a report says about a run.
+    """Everything that a report says about a run, in which detectors are compared with `reference`.
 
-    Attributes
-    ----------
-    board : Board
-    reference : str
-        The detector that the others are compared with.
-    comparison : Comparison
-    wins : Wins
-    differences : dict of str to PairedDifference
-        Of every other detector minus `reference`; None where the metric is undefined on every series.
+    `differences` are those of every other detector minus `reference`; None where the metric is undefined on
+    every series.
     """
 
     board: Board
@@ -41,23 +34,7 @@ class Analysis:
 
 
 def analyse(board: Board, against: str | None = None) -> Analysis:
-    """Compare the detectors of a run.
-
-    Parameters
-    ----------
-    board : Board
-    against : str, optional
-        Detector to compare the others with; the best one where left out.
-
-    Returns
-    -------
-    Analysis
-
-    Raises
-    ------
-    InputError
-        If there is no such detector.
-    """
+    """Compare the detectors of a run with `against`, or with the best one; InputError if it is not there."""
     reference = board.detectors[0] if against is None else against
     if reference not in board.detectors:
         raise InputError(f"no results of {reference!r}; there are {', '.join(board.detectors)}")

@@ -51,9 +51,9 @@ class Board:
     metric : str
         The one that detectors are ordered by.
     left_out : tuple of SeriesKey
-        Series that some detector was not run on and that are not compared for that reason.
+        Not compared, since some detector was not run on them.
     unmeasured : tuple of str
-        Metrics that were taken from only some of the scores, and are not reported for that reason.
+        Not reported, since they were taken from only some of the scores.
     """
 
     cells: dict[tuple[str, SeriesKey], Cell]
@@ -72,20 +72,12 @@ class Board:
         return tuple(sorted({key.dataset for key in self.series}))
 
     def values(self, metric: str | None = None) -> np.ndarray:
-        """Return what every detector's result counts in a metric.
+        """Return what every result counts in a metric (`metric` where left out), (n_series, n_detectors).
 
-        Parameters
-        ----------
-        metric : str, optional
-            `metric` where left out.
-
-        Returns
-        -------
-        numpy.ndarray of float64, shape (n_series, n_detectors)
-            A row is NaN where the metric is undefined on the series. A cell without a value in a row where
-            other detectors have one counts as 0, the worst there is: a failure, or a detector that was not
-            run. Rounded to a millionth: the same model run through two frameworks gives metrics that differ
-            in the last digits, and ranks and signed-rank tests see a difference's sign before its size.
+        A row is NaN where the metric is undefined on the series. A cell without a value in a row where other
+        detectors have one counts as 0, the worst there is: a failure, or a detector that was not run. Rounded
+        to a millionth: the same model run through two frameworks gives metrics that differ in the last
+        digits, and ranks and signed-rank tests see a difference's sign before its size.
         """
         name = metric or self.metric
         if name not in self._values:
@@ -152,13 +144,10 @@ class Board:
         return found
 
     def by_kind(self) -> dict[Kind, Board]:
-        """Split the series of the folder into univariate and multivariate ones.
+        """Split the series of the folder into univariate and multivariate ones; a folder may have one kind.
 
-        Returns
-        -------
-        dict of str to Board
-            Of `metric` alone, with every series of the kind and only those detectors that were run on all
-            of them, which may be none. A folder of one kind has one entry.
+        Each board is of `metric` alone, with every series of the kind and only those detectors that were run
+        on all of them, which may be none.
         """
         keys: dict[Kind, list[SeriesKey]] = {}
         kinds = {key: find_kind(cell) for (_, key), cell in self.cells.items()}

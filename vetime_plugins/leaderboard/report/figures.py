@@ -28,20 +28,7 @@ _ROW = 0.24  # inches between two names
 
 
 def draw_ranks(detectors: Sequence[str], comparison: Comparison) -> str:
-    """Draw the critical-difference diagram.
-
-    Parameters
-    ----------
-    detectors : sequence of str
-        At least two.
-    comparison : Comparison
-        Of them, in the same order, over at least one series.
-
-    Returns
-    -------
-    str
-        SVG. Detectors that a bar joins cannot be told apart.
-    """
+    """Draw the critical-difference diagram of at least two detectors; a bar joins those not told apart."""
     order = np.argsort(comparison.ranks, kind="stable")
     left, right = order[: -(-len(order) // 2)], order[-(-len(order) // 2) :][::-1]
     names = [shorten(name, 30) for name in detectors]
@@ -84,21 +71,7 @@ def draw_ranks(detectors: Sequence[str], comparison: Comparison) -> str:
 
 
 def draw_differences(differences: Mapping[str, PairedDifference | None], reference: str, metric: str) -> str:
-    """Draw every detector's difference from one, with its interval.
-
-    Parameters
-    ----------
-    differences : mapping of str to PairedDifference
-        At least one is not None.
-    reference : str
-        The detector compared with.
-    metric : str
-
-    Returns
-    -------
-    str
-        SVG.
-    """
+    """Draw every detector's difference from one, with its interval; at least one is not None."""
     found = {name: value for name, value in differences.items() if value is not None}
     margin = 0.3 + _CHARACTER * max(len(shorten(name)) for name in found)
     height = 0.75 + _ROW * len(found)
@@ -131,16 +104,7 @@ def draw_differences(differences: Mapping[str, PairedDifference | None], referen
 
 
 def pareto_front(seconds: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """Return which detectors no other one beats in both, or in one at the same of the other.
-
-    Parameters
-    ----------
-    seconds, accuracy : numpy.ndarray, shape (n_detectors,)
-
-    Returns
-    -------
-    numpy.ndarray of bool, shape (n_detectors,)
-    """
+    """Return which detectors none beats in both, or in one at the same of the other, (n_detectors,)."""
     faster = seconds[:, None] <= seconds[None, :]
     better = accuracy[:, None] >= accuracy[None, :]
     strictly = (seconds[:, None] < seconds[None, :]) | (accuracy[:, None] > accuracy[None, :])
@@ -154,23 +118,10 @@ def draw_trade_off(
     incomplete: Sequence[bool],
     metric: str,
 ) -> str | None:
-    """Draw accuracy against time.
+    """Draw accuracy, in [0, 1], against the mean time a series; None where no detector has both.
 
-    Parameters
-    ----------
-    detectors : sequence of str
-    seconds : sequence of float
-        Mean time a series; NaN for a detector that never succeeded, which is not drawn.
-    accuracy : sequence of float
-        Mean over data sets, in [0, 1].
-    incomplete : sequence of bool
-        Whether the time leaves series out that the detector failed on: its point is hollow.
-    metric : str
-
-    Returns
-    -------
-    str or None
-        SVG, or None where no detector has both.
+    A detector that never succeeded has the time NaN and is not drawn. The point of an `incomplete` one, whose
+    time leaves out the series that it failed on, is hollow.
     """
     times, heights = np.asarray(seconds, float), 100 * np.asarray(accuracy, float)
     kept = np.flatnonzero(np.isfinite(times) & np.isfinite(heights) & (times > 0))
@@ -212,17 +163,7 @@ def draw_trade_off(
 
 
 def draw_heat_map(board: Board) -> str:
-    """Draw every detector's mean on every data set.
-
-    Parameters
-    ----------
-    board : Board
-
-    Returns
-    -------
-    str
-        SVG. A data set that the metric is undefined on stays blank.
-    """
+    """Draw every detector's mean on every data set; one that the metric is undefined on stays blank."""
     means = {name: board.summary(name).datasets for name in board.detectors}
     datasets = board.datasets
     table = np.array([[100 * means[name][d][board.metric] for d in datasets] for name in board.detectors])

@@ -19,17 +19,7 @@ _SHOWN = ("VUS-PR", "VUS-ROC", "AUC-PR", "AUC-ROC", "Standard-F1", "Affiliation-
 
 
 def render_markdown(analysis: Analysis) -> str:
-    """Return the detectors with their means, and one metric by data set and by kind of series.
-
-    Parameters
-    ----------
-    analysis : Analysis
-
-    Returns
-    -------
-    str
-        Ends in a line break.
-    """
+    """Return the detectors with their means, and one metric by data set and by kind of series."""
     board = analysis.board
     parts = [_describe(analysis), _standings(analysis)]
     for table in (tables.by_kind(board), tables.by_dataset(board, board.metric)):

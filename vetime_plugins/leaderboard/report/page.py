@@ -120,18 +120,7 @@ def _choose(cells: Sequence[Cell], patterns: Sequence[str]) -> list[Cell]:
 
 
 def render_page(analysis: Analysis, source: SeriesSource) -> str:
-    """Return the HTML page of a run.
-
-    Parameters
-    ----------
-    analysis : Analysis
-    source : SeriesSource
-        Where to look up the series that are drawn.
-
-    Returns
-    -------
-    str
-        The same for the same results: it holds no date and nothing random.
+    """Return the HTML page of a run; the same for the same results: it holds no date and nothing random.
 
     Raises
     ------

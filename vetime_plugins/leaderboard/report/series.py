@@ -41,18 +41,8 @@ class Choice(NamedTuple):
 def choose_series(board: Board, reference: str, *, n: int = 2) -> list[Choice]:
     """Choose the series that are easiest and hardest, and those that one detector gains and loses most on.
 
-    Parameters
-    ----------
-    board : Board
-    reference : str
-        The detector whose gains and losses against the mean of the others are looked for.
-    n : int, default 2
-        How many of each kind.
-
-    Returns
-    -------
-    list of Choice
-        Each series once, for the first reason that holds; at most ``4 * n``.
+    Gains and losses are those of `reference` against the mean of the others; there are `n` of each kind, each
+    series once, for the first reason that holds.
     """
     values = board.values()
     kept = np.flatnonzero(~np.isnan(values).any(axis=1))
@@ -81,19 +71,9 @@ def choose_series(board: Board, reference: str, *, n: int = 2) -> list[Choice]:
 
 
 class SeriesSource:
-    """Where the values and labels of a series are looked up.
+    """Where values and labels of a series are looked up: in the results, or else in a folder of data.
 
-    Parameters
-    ----------
-    results : str or path
-        The folder of results, which keeps them itself.
-    data : str or path, optional
-        Folder of series in the layout of TSB-AD, for results that came without.
-
-    Raises
-    ------
-    InputError
-        If `data` holds no series.
+    `data` is laid out like TSB-AD; InputError if it holds no series.
     """
 
     def __init__(self, results: str | PathLike[str], data: str | PathLike[str] | None = None) -> None:
@@ -102,17 +82,7 @@ class SeriesSource:
         self._files = {file.path.stem: file for file in found}
 
     def read(self, board: Board, key: SeriesKey) -> StoredSeries | None:
-        """Return a series, or None where neither folder has it.
-
-        Parameters
-        ----------
-        board : Board
-        key : SeriesKey
-
-        Returns
-        -------
-        StoredSeries or None
-        """
+        """Return a series, or None where neither folder has it."""
         try:
             return load_series(self.results, key.name)
         except InputError:
@@ -142,19 +112,8 @@ class SeriesSource:
 def draw_scores(name: str, board: Board, key: SeriesKey, source: SeriesSource) -> str | None:
     """Draw the test part of a series above every detector's scores, with the labels shaded.
 
-    Parameters
-    ----------
-    name : str
-        Unique in the page, see `render`.
-    board : Board
-    key : SeriesKey
-    source : SeriesSource
-
-    Returns
-    -------
-    str or None
-        SVG, or None where the series is not to be had. Scores fill their row from the lowest to the highest:
-        only their order counts in the metrics that use every threshold.
+    None where the series is not to be had. Scores fill their row from the lowest to the highest: only their
+    order counts in the metrics that use every threshold. `name` is that of `render`.
     """
     stored = source.read(board, key)
     if stored is None:

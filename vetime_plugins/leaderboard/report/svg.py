@@ -29,7 +29,7 @@ _POINTS = 72  # an inch
 
 
 def render(name: str, description: str, size: tuple[float, float], paint: Callable[[Figure], None]) -> str:
-    """Draw a figure and return it as an SVG element for a page.
+    """Draw a figure and return it as an SVG element for a page; the same whenever and wherever it is made.
 
     Parameters
     ----------
@@ -40,17 +40,7 @@ def render(name: str, description: str, size: tuple[float, float], paint: Callab
     size : tuple of float
         Width and height in inches.
     paint : callable
-        Draws on the figure. Settings of matplotlib that it finds are the report's, and are gone afterwards.
-
-    Returns
-    -------
-    str
-        The same for the same drawing, whenever and wherever it is made.
-
-    Raises
-    ------
-    MissingDependencyError
-        If matplotlib is not installed.
+        Draws on the figure, under the report's own settings of matplotlib.
     """
     try:
         import matplotlib as mpl
