@@ -22,20 +22,10 @@ _TIME_NAMES = frozenset(
 
 @dataclass(frozen=True)
 class LabelledSeries:
-    """A series ready to be scored and what belongs to its rows.
+    """A series ready to be scored, (T, C) with NaN in missing cells, and what belongs to its rows.
 
-    Attributes
-    ----------
-    values : numpy.ndarray
-        ``(T, C)`` float64; a missing cell is NaN.
-    names : tuple of str
-        The C variables' names.
-    time : numpy.ndarray or None
-        ``(T,)`` as it stood in the file, so that it can be written back unchanged.
-    time_name : str or None
-        Name of the time column.
-    labels : numpy.ndarray or None
-        ``(T,)`` int8 of 0 and 1.
+    `time` is ``(T,)`` as it stood in the file, so that it can be written back unchanged; `labels` are
+    ``(T,)`` int8 of 0 and 1.
     """
 
     values: np.ndarray
@@ -54,20 +44,8 @@ def select_series(
 ) -> LabelledSeries:
     """Choose the variables of a table and set its time stamps and labels apart.
 
-    Parameters
-    ----------
-    table : Table
-        What `read_table` returned.
-    columns : sequence of str, optional
-        The variables. When not given, every column but `time` and `labels` is one, and each must be numeric
-        and must not look like a time stamp, a row counter or labels.
-    time, labels : str, optional
-        Names of the columns that hold the time stamps and the true labels (0 = normal, 1 = anomalous).
-
-    Returns
-    -------
-    LabelledSeries
-        ``(T, C)`` values and what belongs to them.
+    Without `columns`, every column but `time` and `labels` is a variable, and each must be numeric and must
+    not look like a time stamp, a row counter or labels.
 
     Raises
     ------

@@ -67,18 +67,10 @@ def _build_parser() -> _Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Run the command line with `argv`, or with ``sys.argv[1:]``, and return its exit status.
 
-    Parameters
-    ----------
-    argv : sequence of str, optional
-        The arguments after the program's name; ``sys.argv[1:]`` when not given.
-
-    Returns
-    -------
-    int
-        0 on success, 1 on bad input (with one line on standard error), 130 when interrupted. Wrong usage
-        exits with 2 through `SystemExit`, as argparse does.
+    That is 0 on success, 1 on bad input (with one line on standard error), 130 when interrupted. Wrong usage
+    exits with 2 through `SystemExit`, as argparse does.
     """
     args = _build_parser().parse_args(argv)
     try:

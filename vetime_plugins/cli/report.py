@@ -13,13 +13,7 @@ the series that tell most with every detector's scores. The file needs no networ
 
 
 def add_report_command(subparsers: Any) -> None:
-    """Add the command ``report`` to a group of sub-commands.
-
-    Parameters
-    ----------
-    subparsers : argparse action
-        What `ArgumentParser.add_subparsers` returned.
-    """
+    """Add the command ``report`` to a group of sub-commands."""
     parser = subparsers.add_parser(
         "report",
         help="write the report of a folder of results",
@@ -69,18 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the report that the arguments ask for.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-        See `add_arguments`.
-
-    Returns
-    -------
-    int
-        0; a report about failures is a report.
-    """
+    """Write the report that the arguments ask for; one about failures is a report."""
     from vetime_plugins.detectors.specs import split_names
     from vetime_plugins.leaderboard.report.page import write_report
 

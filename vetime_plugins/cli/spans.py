@@ -12,19 +12,7 @@ __all__ = ["Span", "anomalous_spans"]
 
 @dataclass(frozen=True)
 class Span:
-    """Rows ``start`` to ``stop - 1`` (counting from 0), all anomalous.
-
-    Attributes
-    ----------
-    start, stop : int
-        Half-open range of rows.
-    peak : int
-        Row of the highest score.
-    score : float
-        That score.
-    start_time, end_time : str or None
-        Time stamps of the first and the last row.
-    """
+    """Rows ``start`` to ``stop - 1``, all anomalous; `peak` is the row of the highest `score`."""
 
     start: int
     stop: int
@@ -42,22 +30,7 @@ class Span:
 
 
 def anomalous_spans(flagged: np.ndarray, scores: np.ndarray, time: np.ndarray | None = None) -> list[Span]:
-    """Group flagged rows into spans.
-
-    Parameters
-    ----------
-    flagged : numpy.ndarray
-        ``(T,)`` bool.
-    scores : numpy.ndarray
-        ``(T,)``.
-    time : numpy.ndarray, optional
-        ``(T,)`` time stamps.
-
-    Returns
-    -------
-    list of Span
-        From the highest score to the lowest; equal scores in the order of time.
-    """
+    """Group flagged rows ``(T,)`` into spans, the highest score first; equal ones in the order of time."""
     edges = np.flatnonzero(np.diff(flagged.astype(np.int8), prepend=0, append=0))
     spans = []
     for start, stop in edges.reshape(-1, 2).tolist():

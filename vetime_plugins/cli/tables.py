@@ -34,14 +34,9 @@ _MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null"
 
 @dataclass(frozen=True)
 class Table:
-    """Named columns of one length.
+    """Named columns of one length, each ``(T,)``: numeric, bool, ``datetime64``, or ``object`` (text).
 
-    Attributes
-    ----------
-    source : str
-        Where the table came from, for messages.
-    columns : dict of str to numpy.ndarray
-        Each ``(T,)``: numeric, bool, ``datetime64``, or ``object`` (text).
+    `source` says where the table came from, for messages.
     """
 
     source: str
@@ -53,7 +48,7 @@ class Table:
 
 
 def read_table(path: str | Path, *, separator: str | None = None, header: bool | None = None) -> Table:
-    """Read a CSV or parquet file.
+    """Read every column of a CSV or parquet file.
 
     Parameters
     ----------
@@ -65,11 +60,6 @@ def read_table(path: str | Path, *, separator: str | None = None, header: bool |
         Whether the first line of a CSV file names the columns. When not given, a first line of nothing but
         numbers is refused, since either guess could be wrong. Without a header the columns are ``"0"``,
         ``"1"``, ...
-
-    Returns
-    -------
-    Table
-        Every column of the file.
 
     Raises
     ------
@@ -279,22 +269,10 @@ def write_scores(
     time_name: str | None = None,
     labels: np.ndarray | None = None,
 ) -> None:
-    """Write scores beside the time stamps (or the row numbers) they belong to.
+    """Write scores, flags and labels, each ``(T,)``, beside their time stamps or row numbers.
 
-    Parameters
-    ----------
-    target : str or Path
-        ``*.parquet`` / ``*.pq``, anything else is CSV; ``-`` is CSV on standard output.
-    scores : numpy.ndarray
-        ``(T,)``.
-    is_anomaly : numpy.ndarray
-        ``(T,)`` of 0 and 1.
-    time : numpy.ndarray, optional
-        ``(T,)``; without it the first column is ``index``, counting from 0.
-    time_name : str, optional
-        Name of the time column; a name that one of the other columns has becomes ``time``.
-    labels : numpy.ndarray, optional
-        ``(T,)``, written as a last column ``label``.
+    A name of the time column that another column has becomes ``time``. Where `target` is no parquet file it
+    is CSV; ``-`` is CSV on standard output.
 
     Raises
     ------

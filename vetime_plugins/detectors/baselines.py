@@ -3,7 +3,7 @@
 Each is a function from a series, (T,) or (T, C), to scores, (T,), higher meaning more anomalous. They look
 at the whole series at once and use neither labels nor a train part. Variables are standardised first, which
 changes no ranking of a single variable and weighs several alike; gaps (NaN) are interpolated; constant
-variables are left out.
+variables are left out. A malformed series, and a window or a number below one, is an `InputError`.
 """
 
 from __future__ import annotations
@@ -26,24 +26,9 @@ _BLOCK_CELLS = 1 << 23  # numbers held at once by a block of windows or of dista
 
 
 def random_scores(series: Any, *, seed: int = 0) -> np.ndarray:
-    """Score every point by chance: what any detector must beat.
+    """Score every point by chance, uniformly in [0, 1): what any detector must beat.
 
-    Parameters
-    ----------
-    series : array-like, shape (T,) or (T, C)
-        Only its length counts.
-    seed : int, default 0
-        The same seed and length give the same scores.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (T,)
-        Uniform in [0, 1).
-
-    Raises
-    ------
-    InputError
-        If the series is malformed.
+    Only the length of the series counts; the same seed and length give the same scores.
 
     Examples
     --------
@@ -56,21 +41,8 @@ def random_scores(series: Any, *, seed: int = 0) -> np.ndarray:
 def moving_variance(series: Any, *, window: int = 25) -> np.ndarray:
     """Score a point by its distance to the mean around it plus the standard deviation around it.
 
-    Parameters
-    ----------
-    series : array-like, shape (T,) or (T, C)
-    window : int, default 25
-        Points in the centred window; it is cut off at both ends of the series.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (T,)
-        Mean over variables of the standardised scores of each.
-
-    Raises
-    ------
-    InputError
-        If the series is malformed or the window below one.
+    `window` are the points in the centred window, which is cut off at both ends of the series. Of several
+    variables the score is the mean of the standardised scores of each.
 
     Examples
     --------
@@ -84,6 +56,9 @@ def moving_variance(series: Any, *, window: int = 25) -> np.ndarray:
 def sub_pca(series: Any, *, window: int | None = None, max_fit: int = 5000) -> np.ndarray:
     """Score windows by their Mahalanobis distance in the principal axes of all windows.
 
+    The score of a point is the mean over the windows that cover it; of several variables the mean of the
+    standardised scores.
+
     Parameters
     ----------
     series : array-like, shape (T,) or (T, C)
@@ -91,16 +66,6 @@ def sub_pca(series: Any, *, window: int | None = None, max_fit: int = 5000) -> n
         Points in a window; where left out the period of the first variable (`find_buffer`), at least 10.
     max_fit : int, default 5000
         The axes are found from about that many evenly spaced windows.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (T,)
-        Mean over the windows that cover a point; of several variables the mean of the standardised scores.
-
-    Raises
-    ------
-    InputError
-        If the series is malformed or the window below one.
 
     Notes
     -----
@@ -124,26 +89,17 @@ def sub_knn(
 ) -> np.ndarray:
     """Score windows by their mean distance to the nearest other windows of the series.
 
+    The score of a point is the mean over the windows that cover it, in standard deviations of the series.
+
     Parameters
     ----------
     series : array-like, shape (T,) or (T, C)
     window : int, optional
         Points in a window; where left out the period of the first variable (`find_buffer`), at least 10.
     n_neighbors : int, default 5
-        Number of nearest neighbours.
     max_bank : int, default 4000
         Neighbours are sought among every s-th window, s = number of windows // `max_bank`; a window that is
         in this bank finds itself.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (T,)
-        Mean over the windows that cover a point, in standard deviations of the series.
-
-    Raises
-    ------
-    InputError
-        If the series is malformed, the window below one or the number of neighbours below one.
 
     Notes
     -----
@@ -240,13 +196,7 @@ def _sub_pca(column: np.ndarray, width: int, max_fit: int) -> np.ndarray:
 def _neighbour_distances(windows: list[np.ndarray], bank: np.ndarray, n_neighbors: int) -> np.ndarray:
     """Return the mean distance of every window to its nearest ones in the bank, (N,).
 
-    Parameters
-    ----------
-    windows : list of numpy.ndarray, each of shape (N, P)
-        The windows of each variable, with their means.
-    bank : numpy.ndarray of int, shape (B,)
-        Which windows are candidates.
-    n_neighbors : int
+    `windows` (N, P) of each variable come with their means; `bank` (B,) says which are candidates.
     """
     n_windows, width = windows[0].shape
     kept = min(n_neighbors, bank.size)

@@ -30,13 +30,7 @@ def _series(job: Job) -> Any:
 def _on_points(job: Job, scores: Any, shift: int = 0) -> ArrayLike:
     """Return Darts' scores on the points of the series, NaN where Darts gives none.
 
-    Parameters
-    ----------
-    job : Job
-    scores : darts.TimeSeries
-        On the integer index of the series.
-    shift : int
-        How much earlier than its time stamp a score belongs.
+    `shift` is how much earlier than its time stamp a score belongs.
     """
     values = np.full(len(job.values), np.nan)
     values[scores.time_index.to_numpy() - shift] = scores.values()[:, 0]

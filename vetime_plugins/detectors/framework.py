@@ -51,20 +51,10 @@ Fit = Callable[..., Callable[[], ArrayLike]]
 
 @dataclass(frozen=True)
 class Job:
-    """One series as the function of a detector gets it.
+    """One series, (T, C), as the function of a detector gets it; a fitted one may see `train_length` points.
 
-    Attributes
-    ----------
-    values : ndarray of shape (T, C), float64
-    train_length : int
-        Points at the start that a fitted detector may see.
-    period : int
-        Length of one period, in points.
-    seed : int
-    device : str
-        ``"cpu"``, ``"cuda"``, ...; for those that can use a GPU.
-    n_fit : int
-        Points to fit on: `train_length` or, for a detector that looks at all at once, T.
+    `period` is in points; `device` is for those that can use a GPU; `n_fit` are the points to fit on:
+    `train_length` or, for a detector that looks at all at once, T.
     """
 
     values: Scores
@@ -260,19 +250,10 @@ class FrameworkDetector:
 
 
 def complete(scores: ArrayLike, length: int) -> Scores:
-    """Return finite scores for every point: the rule for points that a detector leaves out.
+    """Return finite scores (length,) for every point: the rule for points that a detector leaves out.
 
     NaN takes the score of the nearest point that has one, the earlier of two. Infinity takes the largest
     finite score, minus infinity the smallest. Without any finite score all points get 0.
-
-    Parameters
-    ----------
-    scores : array-like of shape (length,) or (length, 1)
-    length : int
-
-    Returns
-    -------
-    ndarray of shape (length,), float64
 
     Raises
     ------

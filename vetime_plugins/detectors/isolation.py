@@ -59,13 +59,7 @@ class MemoryLimitError(ChildError):
 
 
 class ChildDiedError(ChildError):
-    """The process ended by itself, or somebody else ended it.
-
-    Attributes
-    ----------
-    by_signal : int or None
-        The signal that ended it.
-    """
+    """The process ended by itself, or somebody else ended it: `by_signal`, if it was one."""
 
     by_signal: int | None = None
 
@@ -75,13 +69,7 @@ class RaisedError(ChildError):
 
 
 class Child:
-    """A process that runs functions for us.
-
-    Parameters
-    ----------
-    threads : int, default 1
-        How many threads numerical libraries may use in it.
-    """
+    """A process that runs functions for us, in which numerical libraries may use `threads` threads."""
 
     def __init__(self, threads: int = 1) -> None:
         self.threads = threads
@@ -90,14 +78,9 @@ class Child:
         self._messages: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
 
     def start(self, function: Callable[..., Iterable[Any]], *arguments: Any) -> None:
-        """Have the process begin with a call.
+        """Have the process begin with a call; each element of what the function returns arrives at `receive`.
 
-        Parameters
-        ----------
-        function : callable
-            Returns an iterable; each of its elements arrives at `receive`. Where it has no module that the
-            process could import, it goes by value.
-        *arguments
+        A function without a module that the process could import goes by value.
         """
         call = _cloudpickle().dumps((function, arguments))
         for attempt in range(2):
@@ -113,16 +96,14 @@ class Child:
     def receive(self, *, time_limit: float | None = None, memory_limit: int | None = None) -> Any:
         """Wait for the next element of what the function returns.
 
+        Nothing tells that there are no more elements: ask only for those that the function is known to give.
+
         Parameters
         ----------
         time_limit : float, optional
             Seconds from now.
         memory_limit : int, optional
             Bytes of resident memory of the process and of those that it has started.
-
-        Returns
-        -------
-        object
 
         Raises
         ------
@@ -132,10 +113,6 @@ class Child:
             If it has ended otherwise.
         RaisedError
             If the function raised; MemoryLimitError if what it raised is a lack of memory.
-
-        Notes
-        -----
-        Nothing tells that there are no more elements: ask only for those that the function is known to give.
         """
         watch = None if memory_limit is None else _Watch(self._running().pid)
         end = None if time_limit is None else time.monotonic() + time_limit

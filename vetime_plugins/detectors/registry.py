@@ -218,21 +218,10 @@ def built_in(
     framework: str | None = None,
     **flags: Any,
 ) -> Callable[[Fit], Fit]:
-    """Make a built-in detector of the decorated function.
+    """Make a built-in detector of the decorated function, which is `FrameworkDetector.function`.
 
-    The function is `FrameworkDetector.function`; its keyword-only parameters and their defaults become
-    `params`.
-
-    Parameters
-    ----------
-    name : str
-    sees_train, multivariate : bool
-    requires : tuple of str
-        The framework's module first.
-    framework : str, optional
-        The first of `requires` where left out.
-    **flags
-        `random`, `uses_gpu`, `takes_nan`, `slow` of `FrameworkDetector`.
+    Its keyword-only parameters and their defaults become `params`. `requires` has the framework's module
+    first, which is `framework` where left out; `flags` are `random`, `uses_gpu`, `takes_nan`, `slow`.
     """
 
     def add(function: Fit) -> Fit:

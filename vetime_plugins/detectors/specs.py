@@ -38,15 +38,9 @@ _SPEC = re.compile(r"(?P<name>[^()]+?)\s*(?:\((?P<arguments>.*)\))?", re.DOTALL)
 
 @dataclass(frozen=True)
 class Chosen:
-    """A detector and what it is called in results.
+    """A detector, and what results call it: its name, and its parameters where they are not its defaults.
 
-    Attributes
-    ----------
-    name : str
-        Its name, and its parameters where they are not its own defaults.
-    detector : Detector
-    parameters : dict
-        All of them, as JSON can hold them.
+    `parameters` are all of them, as JSON can hold them.
     """
 
     name: str
@@ -75,17 +69,7 @@ class _Function:
 
 
 def choose(specs: Sequence[str | Any]) -> list[Chosen]:
-    """Return the detectors that are asked for.
-
-    Parameters
-    ----------
-    specs : sequence
-        Strings as this module describes, or detectors themselves.
-
-    Returns
-    -------
-    list of Chosen
-        In the order asked for, none twice.
+    """Return the detectors that are asked for, in the order asked for, none twice.
 
     Raises
     ------
@@ -118,10 +102,7 @@ def fast_detectors() -> list[str]:
 def default_detectors() -> list[str]:
     """Return the names of the built-in detectors that take seconds, not minutes, and are installed.
 
-    Returns
-    -------
-    list of str
-        Without those that other distributions offer or that were registered: they are asked for by name.
+    Those that other distributions offer or that were registered are asked for by name.
     """
     return installed(fast_detectors())
 
@@ -133,17 +114,7 @@ def installed(names: Iterable[str]) -> list[str]:
 
 
 def left_out(names: Iterable[str]) -> str:
-    """Say in one line which built-in detectors cannot run here and which extras bring what they need.
-
-    Parameters
-    ----------
-    names : iterable of str
-
-    Returns
-    -------
-    str
-        "" where nothing is missing that pip could bring.
-    """
+    """Say in one line which built-in detectors cannot run here and which extras mend that; "" for none."""
     built_in = detectors.built_in_detectors()
     extras = {name: built_in[name].extra() for name in names if name in built_in}
     lost = sorted(name for name, extra in extras.items() if extra)

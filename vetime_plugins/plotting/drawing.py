@@ -194,24 +194,11 @@ def finish(axes: Sequence[Axes], x: np.ndarray, is_time: bool) -> None:
 
 
 def decimate(values: np.ndarray, bins: int = MAX_BINS) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the lowest and the highest point of each of `bins` equal stretches.
+    """Keep the lowest and the highest point of each of `bins` equal stretches of values (T,), or NaN.
 
     A line through them looks like the line through all points wherever a stretch is at most a pixel wide; no
-    peak is lost, as it would be with every n-th point.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        ``(T,)``, may hold NaN.
-    bins : int, default=1500
-        Number of stretches.
-
-    Returns
-    -------
-    rows : numpy.ndarray
-        Rising row numbers, ``(T,)`` if T <= 2 * bins, otherwise at most ``(2 * bins,)``.
-    kept : numpy.ndarray
-        ``values[rows]``. A stretch without any number yields one NaN.
+    peak is lost, as it would be with every n-th point. Returns rising row numbers, all where there are no
+    more than ``2 * bins``, and their values; a stretch without any number yields one NaN.
     """
     length = len(values)
     if length <= 2 * bins:
