@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 
 from vetime_plugins._progress import TerminalBar
-from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.fetch import DATA_SETS, fetch
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments"]
 
 DESCRIPTION = """\
 Fetch a data set with labels from where its authors publish it, under their licence. The only command of this
@@ -28,11 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fetching.set_defaults(run=_fetch)
     listing = commands.add_parser("list", help="list what can be fetched, with licences")
     listing.set_defaults(run=_list)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run what was asked for; each sub-command replaces this function by its own."""
-    raise InputError(f"there is no command {args.data_command}")
 
 
 def _fetch(args: argparse.Namespace) -> int:

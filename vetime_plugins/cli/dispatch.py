@@ -1,6 +1,7 @@
 """The command ``vetime``: dispatch, and the one place where an error becomes a line and an exit status.
 
-A sub-command lives in its own module with two functions, ``add_arguments(parser)`` and ``run(args) -> int``.
+A sub-command lives in its own module with two functions, ``add_arguments(parser)`` and ``run(args) -> int``;
+one with sub-commands of its own gives each of them its ``run`` instead.
 The module is imported only when its sub-command is asked for, so ``vetime --help`` never waits for torch.
 """
 
@@ -46,7 +47,7 @@ class _Parser(argparse.ArgumentParser):
         if self.home is not None:
             module, self.home = importlib.import_module(self.home), None
             module.add_arguments(self)
-            self.set_defaults(run=module.run)
+            self.set_defaults(run=getattr(module, "run", None))
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:

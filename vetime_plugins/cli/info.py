@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import math
 import platform
+from collections.abc import Iterator
 from typing import Any
 
 from vetime_plugins import __version__
@@ -57,7 +58,7 @@ def _facts() -> dict[str, Any]:
             for title, names in (("core", CORE), ("frameworks", FRAMEWORKS), ("optional", OPTIONAL))
         },
         "devices": _devices(),
-        "weights": _bundled_weights(),
+        "weights": list(_bundled_weights()),
     }
 
 
@@ -79,25 +80,19 @@ def _devices() -> list[str]:
     return found
 
 
-def _bundled_weights() -> list[dict[str, Any]]:
-    from vetime_plugins.network.checkpoint import bundled_names
-
-    return [_describe(name) for name in bundled_names()]
-
-
-def _describe(name: str) -> dict[str, Any]:
+def _bundled_weights() -> Iterator[dict[str, Any]]:
     from safetensors import safe_open
 
-    from vetime_plugins.network.checkpoint import WEIGHTS_FILE, read_record, resolve_folder
+    from vetime_plugins.network.checkpoint import WEIGHTS_FILE, bundled_names, read_record, resolve_folder
 
-    folder = resolve_folder(name)
-    path = folder / WEIGHTS_FILE
-    with safe_open(path, framework="numpy") as tensors:
-        shapes = [tensors.get_slice(tensor).get_shape() for tensor in tensors.keys()]  # noqa: SIM118 - no mapping
-    return {
-        "name": name,
-        "folder": str(folder),
-        "parameters": sum(math.prod(shape) for shape in shapes),
-        "bytes": path.stat().st_size,
-        **read_record(folder),
-    }
+    for name in bundled_names():
+        folder = resolve_folder(name)
+        with safe_open(folder / WEIGHTS_FILE, framework="numpy") as tensors:
+            shapes = [tensors.get_slice(one).get_shape() for one in tensors.keys()]  # noqa: SIM118 - no mapping
+        yield {
+            "name": name,
+            "folder": str(folder),
+            "parameters": sum(math.prod(shape) for shape in shapes),
+            "bytes": (folder / WEIGHTS_FILE).stat().st_size,
+            **read_record(folder),
+        }

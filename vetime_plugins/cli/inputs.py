@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import math
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,12 +28,16 @@ __all__ = [
     "add_model_arguments",
     "add_table_arguments",
     "add_threshold_arguments",
+    "add_weights_arguments",
     "check_output",
     "check_picture",
     "draw",
+    "judge",
     "load_pipeline",
     "load_series",
     "score_series",
+    "show_metric",
+    "write_scores",
 ]
 
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp")
@@ -70,12 +76,7 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the choice of weights and how they are run."""
     group = parser.add_argument_group("model")
-    group.add_argument(
-        "--weights", default="small", help="bundled name or weights folder (default: %(default)s)"
-    )
-    group.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"
-    )
+    add_weights_arguments(group)
     group.add_argument(
         "--readout",
         choices=("point", "window"),
@@ -85,6 +86,16 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         "--reference",
         metavar="FILE",
         help="normal or earlier data of the same columns to compare with; also sets the threshold",
+    )
+
+
+def add_weights_arguments(group: Any, of: str = "") -> None:
+    """Add the weights and the device to a group of options."""
+    group.add_argument(
+        "--weights", default="small", help=f"{of}bundled name or weights folder (default: %(default)s)"
+    )
+    group.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"
     )
 
 
@@ -117,19 +128,19 @@ def _threshold(text: str) -> str | float:
 
 def _contamination(text: str) -> float:
     try:
-        share = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"contamination must be a number, got {text!r}") from None
-    try:
-        check_contamination(share)
+        check_contamination(share := float(text))
     except InputError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"contamination must be a number, got {text!r}") from None
     return share
 
 
-def check_output(path: str | None) -> None:
+def check_output(path: str | None, *, as_json: bool = False) -> None:
     """Fail before the work, not after it, if `path` cannot be written."""
     if path is None or path == tables.STDIN:
+        if path is not None and as_json:
+            raise InputError("--json and --out - both want standard output; give --out a file")
         return
     folder = Path(path).absolute().parent
     if not folder.is_dir():
@@ -176,6 +187,31 @@ def score_series(args: argparse.Namespace, series: LabelledSeries) -> Scored:
             basis = pipeline.score(reference, readout=args.readout, progress=bar)
     threshold = find_threshold(basis, args.threshold, contamination=args.contamination)
     return Scored(scores, threshold, seconds)
+
+
+def write_scores(path: str, series: LabelledSeries, scores: np.ndarray, flagged: np.ndarray) -> None:
+    """Write scores and flags beside the time stamps and labels of a series."""
+    tables.write_scores(
+        path, scores, flagged, time=series.time, time_name=series.time_name, labels=series.labels
+    )
+
+
+def judge(
+    series: LabelledSeries, scores: np.ndarray, metrics: Iterable[str] | None = None
+) -> dict[str, float | None] | None:
+    """Return metrics by name, or None where there are no labels to judge by."""
+    labels = series.labels
+    if labels is None or labels.min() == labels.max():
+        return None
+    from vetime_plugins.metrics import evaluate
+
+    found = evaluate(labels, scores, series=series.values, metrics=metrics)
+    return {name: float(value) if math.isfinite(value) else None for name, value in found.items()}
+
+
+def show_metric(value: float | None) -> str:
+    """Return a metric of `judge` as a person reads it."""
+    return "undefined" if value is None else f"{value:.4f}"
 
 
 def draw(

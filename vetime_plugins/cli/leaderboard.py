@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import math
 import sys
@@ -13,13 +12,14 @@ from functools import partial
 from typing import Any
 
 from vetime_plugins._progress import TerminalBar
+from vetime_plugins.cli.report import add_report_command
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.results import STATUSES, Cell, read_cells
 from vetime_plugins.leaderboard.summary import compare_cells, summarise_cells
 from vetime_plugins.metrics import METRIC_NAMES, check_metric_names
 from vetime_plugins.metrics.statistics import PairedDifference
 
-__all__ = ["add_arguments", "run"]
+__all__ = ["add_arguments"]
 
 EXIT_FAILED_CELLS = 3
 
@@ -31,7 +31,6 @@ Compare detectors of all frameworks on the series of a task.
 
 A run that was cut off goes on where it was when the same command is given again."""
 
-_REPORT = "vetime_plugins.cli.report"
 _SHOWN = ("VUS-PR", "AUC-PR", "Standard-F1", "Affiliation-F1")
 
 
@@ -47,12 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = commands.add_parser("detectors", help="list the detectors")
     listing.add_argument("--json", action="store_true", help="print all that is known of them as JSON")
     listing.set_defaults(run=_list_detectors)
-    importlib.import_module(_REPORT).add_report_command(commands)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Run what was asked for; each sub-command replaces this function by its own."""
-    raise InputError(f"there is no command {args.leaderboard_command}")
+    add_report_command(commands)
 
 
 def _add_run(commands: Any) -> None:
@@ -158,11 +152,10 @@ def _run_task(args: argparse.Namespace) -> int:
         progress=_progress(args),
     )
     differences = _compare(report.cells, args.out, args.against)
-    if args.json:
-        print(json.dumps(_as_json(report.cells, differences), allow_nan=False))
-    else:
+    if not args.json:
         print(f"{report.n_run} cells run, {report.n_kept} kept from before\n")
-        _print_summary(report.cells, differences, args.against)
+    _print_summary(report.cells, differences, args)
+    if not args.json:
         print(f"\nresults: {args.out}")
     return EXIT_FAILED_CELLS if any(cell.failed for cell in report.cells) else 0
 
@@ -180,11 +173,7 @@ def _retake(args: argparse.Namespace) -> int:
     cells = retake_metrics(args.folder, metrics=args.metric, progress=_progress(args))
     if not cells:
         raise InputError(f"no results in {args.folder}")
-    differences = _compare(cells, args.folder, args.against)
-    if args.json:
-        print(json.dumps(_as_json(cells, differences), allow_nan=False))
-    else:
-        _print_summary(cells, differences, args.against)
+    _print_summary(cells, _compare(cells, args.folder, args.against), args)
     return 0
 
 
@@ -282,9 +271,12 @@ def _compare(
 
 
 def _print_summary(
-    cells: Sequence[Cell], differences: dict[str, dict[str, PairedDifference]], against: str | None
+    cells: Sequence[Cell], differences: dict[str, dict[str, PairedDifference]], args: argparse.Namespace
 ) -> None:
-    """Print one line a detector, the best first; failed cells count as 0 and are shown."""
+    """Print JSON, or one line a detector, the best first; failed cells count as 0 and are shown."""
+    if args.json:
+        print(json.dumps(_as_json(cells, differences), allow_nan=False))
+        return
     summaries = summarise_cells(cells)
     common = [name for name in cells[0].metrics if all(name in cell.metrics for cell in cells)]
     shown = [name for name in _SHOWN if name in common] or common
@@ -301,7 +293,7 @@ def _print_summary(
         states = " ".join(f"{counts[name][status]:>{len(status)}}" for status in STATUSES)
         print(f"{name:<{width}}  {values}  {states}")
     for metric in shown if differences else ():
-        print(f"\n{metric} minus that of {against}, 95 % interval of a paired bootstrap:")
+        print(f"\n{metric} minus that of {args.against}, 95 % interval of a paired bootstrap:")
         for name in sorted(differences, key=rank):
             found = differences[name][metric]
             print(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-__all__ = ["add_arguments", "add_report_command", "run"]
+__all__ = ["add_report_command"]
 
 DESCRIPTION = """\
 Write what a run of the leaderboard found as one HTML file: tables that sort, ranks, intervals, figures, and
@@ -17,15 +17,10 @@ def add_report_command(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "report",
         help="write the report of a folder of results",
+        description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_arguments(parser)
-    parser.set_defaults(run=run)
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``vetime leaderboard report``."""
-    parser.description = DESCRIPTION
+    parser.set_defaults(run=_run)
     parser.add_argument(
         "folder", metavar="RESULTS", help="folder of results, or a file of `vetime leaderboard export`"
     )
@@ -62,8 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Write the report that the arguments ask for; one about failures is a report."""
+def _run(args: argparse.Namespace) -> int:
     from vetime_plugins.detectors.specs import split_names
     from vetime_plugins.leaderboard.report.page import write_report
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from vetime_plugins.cli import inputs, tables
 from vetime_plugins.cli.columns import LabelledSeries
 from vetime_plugins.cli.spans import Span, anomalous_spans
-from vetime_plugins.errors import InputError
 
 DESCRIPTION = """\
 Score a table, one row for each time step: 0 is normal, 1 is anomalous. The result is a summary on the
@@ -44,9 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Score the file that the arguments name, and report."""
-    if args.json and args.out == tables.STDIN:
-        raise InputError("--json and --out - both want standard output; give --out a file")
-    inputs.check_output(args.out)
+    inputs.check_output(args.out, as_json=args.json)
     inputs.check_picture(args.plot)
     series = inputs.load_series(args)
     scored = inputs.score_series(args, series)
@@ -54,16 +48,9 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         inputs.draw(args.plot, series, scored, title=Path(args.file).name)
     if args.out:
-        tables.write_scores(
-            args.out,
-            scored.scores,
-            flagged,
-            time=series.time,
-            time_name=series.time_name,
-            labels=series.labels,
-        )
+        inputs.write_scores(args.out, series, scored.scores, flagged)
     spans = anomalous_spans(flagged, scored.scores, series.time)
-    metrics = _judge(series, scored.scores)
+    metrics = inputs.judge(series, scored.scores)
     if args.json:
         result: dict[str, Any] = {
             "file": args.file,
@@ -86,17 +73,6 @@ def run(args: argparse.Namespace) -> int:
         for line in _report(args, series, scored, spans, metrics):
             print(line, file=stream)
     return 0
-
-
-def _judge(series: LabelledSeries, scores: np.ndarray) -> dict[str, float | None] | None:
-    """Return the metrics by name, or None where there is nothing to judge by."""
-    labels = series.labels
-    if labels is None or labels.min() == labels.max():
-        return None
-    from vetime_plugins.metrics import evaluate
-
-    found = {name: float(value) for name, value in evaluate(labels, scores, series=series.values).items()}
-    return {name: value if math.isfinite(value) else None for name, value in found.items()}
 
 
 def _report(
@@ -125,7 +101,7 @@ def _report(
     if metrics is not None:
         yield f"against the labels in {args.labels!r}:"
         for name, value in metrics.items():
-            yield f"  {name:<22} {'undefined' if value is None else format(value, '.4f')}"
+            yield f"  {name:<22} {inputs.show_metric(value)}"
     elif series.labels is not None:
         yield f"the labels in {args.labels!r} are all {series.labels[0]}: no metric is defined"
     for what, path in (("scores", args.out), ("picture", args.plot)):

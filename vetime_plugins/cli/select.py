@@ -8,12 +8,8 @@ import math
 import sys
 from typing import Any
 
-import numpy as np
-
 from vetime_plugins._progress import TerminalBar
 from vetime_plugins.cli import inputs, tables
-from vetime_plugins.cli.columns import LabelledSeries
-from vetime_plugins.errors import InputError
 
 DESCRIPTION = """\
 Rank detectors on a table, one row for each time step, without labels: by the synthetic anomalies that they
@@ -53,12 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="copies with synthetic anomalies (default: %(default)s)",
     )
     group.add_argument("--seed", type=int, default=0, help="of the anomalies (default: %(default)s)")
-    group.add_argument(
-        "--weights", default="small", help="of vetime: bundled name or weights folder (default: %(default)s)"
-    )
-    group.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"
-    )
+    inputs.add_weights_arguments(group, "of vetime: ")
     inputs.add_threshold_arguments(parser)
     group = parser.add_argument_group("output")
     group.add_argument(
@@ -71,9 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Select a detector for the file that the arguments name, and report."""
-    if args.json and args.out == tables.STDIN:
-        raise InputError("--json and --out - both want standard output; give --out a file")
-    inputs.check_output(args.out)
+    inputs.check_output(args.out, as_json=args.json)
     series = inputs.load_series(args)
     from vetime_plugins.selection import select_detector
 
@@ -94,15 +83,8 @@ def run(args: argparse.Namespace) -> int:
     scores, threshold = selection.detector.decision_scores_, float(selection.detector.threshold_)
     flagged = scores > threshold
     if args.out:
-        tables.write_scores(
-            args.out,
-            scores,
-            flagged,
-            time=series.time,
-            time_name=series.time_name,
-            labels=series.labels,
-        )
-    judged = _judge(series, scores)
+        inputs.write_scores(args.out, series, scores, flagged)
+    judged = inputs.judge(series, scores, ["VUS-PR", "AUC-PR"])
     if args.json:
         result: dict[str, Any] = {
             "file": args.file,
@@ -124,10 +106,7 @@ def run(args: argparse.Namespace) -> int:
         file=stream,
     )
     if judged is not None:
-        values = ", ".join(
-            f"{name} {'undefined' if value is None else format(value, '.4f')}"
-            for name, value in judged.items()
-        )
+        values = ", ".join(f"{name} {inputs.show_metric(value)}" for name, value in judged.items())
         print(
             f"against the labels in {args.labels!r}, which the selection did not see: {values}", file=stream
         )
@@ -143,14 +122,3 @@ def _budget(text: str) -> float | None:
     if seconds is None or not 0 < seconds < math.inf:
         raise argparse.ArgumentTypeError(f"budget must be a number of seconds above 0, or none, got {text!r}")
     return seconds
-
-
-def _judge(series: LabelledSeries, scores: np.ndarray) -> dict[str, float | None] | None:
-    """Return two metrics of the winner by name, None where there are no labels to judge by."""
-    labels = series.labels
-    if labels is None or labels.min() == labels.max():
-        return None
-    from vetime_plugins.metrics import evaluate
-
-    found = evaluate(labels, scores, series=series.values, metrics=["VUS-PR", "AUC-PR"])
-    return {name: value if math.isfinite(value) else None for name, value in found.items()}
