@@ -1,4 +1,4 @@
-"""Public names of a package that are imported when they are first asked for (PEP 562)."""
+"""What is imported when it is first asked for: public names of a package (PEP 562), optional modules."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
+
+from vetime_plugins.errors import MissingDependencyError
 
 
 def lazy_names(
@@ -38,3 +40,11 @@ def lazy_names(
         return sorted({*vars(sys.modules[package]), *homes})
 
     return get, names
+
+
+def need(module: str, what: str, *, extra: str) -> Any:
+    """Import an optional module; `what` says in the error what needs it, `extra` brings it."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise MissingDependencyError(f'{what}; run: pip install "vetime-plugins[{extra}]"') from error

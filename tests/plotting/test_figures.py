@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import subprocess
 import sys
 from itertools import pairwise
@@ -242,13 +241,6 @@ assert dict(matplotlib.rcParams) == before
 
 
 def test_a_missing_matplotlib_is_named_with_its_extra(monkeypatch):
-    real = builtins.__import__
-
-    def without_matplotlib(name, *args, **kwargs):
-        if name.startswith("matplotlib"):
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without_matplotlib)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingDependencyError, match=r'pip install "vetime-plugins\[report\]"'):
         plot_scores([1, 2, 3], [0, 0, 1])

@@ -27,6 +27,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from vetime_plugins._lazy import need
 from vetime_plugins.errors import MissingDependencyError, VETimeError
 
 __all__ = [
@@ -232,12 +233,7 @@ class _Watch:
     """The memory of a process and of those that it has started."""
 
     def __init__(self, pid: int) -> None:
-        try:
-            import psutil
-        except ImportError as error:
-            raise MissingDependencyError(
-                'a memory limit needs psutil; run: pip install "vetime-plugins[leaderboard]", or set none'
-            ) from error
+        psutil = need("psutil", "a memory limit needs psutil (or set none)", extra="leaderboard")
         self._gone = psutil.NoSuchProcess
         self._main = psutil.Process(pid)
         self._others: list[Any] = []

@@ -13,8 +13,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from vetime_plugins._lazy import need
 from vetime_plugins._validation import validate
-from vetime_plugins.errors import InputError, MissingDependencyError
+from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard import results
 from vetime_plugins.leaderboard.results import Cell, write_text
 
@@ -117,10 +118,4 @@ def _as_fields(record: dict[str, str], metrics: Sequence[str]) -> dict[str, Any]
 
 def pandas() -> Any:
     """Return pandas; MissingDependencyError without it."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise MissingDependencyError(
-            'tables need pandas>=2.1; run: pip install "vetime-plugins[report]"'
-        ) from error
-    return pd
+    return need("pandas", "tables need pandas>=2.1", extra="report")

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vetime_plugins.errors import InputError, MissingDependencyError
+from vetime_plugins._lazy import need
+from vetime_plugins.errors import InputError
 from vetime_plugins.plotting import drawing
 from vetime_plugins.series.inputs import Series, as_columns
 
@@ -202,13 +203,10 @@ def _new_figure(
     heights: list[float], title: str | None, image_height: float | None = None
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with one axes for each height (inches) on a common x axis, and perhaps one below."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(
-            'pictures need matplotlib>=3.8; run: pip install "vetime-plugins[report]"'
-        ) from error
+    need("matplotlib", "pictures need matplotlib>=3.8", extra="report")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     every = heights if image_height is None else [*heights, image_height]
     figure = Figure(figsize=(WIDTH, sum(every) + 0.9), layout="constrained")
     FigureCanvasAgg(figure)

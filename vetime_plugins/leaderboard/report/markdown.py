@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import html
-import math
 import re
 
 from vetime_plugins.leaderboard.export import pandas
 from vetime_plugins.leaderboard.report import tables
 from vetime_plugins.leaderboard.report.analysis import Analysis
-from vetime_plugins.leaderboard.report.board import FAILURES, NOT_RUN
+from vetime_plugins.leaderboard.report.board import NOT_RUN
 from vetime_plugins.leaderboard.report.entries import DASH, Table, percent
 from vetime_plugins.metrics.statistics import PairedDifference
 
@@ -33,7 +32,8 @@ def _describe(analysis: Analysis) -> str:
     """Return the paragraph above the tables: what they rest on, and what their columns mean."""
     board, metric = analysis.board, analysis.board.metric
     sentences = [
-        f"{len(board.series)} series of {_n_datasets(len(board.datasets))}, {metric} defined on "
+        f"{len(board.series)} series of {len(board.datasets)} data set{'s' * (len(board.datasets) > 1)}, "
+        f"{metric} defined on "
         f"{analysis.comparison.n_series}. Every value is a mean over data sets, times 100; a failure counts "
         "as 0."
     ]
@@ -53,30 +53,18 @@ def _describe(analysis: Analysis) -> str:
     return " ".join(sentences)
 
 
-def _n_datasets(number: int) -> str:
-    return "1 data set" if number == 1 else f"{number} data sets"
-
-
 def _standings(analysis: Analysis) -> str:
     board = analysis.board
     metrics = [board.metric, *(name for name in _SHOWN if name in board.metrics and name != board.metric)]
     head = ["", "detector", *metrics, "rank", "difference", "run", "failed", "seconds"]
+    table = tables.standings(analysis)
     rows = []
-    for place, name in enumerate(board.detectors, start=1):
-        means, counts = board.summary(name).mean, board.counts(name)
-        seconds, rank = board.seconds(name), analysis.comparison.ranks[place - 1]
-        rows.append(
-            [
-                DASH if math.isnan(means[board.metric]) else str(place),
-                _escape(name),
-                *(percent(means[metric]) for metric in metrics),
-                DASH if math.isnan(rank) else f"{rank:.2f}",
-                _difference(analysis.differences.get(name)),
-                str(counts.total() - counts[NOT_RUN]),
-                str(sum(counts[status] for status in FAILURES)),
-                DASH if math.isnan(seconds) else f"{seconds:.3g}",
-            ]
-        )
+    for name, row in zip(board.detectors, table.rows, strict=True):
+        shown = {column.text: entry.text for column, entry in zip(table.columns, row, strict=True)}
+        means = [percent(board.summary(name).mean[metric]) for metric in metrics]
+        difference = _difference(analysis.differences.get(name))
+        rest = [shown[column] for column in ("run", "failed", "seconds")]
+        rows.append([shown["place"], _escape(name), *means, shown["rank"], difference, *rest])
     return _table(head, rows, left={1})
 
 

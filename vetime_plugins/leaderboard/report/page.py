@@ -7,13 +7,14 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from importlib import resources
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from vetime_plugins.errors import InputError, MissingDependencyError
+from vetime_plugins._lazy import need
+from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.export import load_cells
 from vetime_plugins.leaderboard.report import figures, records, tables
 from vetime_plugins.leaderboard.report.analysis import Analysis, analyse
@@ -32,15 +33,6 @@ from vetime_plugins.leaderboard.report.series import SeriesSource, choose_series
 from vetime_plugins.leaderboard.results import Cell
 
 __all__ = ["render_page", "write_report"]
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """A series that is shown: its heading, why it is shown, and its picture, if it could be drawn."""
-
-    heading: str
-    why: str
-    picture: str | None
 
 
 def write_report(
@@ -127,37 +119,29 @@ def render_page(analysis: Analysis, source: SeriesSource) -> str:
     MissingDependencyError
         If Jinja or matplotlib is not installed.
     """
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-        from markupsafe import Markup
-    except ImportError as error:
-        raise MissingDependencyError(
-            'the report needs jinja2>=3.1; run: pip install "vetime-plugins[report]"'
-        ) from error
-    environment = Environment(
-        loader=PackageLoader("vetime_plugins.leaderboard.report", "assets"),
-        autoescape=True,  # names come from whoever ran the leaderboard
-        undefined=StrictUndefined,
+    jinja = need("jinja2", "the report needs jinja2>=3.1", extra="report")
+    environment = jinja.Environment(
+        autoescape=True,  # names come from whoever ran the leaderboard; pictures are marked as safe
+        undefined=jinja.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    assert environment.loader is not None
-    parts = {
-        name: Markup(environment.loader.get_source(environment, file)[0])
-        for name, file in (("style", "report.css"), ("script", "report.js"))
-    }
-    pictures = {name: None if svg is None else Markup(svg) for name, svg in _draw(analysis).items()}
-    drawings = [
-        Drawing(shown.heading, shown.why, None if shown.picture is None else Markup(shown.picture))
-        for shown in _draw_series(analysis, source)
-    ]
-    # The page's policy names the one script that may run: a name that got past the escaping would not.
-    digest = base64.b64encode(hashlib.sha256(parts["script"].encode()).digest()).decode()
-    template = environment.get_template("report.html.jinja")
-    return template.render(
-        **parts, **_describe(analysis), script_hash=digest, pictures=pictures, drawings=drawings
+    template, style, script = (
+        resources.files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
+        for name in ("report.html.jinja", "report.css", "report.js")
     )
+    # The page's policy names the one script that may run: a name that got past the escaping would not.
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    page: str = environment.from_string(template).render(
+        **_describe(analysis),
+        style=style,
+        script=script,
+        script_hash=digest,
+        pictures=_draw(analysis),
+        drawings=_draw_series(analysis, source),
+    )
+    return page
 
 
 def _draw(analysis: Analysis) -> dict[str, str | None]:
@@ -178,15 +162,12 @@ def _draw(analysis: Analysis) -> dict[str, str | None]:
     }
 
 
-def _draw_series(analysis: Analysis, source: SeriesSource) -> list[Drawing]:
+def _draw_series(analysis: Analysis, source: SeriesSource) -> list[tuple[str, str, str | None]]:
+    """Return heading, reason and picture of the series that are shown; None where it could not be drawn."""
     board = analysis.board
     return [
-        Drawing(
-            f"{choice.key.dataset}/{choice.key.name}",
-            choice.why,
-            draw_scores(f"series{number}", board, choice.key, source),
-        )
-        for number, choice in enumerate(choose_series(board, analysis.reference))
+        ("/".join(key), why, draw_scores(f"series{number}", board, key, source))
+        for number, (key, why) in enumerate(choose_series(board, analysis.reference))
     ]
 
 

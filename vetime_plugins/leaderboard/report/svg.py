@@ -8,7 +8,7 @@ from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from vetime_plugins.errors import MissingDependencyError
+from vetime_plugins._lazy import need
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,14 +17,7 @@ __all__ = ["BLUE", "GREY", "INK", "PAPER", "RED", "render", "shorten"]
 
 # Stand-ins that no colour map yields. In the page they are its variables: light and dark mode have others.
 INK, GREY, LINE, PAPER, BLUE, RED = (f"#0{i}0f0{i}" for i in range(1, 7))
-_VARIABLES = {
-    INK: "--ink",
-    GREY: "--grey",
-    LINE: "--line",
-    PAPER: "--paper",
-    BLUE: "--blue",
-    RED: "--red",
-}
+_VARIABLES = {INK: "ink", GREY: "grey", LINE: "line", PAPER: "paper", BLUE: "blue", RED: "red"}
 _POINTS = 72  # an inch
 
 
@@ -42,14 +35,10 @@ def render(name: str, description: str, size: tuple[float, float], paint: Callab
     paint : callable
         Draws on the figure, under the report's own settings of matplotlib.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(
-            'the report needs matplotlib>=3.8; run: pip install "vetime-plugins[report]"'
-        ) from error
+    mpl = need("matplotlib", "the report needs matplotlib>=3.8", extra="report")
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
     settings: dict[Any, Any] = {
         "svg.hashsalt": name,
         "svg.fonttype": "none",  # text stays text: it can be searched, and takes the page's font
@@ -93,18 +82,14 @@ def _embed(text: str, name: str, description: str, size: tuple[float, float]) ->
     body = re.sub(r"<style.*?</style>", "", body, flags=re.DOTALL)  # would hold for the whole page
     body = re.sub(r'<g id="[^"]*">', "<g>", body)  # figure_1 and so on: the same in every figure
     body = re.sub(r"font-family: [^;\"]*;? ?", "", body)
+    body = re.sub(r">\s+<", "><", body)  # what matplotlib indents with; the white space of names stays
     for before in (' id="', "url(#", 'href="#'):
         body = body.replace(before, f"{before}{name}-")
     for color, variable in _VARIABLES.items():
-        body = body.replace(color, f"var({variable})")
+        body = body.replace(color, f"var(--{variable})")
     width, height = (round(inches * _POINTS) for inches in size)
     return (
         f'<svg class="figure" role="img" aria-label="{escape(description)}" viewBox="0 0 {width} {height}" '
         f'style="min-width: min(40rem, {width}px); max-width: {round(1.25 * width)}px" xmlns:xlink="http://www.w3.org/1999/xlink">'
-        f"{_squeeze(body)}</svg>"
+        f"{body.strip()}</svg>"
     )
-
-
-def _squeeze(body: str) -> str:
-    """Drop the white space that matplotlib indents with; that of names stays."""
-    return re.sub(r">\s+<", "><", body).strip()
