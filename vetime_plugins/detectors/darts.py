@@ -71,13 +71,18 @@ def _wasserstein(job: Job, *, window: int | None = None) -> Callable[[], ArrayLi
 
 @built_in("darts-linear-regression", sees_train=True, multivariate=True, requires=_REQUIRES)
 def _linear_regression(job: Job, *, lags: int | None = None) -> Callable[[], ArrayLike]:
-    from darts.ad import ForecastingAnomalyModel
-    from darts.ad.scorers import NormScorer
     from darts.models import LinearRegressionModel
 
     lags = job.window(lags)
-    series = _series(job)
-    model = ForecastingAnomalyModel(LinearRegressionModel(lags=lags), NormScorer())
+    return _forecast_errors(job, LinearRegressionModel(lags=lags), _series(job), lags)
+
+
+def _forecast_errors(job: Job, forecaster: Any, series: Any, lags: int) -> Callable[[], ArrayLike]:
+    """Return the norm of the one-step errors of a forecaster that reads so many `lags`."""
+    from darts.ad import ForecastingAnomalyModel
+    from darts.ad.scorers import NormScorer
+
+    model = ForecastingAnomalyModel(forecaster, NormScorer())
     model.fit(series[: job.n_fit], allow_model_training=True)
     return lambda: _on_points(job, model.score(series, start=lags, start_format="position"))
 
@@ -94,17 +99,14 @@ def _trainer(device: str) -> dict[str, Any]:
 
 
 def _forecaster(job: Job, kind: str, lags: int | None, epochs: int) -> Callable[[], ArrayLike]:
-    """Return the norm of a network's one-step errors, on values in units of the train part's deviation."""
+    """Return the errors of a network on values in units of the train part's deviation."""
     import darts.models
-    from darts.ad import ForecastingAnomalyModel
-    from darts.ad.scorers import NormScorer
     from darts.dataprocessing.transformers import Scaler
     from sklearn.preprocessing import StandardScaler
 
     lags = max(_SHORTEST, job.window(lags)) if lags is None else lags
     series = _series(job)
     scaler = Scaler(StandardScaler()).fit(series[: job.n_fit])
-    scaled = scaler.transform(series).astype(np.float32)
     network = getattr(darts.models, kind)(
         input_chunk_length=lags,
         output_chunk_length=1,
@@ -112,9 +114,7 @@ def _forecaster(job: Job, kind: str, lags: int | None, epochs: int) -> Callable[
         random_state=job.seed,
         pl_trainer_kwargs=_trainer(job.device),
     )
-    model = ForecastingAnomalyModel(network, NormScorer())
-    model.fit(scaled[: job.n_fit], allow_model_training=True)
-    return lambda: _on_points(job, model.score(scaled, start=lags, start_format="position"))
+    return _forecast_errors(job, network, scaler.transform(series).astype(np.float32), lags)
 
 
 @built_in("darts-dlinear", **_TORCH)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _REQUIRES = ("merlion",)
-_DEEP = ("merlion", "torch")
+_FITTED: dict[str, Any] = {"sees_train": True, "multivariate": True, "random": True}
+_DEEP: dict[str, Any] = {**_FITTED, "requires": ("merlion", "torch"), "uses_gpu": True}
 _DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 
 
@@ -103,55 +104,31 @@ def _zms(job: Job) -> Callable[[], ArrayLike]:
     return _trained(job, "ZMS")
 
 
-@built_in(
-    "merlion-random-cut-forest",
-    sees_train=True,
-    multivariate=True,
-    requires=("merlion", "java"),
-    random=True,
-    slow=True,
-)
+@built_in("merlion-random-cut-forest", requires=("merlion", "java"), slow=True, **_FITTED)
 def _random_cut_forest(job: Job, *, n_estimators: int = 100) -> Callable[[], ArrayLike]:
     return _trained(job, "RandomCutForest", n_estimators=n_estimators, seed=job.seed)
 
 
-@built_in(
-    "merlion-autoencoder", sees_train=True, multivariate=True, requires=_DEEP, random=True, uses_gpu=True
-)
+@built_in("merlion-autoencoder", **_DEEP)
 def _autoencoder(job: Job, *, epochs: int = 10) -> Callable[[], ArrayLike]:
     return _trained(job, "AutoEncoder", job.device, num_epochs=epochs)
 
 
-@built_in("merlion-vae", sees_train=True, multivariate=True, requires=_DEEP, random=True, uses_gpu=True)
+@built_in("merlion-vae", **_DEEP)
 def _vae(job: Job, *, epochs: int = 10) -> Callable[[], ArrayLike]:
     return _trained(job, "VAE", job.device, num_epochs=epochs)
 
 
-@built_in("merlion-lstm-ed", sees_train=True, multivariate=True, requires=_DEEP, random=True, uses_gpu=True)
+@built_in("merlion-lstm-ed", **_DEEP)
 def _lstm_ed(job: Job, *, epochs: int = 5) -> Callable[[], ArrayLike]:
     return _trained(job, "LSTMED", job.device, num_epochs=epochs)
 
 
-@built_in(
-    "merlion-dagmm",
-    sees_train=True,
-    multivariate=True,
-    requires=_DEEP,
-    random=True,
-    uses_gpu=True,
-    slow=True,
-)
+@built_in("merlion-dagmm", slow=True, **_DEEP)
 def _dagmm(job: Job, *, epochs: int = 3) -> Callable[[], ArrayLike]:
     return _trained(job, "DAGMM", job.device, num_epochs=epochs)
 
 
-@built_in(
-    "merlion-default",
-    sees_train=True,
-    multivariate=True,
-    requires=("merlion", "torch", "java"),
-    random=True,
-    slow=True,
-)
+@built_in("merlion-default", requires=("merlion", "torch", "java"), slow=True, **_FITTED)
 def _default(job: Job) -> Callable[[], ArrayLike]:
     return _trained(job, "DefaultDetector")

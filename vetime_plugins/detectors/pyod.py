@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from vetime_plugins.detectors.registry import Job, built_in
 
 _REQUIRES = ("pyod",)
+_DRAWN: dict[str, Any] = {"sees_train": True, "multivariate": True, "random": True}
 
 
 def _is_constant(values: NDArray[np.float64]) -> bool:
@@ -49,16 +50,15 @@ def _matrix_profile(job: Job, *, window: int | None = None) -> Callable[[], Arra
     return lambda: detector.decision_scores_  # transductive: it has no decision_function
 
 
-@built_in("pyod-kshape", sees_train=True, multivariate=True, requires=_REQUIRES, random=True, slow=True)
+@built_in("pyod-kshape", requires=_REQUIRES, slow=True, **_DRAWN)
 def _kshape(job: Job, *, n_clusters: int = 3, window: int | None = None) -> Callable[[], ArrayLike]:
     from pyod.models.ts_kshape import KShape
 
-    return _inductive(
-        job, KShape(n_clusters=n_clusters, window_size=job.window(window), random_state=job.seed)
-    )
+    width = job.window(window)
+    return _inductive(job, KShape(n_clusters=n_clusters, window_size=width, random_state=job.seed))
 
 
-@built_in("pyod-sand", sees_train=True, multivariate=True, requires=_REQUIRES, random=True, slow=True)
+@built_in("pyod-sand", requires=_REQUIRES, slow=True, **_DRAWN)
 def _sand(job: Job, *, n_clusters: int = 5, window: int | None = None) -> Callable[[], ArrayLike]:
     from pyod.models.ts_sand import SAND
 
@@ -88,21 +88,14 @@ def _pca(job: Job, *, window: int | None = None) -> Callable[[], ArrayLike]:
     return _windowed(job, PCA(random_state=job.seed), window)
 
 
-@built_in("pyod-iforest", sees_train=True, multivariate=True, requires=_REQUIRES, random=True)
+@built_in("pyod-iforest", requires=_REQUIRES, **_DRAWN)
 def _iforest(job: Job, *, n_estimators: int = 100, window: int | None = None) -> Callable[[], ArrayLike]:
     from pyod.models.iforest import IForest
 
     return _windowed(job, IForest(n_estimators=n_estimators, n_jobs=1, random_state=job.seed), window)
 
 
-@built_in(
-    "pyod-autoencoder",
-    sees_train=True,
-    multivariate=True,
-    requires=("pyod", "torch", "tqdm"),
-    random=True,
-    uses_gpu=True,
-)
+@built_in("pyod-autoencoder", requires=("pyod", "torch", "tqdm"), uses_gpu=True, **_DRAWN)
 def _autoencoder(job: Job, *, epochs: int = 10, window: int | None = None) -> Callable[[], ArrayLike]:
     from pyod.models.auto_encoder import AutoEncoder
 
@@ -111,7 +104,7 @@ def _autoencoder(job: Job, *, epochs: int = 10, window: int | None = None) -> Ca
     return _windowed(job, detector, window)
 
 
-@built_in("pyod-lstm", sees_train=True, multivariate=True, requires=("pyod", "torch"), random=True, slow=True)
+@built_in("pyod-lstm", requires=("pyod", "torch"), slow=True, **_DRAWN)
 def _lstm(job: Job, *, epochs: int = 5, window: int | None = None) -> Callable[[], ArrayLike]:
     from pyod.models.ts_lstm import LSTMAD
 

@@ -165,9 +165,14 @@ def get(name: str, **params: Any) -> Any:
         found = _checked(_offered()[name].load(), f"entry point {name!r} of {GROUP}")
     if found is None:
         raise InputError(f"there is no detector {name!r}; there are: {', '.join(names())}")
-    if params and not hasattr(found, "with_params"):
+    return with_params(found, name, params)
+
+
+def with_params(detector: Any, name: str, params: Mapping[str, Any]) -> Any:
+    """Return a detector with other parameters; InputError if it is one without."""
+    if params and not hasattr(detector, "with_params"):
         raise InputError(f"{name} has no parameters to set, got {sorted(params)}")
-    return found.with_params(**params) if params else found
+    return detector.with_params(**params) if params else detector
 
 
 def register(detector: DetectorT) -> DetectorT:

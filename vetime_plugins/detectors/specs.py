@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike
 
 from vetime_plugins import detectors
 from vetime_plugins.detectors.framework import FrameworkDetector
+from vetime_plugins.detectors.registry import with_params
 from vetime_plugins.errors import InputError, MissingDependencyError
 
 __all__ = ["Chosen", "choose", "default_detectors", "fast_detectors", "installed", "left_out", "split_names"]
@@ -149,10 +150,7 @@ def _read(spec: str) -> Iterable[Chosen]:
         raise InputError(f"cannot read the detector {spec!r}; write it like pyod-knn(n_neighbors=10)")
     name, parameters = match["name"], _parameters(spec, match["arguments"])
     if ":" in name:
-        detector = _imported(name)
-        if parameters:
-            detector = _with(detector, name, parameters)
-        return [_named(detector, parameters)]
+        return [_named(with_params(_imported(name), name, parameters), parameters)]
     if any(letter in name for letter in "*?["):
         names = [known for known in detectors.names() if fnmatchcase(known, name)]
         if not names:
@@ -192,12 +190,6 @@ def _imported(name: str) -> Any:
     if not callable(found):
         raise InputError(f"{name} is neither a detector nor a function, but {type(found).__name__}")
     return _Function(attribute, found)
-
-
-def _with(detector: Any, name: str, parameters: Mapping[str, Any]) -> Any:
-    if not hasattr(detector, "with_params"):
-        raise InputError(f"{name} has no parameters to set, got {sorted(parameters)}")
-    return detector.with_params(**parameters)
 
 
 def _named(detector: Any, given: Mapping[str, Any]) -> Chosen:

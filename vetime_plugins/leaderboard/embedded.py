@@ -61,45 +61,30 @@ def _recombined(
     return BenchmarkSeries(name, "recombined", values, labels, train * points)
 
 
-def _injected(name: str, dataset: str, train: float, **options: Any) -> BenchmarkSeries:
-    """Put anomalies into the part after the train part of a series of statsmodels."""
+def _injected(name: str, seed: int) -> BenchmarkSeries:
+    """Put anomalies into the part after the train part, 40 %, of a series of statsmodels."""
     from vetime_plugins.synthesis import inject
 
-    frame = _module(f"statsmodels.datasets.{dataset}", "statsmodels").load_pandas().data
+    frame = _module(f"statsmodels.datasets.{name}", "statsmodels").load_pandas().data
     table = frame.drop(columns="YEAR", errors="ignore").to_numpy(dtype=np.float64)
     series = table.reshape(-1)  # the temperatures are a table of years and months
-    train_length = int(train * len(series))
-    spoilt = inject(series[train_length:], **options)
+    train_length = int(0.4 * len(series))
+    spoilt = inject(series[train_length:], n=3, severity=(0.5, 1.0), seed=seed)
     values = np.concatenate((series[:train_length], spoilt.values.reshape(-1)))[:, None]
     labels = np.concatenate((np.zeros(train_length), spoilt.labels.reshape(-1))).astype(np.int8)
     return BenchmarkSeries(name, "injected", values, labels, train_length)
 
 
+_WALKING = ("load_basic_motions", "walking", "badminton", 20, 8, (11, 17))
+_WINTER = ("load_italy_power_demand", "1", "2", 120, 48, (70, 71, 72, 100))
+
 SERIES: dict[tuple[str, str], Callable[[], BenchmarkSeries]] = {
     ("labelled", "mitdb"): partial(_labelled, "mitdb", 2000),
     ("labelled", "yahoo"): partial(_labelled, "yahoo", 400),
-    ("recombined", "badminton-among-walking"): partial(
-        _recombined,
-        "badminton-among-walking",
-        "load_basic_motions",
-        "walking",
-        "badminton",
-        length=20,
-        train=8,
-        places=(11, 17),
-    ),
-    ("recombined", "summer-among-winter-days"): partial(
-        _recombined,
-        "summer-among-winter-days",
-        "load_italy_power_demand",
-        "1",
-        "2",
-        length=120,
-        train=48,
-        places=(70, 71, 72, 100),
-    ),
-    ("injected", "co2"): partial(_injected, "co2", "co2", 0.4, n=3, severity=(0.5, 1.0), seed=1),
-    ("injected", "elnino"): partial(_injected, "elnino", "elnino", 0.4, n=3, severity=(0.5, 1.0), seed=2),
+    ("recombined", "badminton-among-walking"): partial(_recombined, "badminton-among-walking", *_WALKING),
+    ("recombined", "summer-among-winter-days"): partial(_recombined, "summer-among-winter-days", *_WINTER),
+    ("injected", "co2"): partial(_injected, "co2", 1),
+    ("injected", "elnino"): partial(_injected, "elnino", 2),
 }
 """Data set and name of each series, with the function that makes it."""
 
