@@ -23,10 +23,7 @@ class Span:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what JSON shows; the time stamps only where there are some."""
-        shown = {"start": self.start, "stop": self.stop, "peak": self.peak, "score": self.score}
-        if self.start_time is None:
-            return shown
-        return {**shown, "start_time": self.start_time, "end_time": self.end_time}
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 def anomalous_spans(flagged: np.ndarray, scores: np.ndarray, time: np.ndarray | None = None) -> list[Span]:

@@ -204,7 +204,7 @@ def _settled(values: np.ndarray) -> np.ndarray:
 
 
 def _from_frame(frame: Any) -> dict[str, np.ndarray]:
-    """Turn a pandas data frame into numpy columns; nullable and Arrow numbers become float64 with NaN."""
+    """Turn a data frame into numpy columns; nullable and Arrow numbers become float64 with NaN."""
     from pandas.api import types
 
     columns = {}

@@ -158,21 +158,7 @@ def iterate_series(
 ) -> Iterator[BenchmarkSeries]:
     """Read the series of a folder one after the other.
 
-    Parameters
-    ----------
-    folder : str or path
-        See `find_series`.
-    datasets : iterable of str, optional
-        Only these data sets.
-
-    Yields
-    ------
-    BenchmarkSeries
-
-    Raises
-    ------
-    InputError
-        As `find_series` and `read_series` do.
+    Arguments and errors are those of `find_series` and `read_series`.
     """
     for file in find_series(folder, datasets=datasets):
         yield read_series(file.path, dataset=file.dataset)

@@ -131,8 +131,12 @@ def fetch(
         archive = folder / f".{name}-{hashlib.sha256(source.encode()).hexdigest()[:12]}.tar.gz.part"
         _download(source, archive, progress)
         digest = _sha256(archive)
-        checked = _compare(folder, data, source, digest, expected, archive)
-        _unpack(archive, folder, data)
+        try:
+            checked = _compare(folder, data, source, digest, expected)
+            _unpack(archive, folder, data)
+        except FetchError:  # of no use, unlike a part of what is wanted
+            archive.unlink()
+            raise
         n_series = _count(folder, data)
     except OSError as error:
         raise FetchError(f"cannot write {folder}: {error}") from error
@@ -182,9 +186,7 @@ def _download(source: str, archive: Path, progress: Progress | None) -> None:
         raise FetchError(f"{source} broke off after {there} of {total} bytes; fetch it again to go on")
 
 
-def _compare(
-    folder: Path, data: DataSet, source: str, digest: str, expected: str | None, archive: Path
-) -> str:
+def _compare(folder: Path, data: DataSet, source: str, digest: str, expected: str | None) -> str:
     """Compare the checksum of an archive with what is known; returns what that is."""
     before = None
     record = folder / _RECORD
@@ -193,7 +195,6 @@ def _compare(
         before = known.get("sha256") if known.get("url") == source else None
     wanted = expected or before
     if wanted is not None and digest != wanted:
-        archive.unlink()
         origin = "was asked for" if expected else "was there when it was fetched before"
         raise FetchError(f"{source} has the SHA-256 {digest}, but {wanted} {origin}; what came was removed")
     if expected:
@@ -216,16 +217,13 @@ def _unpack(archive: Path, folder: Path, data: DataSet) -> None:
                         # "data" refuses what would land outside, links out of it, and devices
                         tar.extract(member.replace(name=str(inner)), root, filter="data")
         except (tarfile.TarError, EOFError, OSError) as error:
-            archive.unlink()
             raise FetchError(f"what came is no whole archive ({error}); fetch it again") from error
         lacking = [kept for kept in data.keep if not (root / kept).exists()]
         if lacking:
-            archive.unlink()
             raise FetchError(f"the archive lacks {', '.join(lacking)}: it is not that of {data.title}")
         for file, wanted in data.checksums.items():
             found = _sha256(root / file)
             if found != wanted:
-                archive.unlink()
                 raise FetchError(f"{file} has the SHA-256 {found} instead of {wanted}; what came was removed")
         for kept in data.keep:
             target = folder / kept

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.results import Cell
 from vetime_plugins.metrics.statistics import PairedDifference, group_means, paired_bootstrap
 
-__all__ = ["Summary", "compare_cells", "summarise_cells"]
+__all__ = ["SeriesKey", "Summary", "by_detector", "compare_cells", "summarise_cells"]
+
+
+class SeriesKey(NamedTuple):
+    """What tells a series from the others."""
+
+    dataset: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ def summarise_cells(cells: Sequence[Cell]) -> dict[str, Summary]:
     InputError
         If a detector has two cells of a series.
     """
-    return {name: _summarise(list(group.values())) for name, group in _by_detector(cells).items()}
+    return {name: _summarise(list(group.values())) for name, group in by_detector(cells).items()}
 
 
 def compare_cells(
@@ -100,19 +107,21 @@ def compare_cells(
     return paired_bootstrap(ours, theirs, [dataset for dataset, _ in first], seed=seed)
 
 
-_Series = tuple[str, str]  # data set and name
-
-
-def _by_detector(cells: Sequence[Cell]) -> dict[str, dict[_Series, Cell]]:
-    found: dict[str, dict[_Series, Cell]] = {}
+def by_detector(cells: Iterable[Cell]) -> dict[str, dict[SeriesKey, Cell]]:
+    """Return the cells of each detector by series; InputError if there are two of one."""
+    found: dict[str, dict[SeriesKey, Cell]] = {}
     for cell in cells:
-        if found.setdefault(cell.detector, {}).setdefault((cell.dataset, cell.series), cell) is not cell:
-            raise InputError(f"{cell.detector} has two results on {cell.dataset}/{cell.series}")
+        key = SeriesKey(cell.dataset, cell.series)
+        if found.setdefault(cell.detector, {}).setdefault(key, cell) is not cell:
+            raise InputError(
+                f"{cell.detector} has two results on {cell.dataset}/{cell.series}; keep the results of "
+                "different tasks in different folders"
+            )
     return found
 
 
-def _of_one(cells: Sequence[Cell]) -> dict[_Series, Cell]:
-    found = _by_detector(cells)
+def _of_one(cells: Sequence[Cell]) -> dict[SeriesKey, Cell]:
+    found = by_detector(cells)
     if len(found) != 1:
         raise InputError(f"cells must be of one detector, got {', '.join(sorted(found)) or 'none'}")
     return next(iter(found.values()))

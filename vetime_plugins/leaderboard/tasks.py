@@ -253,12 +253,7 @@ class Task:
         return task
 
     def find(self) -> list[SeriesEntry]:
-        """List the series without reading them.
-
-        Returns
-        -------
-        list of SeriesEntry
-            Sorted by data set and name; names are unique.
+        """List the series without reading them, sorted by data set and name; names are unique.
 
         Raises
         ------
@@ -291,12 +286,7 @@ class Task:
         return sorted(chosen, key=lambda entry: (entry.dataset, entry.name))
 
     def load(self, entry: SeriesEntry) -> TaskSeries:
-        """Read a series and split it.
-
-        Parameters
-        ----------
-        entry : SeriesEntry
-            One of `find`.
+        """Read a series of `find` and split it.
 
         Raises
         ------

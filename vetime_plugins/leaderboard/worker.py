@@ -40,21 +40,10 @@ _WARM_UP = 256  # points of the short series; half of them are its train part
 
 @dataclass(frozen=True, eq=False)
 class CellJob:
-    """All that a worker needs to know, so that it can be anywhere.
+    """All that a worker needs to know, so that it can be anywhere: detector, series, and what is wanted.
 
-    Attributes
-    ----------
-    detector : Detector
-        See `vetime_plugins.detectors.registry.Detector`.
-    values : numpy.ndarray, shape (T, C)
-    labels : numpy.ndarray of int, shape (T,)
-    train_length : int
-    period, buffer : int
-        What the detector is told about the period, and the tolerance of the metrics, in points.
-    seed : int
-    device : str
-        ``"auto"``, ``"cpu"``, ``"cuda"``, ...; detectors that cannot use a GPU stay on the CPU.
-    metrics : tuple of str
+    `values` are (T, C), `labels` (T,); `period` and `buffer`, in points, are what the detector is told of the
+    period and the tolerance of the metrics. Detectors that cannot use a GPU stay on the CPU.
     """
 
     detector: Any

@@ -6,12 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.leaderboard.summary import Summary
+from vetime_plugins.leaderboard.summary import SeriesKey, Summary, by_detector
 from vetime_plugins.metrics import METRIC_NAMES
 
 if TYPE_CHECKING:
@@ -25,13 +25,6 @@ _DECIMALS = 6  # of a metric in [0, 1]
 
 Missing = Literal["leave-out", "zero"]
 Kind = Literal["univariate", "multivariate"]
-
-
-class SeriesKey(NamedTuple):
-    """What tells a series from the others."""
-
-    dataset: str
-    name: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,10 +119,18 @@ class Board:
         keys = ((detector, key) for key in self.every_series)
         return [self.cells[key] for key in keys if key in self.cells]
 
+    def on(self, key: SeriesKey) -> list[Cell]:
+        """Return the cells of a series, of the detectors that were run on it."""
+        return [self.cells[name, key] for name in self.detectors if (name, key) in self.cells]
+
+    def every_cell(self) -> list[Cell]:
+        """Return all cells, detector by detector, in compared and left out series."""
+        return [cell for name in self.detectors for cell in self.of(name)]
+
     def seconds(self, detector: str) -> float:
         """Return the mean time in seconds to fit and score a compared series that succeeded; or NaN."""
         cells = (self.cells.get((detector, key)) for key in self.series)
-        sums = [_seconds(cell) for cell in cells if cell is not None and cell.status == "OK"]
+        sums = (_seconds(cell) for cell in cells if cell is not None and cell.status == "OK")
         times = [seconds for seconds in sums if not math.isnan(seconds)]
         return math.fsum(times) / len(times) if times else math.nan
 
@@ -149,32 +150,24 @@ class Board:
         Each board is of `metric` alone, with every series of the kind and only those detectors that were run
         on all of them, which may be none.
         """
-        keys: dict[Kind, list[SeriesKey]] = {}
-        kinds = {key: find_kind(cell) for (_, key), cell in self.cells.items()}
-        for key in sorted(kinds):
-            keys.setdefault(kinds[key], []).append(key)
         boards: dict[Kind, Board] = {}
-        for kind in sorted(keys, reverse=True):
-            complete = [
-                name for name in self.detectors if all((name, key) in self.cells for key in keys[kind])
-            ]
-            boards[kind] = Board(self.cells, tuple(complete), tuple(keys[kind]), (self.metric,), self.metric)
+        kinds: tuple[Kind, ...] = ("univariate", "multivariate")
+        for kind in kinds:
+            keys = sorted({key for (_, key), cell in self.cells.items() if find_kind(cell) == kind})
+            complete = [name for name in self.detectors if all((name, key) in self.cells for key in keys)]
+            if keys:
+                boards[kind] = Board(self.cells, tuple(complete), tuple(keys), (self.metric,), self.metric)
         return boards
 
     def _row(self, metric: str, key: SeriesKey) -> list[float]:
         found = [_read(self.cells.get((detector, key)), metric) for detector in self.detectors]
-        if all(math.isnan(value) for value in found) and self._is_undefined(metric, key):
+        # Without any value it is the labels' fault, not the detectors', if one had scores or says so.
+        if np.isnan(found).all() and any(c.status == "OK" or metric in c.undefined for c in self.on(key)):
             return found
         return [0.0 if math.isnan(value) else value for value in found]
 
-    def _is_undefined(self, metric: str, key: SeriesKey) -> bool:
-        """Whether it is the labels' fault that no detector has a value, rather than the detectors'."""
-        cells = (self.cells.get((detector, key)) for detector in self.detectors)
-        return any(cell is not None and (cell.status == "OK" or metric in cell.undefined) for cell in cells)
-
     def _reason(self, metric: str, key: SeriesKey) -> str:
-        cells = (self.cells.get((detector, key)) for detector in self.detectors)
-        reasons = (cell.undefined.get(metric) for cell in cells if cell is not None)
+        reasons = (cell.undefined.get(metric) for cell in self.on(key))
         return next((reason for reason in reasons if reason), "no reason recorded")
 
 
@@ -203,7 +196,9 @@ def build_board(cells: Iterable[Cell], *, metric: str = "VUS-PR", missing: Missi
     """
     if missing not in ("leave-out", "zero"):
         raise InputError(f'missing must be "leave-out" or "zero", got {missing!r}')
-    table = _index(cells)
+    table = {(name, key): cell for name, group in by_detector(cells).items() for key, cell in group.items()}
+    if not table:
+        raise InputError("there are no results to report")
     names = sorted({detector for detector, _ in table})
     every = sorted({key for _, key in table})
     compared = every if missing == "zero" else [k for k in every if all((name, k) in table for name in names)]
@@ -221,21 +216,6 @@ def build_board(cells: Iterable[Cell], *, metric: str = "VUS-PR", missing: Missi
 def find_kind(cell: Cell) -> Kind:
     """Return whether a cell is of a series of one variable or of several."""
     return "univariate" if cell.n_variables == 1 else "multivariate"
-
-
-def _index(cells: Iterable[Cell]) -> dict[tuple[str, SeriesKey], Cell]:
-    table: dict[tuple[str, SeriesKey], Cell] = {}
-    for cell in cells:
-        where = cell.detector, SeriesKey(cell.dataset, cell.series)
-        if where in table:
-            raise InputError(
-                f"{cell.detector} has two results on {cell.dataset}/{cell.series}; keep the results of "
-                "different tasks in different folders"
-            )
-        table[where] = cell
-    if not table:
-        raise InputError("there are no results to report")
-    return table
 
 
 def _explain_nothing_in_common(

@@ -16,6 +16,7 @@ __all__ = [
     "show_number",
     "show_score",
     "show_text",
+    "text_column",
 ]
 
 DASH = "-"
@@ -64,6 +65,11 @@ class Table:
         """Characters that nine of ten headings of rows fit in; the longest wrap, as all do beyond 44."""
         lengths = sorted(len(row[0].text) for row in self.rows)
         return min(lengths[9 * (len(lengths) - 1) // 10], 44) if lengths else 0
+
+
+def text_column(text: str) -> Column:
+    """Return a column of texts, which the first click puts in the order of the alphabet."""
+    return Column(text, numeric=False, first="ascending")
 
 
 def percent(value: float) -> str:

@@ -52,13 +52,13 @@ def draw_ranks(detectors: Sequence[str], comparison: Comparison) -> str:
             ax.text(place(rank), top - 0.12, str(rank), ha="center", va="bottom")
         ax.text(width / 2, 0.02, "average rank (1 is best)", ha="center", va="top", color=GREY)
         for side, members in ((-1, left), (1, right)):
-            edge = margin - 0.1 if side < 0 else width - margin + 0.1
+            edge, away = (margin - 0.1, "right") if side < 0 else (width - margin + 0.1, "left")
             for row, i in enumerate(members):
                 x, y = place(comparison.ranks[i]), first_row + _ROW * row
                 ax.plot([x, x, edge], [top, y, y], color=GREY, linewidth=0.8)
                 number = f"{comparison.ranks[i]:.2f}"
-                ax.text(edge + side * 0.05, y, number, ha=_away(side), va="center", color=GREY)
-                ax.text(edge + side * 0.52, y, names[i], ha=_away(side), va="center")
+                ax.text(edge + side * 0.05, y, number, ha=away, va="center", color=GREY)
+                ax.text(edge + side * 0.52, y, names[i], ha=away, va="center")
         for row, clique in enumerate(comparison.cliques):
             ends = [place(comparison.ranks[clique[i]]) for i in (0, -1)]
             y = top + 0.2 + 0.16 * row
@@ -197,10 +197,6 @@ def draw_heat_map(board: Board) -> str:
 
 def _seconds(value: float) -> str:
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
-
-
-def _away(side: int) -> str:
-    return "right" if side < 0 else "left"
 
 
 def _blank(figure: Figure, size: tuple[float, float]) -> Axes:

@@ -176,7 +176,8 @@ def _describe(analysis: Analysis) -> Mapping[str, Any]:
     board, comparison = analysis.board, analysis.comparison
     others = [name for name in board.metrics if name != board.metric]
     sizes = Counter(key.dataset for key in board.series)
-    tasks = sorted({cell.task for name in board.detectors for cell in board.of(name)})
+    counts = sum((board.counts(name) for name in board.detectors), Counter())
+    tasks = sorted({cell.task for cell in board.every_cell()})
     return {
         "title": ", ".join(filter(None, tasks)) or "cells of no named task",
         "metric": board.metric,
@@ -190,7 +191,7 @@ def _describe(analysis: Analysis) -> Mapping[str, Any]:
         "n_single": sum(size == 1 for size in sizes.values()),
         "unmeasured": ", ".join(board.unmeasured),
         "incomplete": _group_incomplete(board),
-        "counts": _count(board),
+        "counts": [(status, counts[status]) for status in ("OK", *FAILURES, NOT_RUN)],
         "places": list(board.detectors),
         "friedman": None if math.isnan(comparison.friedman_p) else format_p(comparison.friedman_p),
         "level": f"{100 * comparison.level:.0f} %",
@@ -214,11 +215,6 @@ def _group_incomplete(board: Board) -> list[tuple[int, str]]:
     for name in board.detectors:
         lacking.setdefault(board.counts(name)[NOT_RUN], []).append(name)
     return [(number, ", ".join(sorted(names))) for number, names in sorted(lacking.items()) if number]
-
-
-def _count(board: Board) -> list[tuple[str, int]]:
-    counted = [board.counts(name) for name in board.detectors]
-    return [(status, sum(counts[status] for counts in counted)) for status in ("OK", *FAILURES, NOT_RUN)]
 
 
 def _write(path: str | PathLike[str], text: str) -> None:

@@ -16,6 +16,7 @@ from vetime_plugins.leaderboard.report.entries import (
     show_count,
     show_number,
     show_text,
+    text_column,
 )
 
 __all__ = ["failures", "provenance", "runs", "undefined"]
@@ -27,9 +28,9 @@ _LISTED = 8  # more values than this, such as a seed for every cell, are counted
 
 def runs(board: Board) -> Table:
     """Return what became of every detector's cells, and what they took."""
-    memory = any(cell.peak_gpu_bytes is not None for name in board.detectors for cell in board.of(name))
+    memory = any(cell.peak_gpu_bytes is not None for cell in board.every_cell())
     columns = [
-        Column("detector", numeric=False, first="ascending"),
+        text_column("detector"),
         Column("OK"),
         *(Column(status) for status in FAILURES),
         Column("not run"),
@@ -44,21 +45,18 @@ def runs(board: Board) -> Table:
     for name in board.detectors:
         cells, counts = pandas().DataFrame([vars(cell) for cell in board.of(name)]), board.counts(name)
         good = cells[cells["status"] == "OK"]
+        peak = cells["peak_gpu_bytes"].astype(float).max() / 2**20
         seen = (good if len(good) else cells)["saw_train"].map(_SEEN).unique()
         rows.append(
             [
-                Entry(name, name),
+                show_text(name),
                 show_count(counts["OK"]),
                 *(show_count(counts[status], "bad") for status in (*FAILURES, NOT_RUN)),
                 show_number(good["fit_seconds"].mean(), ".3g"),
                 show_number(good["score_seconds"].mean(), ".3g"),
                 show_text(seen[0] if len(seen) == 1 else "both"),
                 show_text(", ".join(sorted(cells["device"].unique()))),
-                *(
-                    [show_number(cells["peak_gpu_bytes"].astype(float).max() / 2**20, ".0f")]
-                    if memory
-                    else []
-                ),
+                *([show_number(peak, ".0f")] if memory else []),
                 show_text(", ".join(sorted(cells["parameters"].map(_parameters).unique())) or DASH),
             ]
         )
@@ -70,15 +68,10 @@ def failures(board: Board) -> Table | None:
 
     Those whose last lines differ in numbers alone, which often are sizes of the series, are one row.
     """
-    failed = [cell for name in board.detectors for cell in board.of(name) if cell.failed]
+    failed = [cell for cell in board.every_cell() if cell.failed]
     if not failed:
         return None
-    columns = [
-        Column("detector", numeric=False, first="ascending"),
-        Column("status", numeric=False, first="ascending"),
-        Column("series"),
-        Column("what happened", numeric=False, first="ascending"),
-    ]
+    columns = [text_column("detector"), text_column("status"), Column("series"), text_column("what happened")]
     cells = pandas().DataFrame([vars(cell) for cell in failed])
     cells["reason"] = [cell.reason or "no message recorded" for cell in failed]
     alike = cells["reason"].str.replace(r"\d+", "#", regex=True)
@@ -88,7 +81,7 @@ def failures(board: Board) -> Table | None:
         first = group.iloc[0]
         what = Entry(first["reason"], first["reason"], more=first["error"] or "")
         count = Entry(str(len(group)), float(len(group)), more=named)
-        rows.append([Entry(name, name), show_text(status, "bad"), count, what])
+        rows.append([show_text(name), show_text(status, "bad"), count, what])
     return Table("Failures", columns, rows)
 
 
@@ -101,11 +94,7 @@ def undefined(board: Board) -> Table | None:
     for (metric, reason), keys in found.items():
         places = tuple(f"{key.dataset}/{key.name}" for key in keys)
         by_reason.setdefault((reason, places), []).append(metric)
-    columns = [
-        Column("reason", numeric=False, first="ascending"),
-        Column("metrics", numeric=False, first="ascending"),
-        Column("series", numeric=False),
-    ]
+    columns = [text_column("reason"), text_column("metrics"), Column("series", numeric=False)]
     rows = []
     for (reason, places), names in by_reason.items():
         metrics = "all" if len(names) == len(board.metrics) else ", ".join(names)
@@ -117,18 +106,13 @@ def undefined(board: Board) -> Table | None:
 
 def provenance(board: Board) -> Table:
     """Return machine, versions and seed, with the number of cells that share each value."""
-    cells = [cell for name in board.detectors for cell in board.of(name)]
+    cells = board.every_cell()
     kinds = {
         "run": [{"task": cell.task, "seed": cell.seed, "device": cell.device} for cell in cells],
         "machine": [cell.hardware for cell in cells],
         "version": [cell.versions for cell in cells],
     }
-    columns = [
-        Column("what", numeric=False, first="ascending"),
-        Column("kind", numeric=False, first="ascending"),
-        Column("value", numeric=False, first="ascending"),
-        Column("cells"),
-    ]
+    columns = [text_column("what"), text_column("kind"), text_column("value"), Column("cells")]
     rows = []
     for kind, found in kinds.items():
         for key in sorted({name for one in found for name in one}):

@@ -90,7 +90,7 @@ class SeriesSource:
         if file is None:
             return None
         series = read_series(file.path, dataset=key.dataset)
-        cell = next(board.cells[name, key] for name in board.detectors if (name, key) in board.cells)
+        cell = board.on(key)[0]
         if cell.n_points != len(series.values):
             raise InputError(
                 f"{file.path} has {len(series.values)} points, the results are of {cell.n_points}; name the "

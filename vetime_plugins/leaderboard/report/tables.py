@@ -19,6 +19,8 @@ from vetime_plugins.leaderboard.report.entries import (
     show_count,
     show_number,
     show_score,
+    show_text,
+    text_column,
 )
 from vetime_plugins.metrics.statistics import PairedDifference, average_ranks
 
@@ -29,7 +31,7 @@ def standings(analysis: Analysis) -> Table:
     """Return the table that orders the detectors."""
     board, reference = analysis.board, analysis.reference
     columns = [
-        Column("detector", numeric=False, first="ascending"),
+        text_column("detector"),
         Column("place", "by the mean over data sets", first="ascending"),
         Column(board.metric, "mean over data sets of the mean over their series, times 100"),
         Column("rank", "average rank over series, 1 is best", first="ascending"),
@@ -51,7 +53,7 @@ def standings(analysis: Analysis) -> Table:
         others = share[i][~np.isnan(share[i])]
         rows.append(
             [
-                Entry(name, name),
+                show_text(name),
                 show_number(math.nan if math.isnan(mean) else i + 1, ".0f"),
                 show_score(mean),
                 show_number(analysis.comparison.ranks[i], ".2f"),
@@ -68,14 +70,11 @@ def standings(analysis: Analysis) -> Table:
 
 def all_metrics(board: Board) -> Table:
     """Return every detector's mean over data sets in every metric."""
-    columns = [
-        Column("detector", numeric=False, first="ascending"),
-        *(Column(name) for name in board.metrics),
+    columns = [text_column("detector"), *(Column(name) for name in board.metrics)]
+    rows = [
+        [show_text(name), *(show_score(board.summary(name).mean[metric]) for metric in board.metrics)]
+        for name in board.detectors
     ]
-    rows = []
-    for name in board.detectors:
-        means = board.summary(name).mean
-        rows.append([Entry(name, name), *(show_score(means[metric]) for metric in board.metrics)])
     return Table("Means over data sets, every metric", columns, _mark_best(rows))
 
 
@@ -84,7 +83,7 @@ def by_dataset(board: Board, metric: str) -> Table:
     defined = ~np.isnan(board.values(metric)).any(axis=1)
     sizes = Counter(key.dataset for key, kept in zip(board.series, defined, strict=True) if kept)
     columns = [
-        Column("detector", numeric=False, first="ascending"),
+        text_column("detector"),
         Column("mean", "over data sets"),
         *(Column(name, f"{name}: {sizes[name]} series") for name in board.datasets),
     ]
@@ -92,7 +91,7 @@ def by_dataset(board: Board, metric: str) -> Table:
     for name in board.detectors:
         summary = board.summary(name)
         values = [summary.mean[metric], *(summary.datasets[d][metric] for d in board.datasets)]
-        rows.append([Entry(name, name), *(show_score(value) for value in values)])
+        rows.append([show_text(name), *(show_score(value) for value in values)])
     counts = [sum(sizes.values()), *(sizes[name] for name in board.datasets)]
     footer = [[Entry("series"), *(Entry(str(n), float(n)) for n in counts)]]
     return Table(f"{metric} by data set", columns, _mark_best(rows), footer=footer)
@@ -106,8 +105,8 @@ def by_kind(board: Board) -> Table | None:
     boards = board.by_kind()
     if len(boards) < 2:
         return None
-    columns = [Column("detector", numeric=False, first="ascending")]
-    entries: dict[str, list[Entry]] = {name: [Entry(name, name)] for name in board.detectors}
+    columns = [text_column("detector")]
+    entries: dict[str, list[Entry]] = {name: [show_text(name)] for name in board.detectors}
     for kind, part in boards.items():
         n_series, complete = len(part.series), part.detectors
         columns += [
@@ -137,14 +136,10 @@ def by_kind(board: Board) -> Table | None:
 
 def by_series(board: Board) -> Table:
     """Return every value of the metric, series by series."""
-    columns = [
-        Column("series", numeric=False, first="ascending"),
-        Column("data set", numeric=False, first="ascending"),
-        *_numbered(board),
-    ]
+    columns = [text_column("series"), text_column("data set"), *_numbered(board)]
     rows = []
     for i, key in enumerate(board.series):
-        row = [Entry(key.name, key.name), Entry(key.dataset, key.dataset)]
+        row = [show_text(key.name), show_text(key.dataset)]
         for j, name in enumerate(board.detectors):
             status, value = board.status(name, key), float(board.values()[i, j])
             if status != "OK":
@@ -161,7 +156,7 @@ def by_series(board: Board) -> Table:
 def win_matrix(analysis: Analysis) -> Table:
     """Return how often the detector of the row is better than that of the column."""
     board, wins, comparison = analysis.board, analysis.wins, analysis.comparison
-    columns = [Column("detector", numeric=False, first="ascending"), *_numbered(board)]
+    columns = [text_column("detector"), *_numbered(board)]
     rows = []
     share = wins.share
     for i, name in enumerate(board.detectors):
