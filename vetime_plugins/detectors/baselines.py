@@ -4,6 +4,7 @@ Each is a function from a series, (T,) or (T, C), to scores, (T,), higher meanin
 at the whole series at once and use neither labels nor a train part. Variables are standardised first, which
 changes no ranking of a single variable and weighs several alike; gaps (NaN) are interpolated; constant
 variables are left out. A malformed series, and a window or a number below one, is an `InputError`.
+The last four functions make detectors of the leaderboard of them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
 
+from vetime_plugins.detectors.registry import Job, built_in
 from vetime_plugins.errors import InputError
 from vetime_plugins.series.gaps import fill_gaps
 from vetime_plugins.series.inputs import as_columns
@@ -277,3 +280,26 @@ def _check_window(window: int) -> int:
     if int(window) != window or window < 1:
         raise InputError(f"window must be a whole number of points >= 1, got {window!r}")
     return int(window)
+
+
+_OURS: dict[str, Any] = {"sees_train": False, "multivariate": True, "framework": "vetime_plugins"}
+
+
+@built_in("random", random=True, **_OURS)
+def _detect_random(job: Job) -> Callable[[], ArrayLike]:
+    return lambda: random_scores(job.values, seed=job.seed)
+
+
+@built_in("moving-variance", **_OURS)
+def _detect_moving_variance(job: Job, *, window: int = 25) -> Callable[[], ArrayLike]:
+    return lambda: moving_variance(job.values, window=window)
+
+
+@built_in("sub-pca", **_OURS)
+def _detect_sub_pca(job: Job, *, window: int | None = None) -> Callable[[], ArrayLike]:
+    return lambda: sub_pca(job.values, window=job.window(window))
+
+
+@built_in("sub-knn", **_OURS)
+def _detect_sub_knn(job: Job, *, window: int | None = None, n_neighbors: int = 5) -> Callable[[], ArrayLike]:
+    return lambda: sub_knn(job.values, window=job.window(window), n_neighbors=n_neighbors)

@@ -53,14 +53,7 @@ __all__ = [
 GROUP = "vetime_plugins.detectors"
 """Entry-point group in which other distributions name their detectors."""
 
-_MODULES = (
-    "simple",
-    "vetime",
-    "pyod",
-    "sktime",
-    "darts",
-    "merlion",
-)
+_MODULES = ("baselines", "vetime", "pyod", "sktime", "darts", "merlion")
 
 
 @runtime_checkable
