@@ -33,16 +33,6 @@ def quantile_thresholds(scores: np.ndarray, quantiles: np.ndarray | None = None)
 
 
 def pick_best(f1: np.ndarray, precision: np.ndarray, recall: np.ndarray, thresholds: np.ndarray) -> BestF1:
-    """Return the best threshold; of several equally good ones the lowest, as a search from below finds it.
-
-    Parameters
-    ----------
-    f1, precision, recall, thresholds : numpy.ndarray, shape (K,)
-        Thresholds in falling order.
-
-    Returns
-    -------
-    BestF1
-    """
+    """Return the best of falling thresholds (K,), the lowest of equals, as a search from below finds it."""
     best = f1.size - 1 - int(np.argmax(f1[::-1]))
     return BestF1(float(f1[best]), float(precision[best]), float(recall[best]), float(thresholds[best]))

@@ -12,22 +12,7 @@ __all__ = ["as_buffer", "as_labels", "as_pair", "explain_undefined"]
 
 
 def as_labels(labels: Any) -> np.ndarray:
-    """Return labels as a boolean vector.
-
-    Parameters
-    ----------
-    labels : array-like, shape (T,)
-        0/1, True/False or 0.0/1.0; one point each, 1 for an anomalous one. A column (T, 1) is accepted.
-
-    Returns
-    -------
-    numpy.ndarray of bool, shape (T,)
-
-    Raises
-    ------
-    InputError
-        If the labels are empty, not one-dimensional or hold anything but 0 and 1.
-    """
+    """Return labels, 0 or 1 of any type, (T,) or (T, 1), as a bool vector (T,), or raise `InputError`."""
     array = _vector(labels, "labels")
     if array.dtype == bool:
         return array
@@ -47,19 +32,7 @@ def as_labels(labels: Any) -> np.ndarray:
 
 
 def as_pair(labels: Any, scores: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return labels and scores of one series, checked against each other.
-
-    Parameters
-    ----------
-    labels : array-like, shape (T,)
-        See `as_labels`.
-    scores : array-like, shape (T,)
-        Anomaly scores, any scale, higher means more anomalous.
-
-    Returns
-    -------
-    labels : numpy.ndarray of bool, shape (T,)
-    scores : numpy.ndarray of float64, shape (T,)
+    """Return the labels, bool (T,), and the scores, float64 (T,), of one series, checked against each other.
 
     Raises
     ------
@@ -89,22 +62,7 @@ def as_pair(labels: Any, scores: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def as_buffer(buffer: Any) -> int:
-    """Return the buffer (in points) as an int, or raise `InputError`.
-
-    Parameters
-    ----------
-    buffer : int
-        Non-negative whole number of points.
-
-    Returns
-    -------
-    int
-
-    Raises
-    ------
-    InputError
-        If it is not a whole number or below zero.
-    """
+    """Return the buffer, a whole number of points >= 0, as an int, or raise `InputError`."""
     try:
         value = int(buffer)
         whole = value == float(buffer)
@@ -116,20 +74,10 @@ def as_buffer(buffer: Any) -> int:
 
 
 def explain_undefined(labels: Any) -> str | None:
-    """Say why no metric is defined for these labels, or return None where all of them are.
+    """Say in one sentence why no metric is defined for labels (T,), or return None where all of them are.
 
     A detector can only be measured where there is something to find and something to leave alone. Zero would
     read as "found nothing" and pull averages down, so every metric reports NaN in these two cases.
-
-    Parameters
-    ----------
-    labels : array-like, shape (T,)
-        See `as_labels`.
-
-    Returns
-    -------
-    str or None
-        The reason, one sentence.
 
     Examples
     --------

@@ -35,20 +35,9 @@ def find_segments(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def assign_levels(scores: np.ndarray, thresholds: np.ndarray, *, strict: bool) -> np.ndarray:
-    """Return for each score the index of the first threshold that predicts it.
+    """Return for each score (T,) the index of the first threshold that predicts it, K if none does.
 
-    Parameters
-    ----------
-    scores : numpy.ndarray, shape (T,)
-    thresholds : numpy.ndarray, shape (K,)
-        In falling order.
-    strict : bool
-        Predict ``score > threshold`` if True, ``score >= threshold`` otherwise.
-
-    Returns
-    -------
-    numpy.ndarray of int, shape (T,)
-        0 to K; K means that no threshold predicts the point.
+    The thresholds (K,) fall. Predicted is ``score > threshold`` if `strict`, else ``score >= threshold``.
     """
     return np.searchsorted(-thresholds, -scores, side="right" if strict else "left")
 
@@ -62,20 +51,9 @@ def first_hits(level: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.n
 def accumulate(
     born: np.ndarray, n_levels: int, weights: np.ndarray | None = None, dies: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return, for every level, the sum of the weights of what is alive there.
+    """Return, for every level, the sum of the weights (1 where left out) of what is alive there, (K,).
 
-    Parameters
-    ----------
-    born, dies : numpy.ndarray of int, shape (N,)
-        First level at which an item counts and first level at which it no longer does (None: never).
-    n_levels : int
-        Number of levels K; items born at K or later never count.
-    weights : numpy.ndarray, shape (N,), optional
-        1 where left out.
-
-    Returns
-    -------
-    numpy.ndarray of float64, shape (K,)
+    Each of N items counts from the level `born` to the level before `dies`, without `dies` for ever.
     """
     total = np.bincount(born, weights, n_levels + 1)[:n_levels].astype(np.float64)
     if dies is not None:
@@ -86,22 +64,9 @@ def accumulate(
 def find_runs(level: np.ndarray, n_levels: int) -> Runs:
     """Return every run of consecutive points that is maximal at some level.
 
-    Parameters
-    ----------
-    level : numpy.ndarray of int, shape (T,)
-        Values of ``n_levels`` and more mean "never predicted".
-    n_levels : int
-        Number of levels K.
-
-    Returns
-    -------
-    Runs
-
-    Notes
-    -----
-    One pass with a stack of rising left borders: when a point of a higher level arrives, every run that it
-    will only join later is complete. Points of equal level are merged first, which leaves a few hundred
-    steps of a smooth score.
+    Levels (T,) of `n_levels` and more mean "never predicted". One pass with a stack of rising left borders:
+    when a point of a higher level arrives, every run that it will only join later is complete. Points of
+    equal level are merged first, which leaves a few hundred steps of a smooth score.
     """
     inner = np.flatnonzero(np.diff(level)) + 1
     borders = np.concatenate(([0], inner, [level.size]))
@@ -125,25 +90,11 @@ def find_runs(level: np.ndarray, n_levels: int) -> Runs:
 def lowest_alive(
     value: np.ndarray, born: np.ndarray, dies: np.ndarray, n_levels: int, missing: int
 ) -> np.ndarray:
-    """Return, for every level, the smallest value among the items alive there.
+    """Return, for every level, the smallest value among the items alive there, `missing` where none is, (K,).
 
-    Parameters
-    ----------
-    value, born, dies : numpy.ndarray of int, shape (N,)
-        Each item counts at the levels ``born`` to ``dies - 1``; ``born < dies <= n_levels``.
-    n_levels : int
-        Number of levels K.
-    missing : int
-        What to return where nothing is alive.
-
-    Returns
-    -------
-    numpy.ndarray of int64, shape (K,)
-
-    Notes
-    -----
-    A sparse table used backwards: an interval is covered by two blocks whose length is a power of two, minima
-    are noted per block and then handed down to blocks of half the length.
+    Each of N items counts at the levels ``born`` to ``dies - 1``; ``born < dies <= n_levels``. A sparse table
+    used backwards: an interval is covered by two blocks whose length is a power of two, minima are noted per
+    block and then handed down to blocks of half the length.
     """
     depth = max(1, int(n_levels).bit_length())
     table = np.full((depth, n_levels), missing, dtype=np.int64)

@@ -29,10 +29,8 @@ def affiliation_f1(labels: Any, scores: Any) -> BestF1:
 
     Parameters
     ----------
-    labels : array-like, shape (T,)
-        1 for anomalous points, 0 for normal ones.
-    scores : array-like, shape (T,)
-        Higher means more anomalous; a point is predicted where ``score > threshold``.
+    labels, scores : array-like, shape (T,)
+        1 for anomalous points, else 0; a point is predicted where ``score > threshold``.
 
     Returns
     -------

@@ -32,10 +32,8 @@ def pate(labels: Any, scores: Any, buffer: int, *, n_thresholds: int | None = No
 
     Parameters
     ----------
-    labels : array-like, shape (T,)
-        1 for anomalous points, 0 for normal ones.
-    scores : array-like, shape (T,)
-        Higher means more anomalous; a point is predicted where ``score >= threshold``.
+    labels, scores : array-like, shape (T,)
+        1 for anomalous points, else 0; a point is predicted where ``score >= threshold``.
     buffer : int
         Largest early and largest delay buffer, in points.
     n_thresholds : int, optional
@@ -187,18 +185,7 @@ def _count_above(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Count and sum up, for Q questions, the points ``begin`` to ``end - 1`` with a level above ``at``.
 
-    Parameters
-    ----------
-    level, value : numpy.ndarray of int, shape (N,)
-        Level of each point, and what is to be summed.
-    begin, end, at : numpy.ndarray of int, shape (Q,)
-
-    Returns
-    -------
-    count, total : numpy.ndarray of int64, shape (Q,)
-
-    Notes
-    -----
+    Of N points there are `level` and `value`, which is summed; each question has a `begin`, `end` and `at`.
     A wavelet matrix: points are partitioned by one bit of their level after the other, highest bit first, and
     every question follows its own bits; O((N + Q) log K) without a loop over questions.
     """

@@ -18,10 +18,8 @@ def standard_f1(labels: Any, scores: Any) -> BestF1:
 
     Parameters
     ----------
-    labels : array-like, shape (T,)
-        1 for anomalous points, 0 for normal ones.
-    scores : array-like, shape (T,)
-        Higher means more anomalous; a point is predicted where ``score >= threshold``.
+    labels, scores : array-like, shape (T,)
+        1 for anomalous points, else 0; a point is predicted where ``score >= threshold``.
 
     Returns
     -------
@@ -65,10 +63,8 @@ def point_adjusted_f1(labels: Any, scores: Any) -> BestF1:
 
     Parameters
     ----------
-    labels : array-like, shape (T,)
-        1 for anomalous points, 0 for normal ones.
-    scores : array-like, shape (T,)
-        Higher means more anomalous; a point is predicted where ``score > threshold``.
+    labels, scores : array-like, shape (T,)
+        1 for anomalous points, else 0; a point is predicted where ``score > threshold``.
 
     Returns
     -------
@@ -112,10 +108,8 @@ def event_f1(labels: Any, scores: Any) -> BestF1:
 
     Parameters
     ----------
-    labels : array-like, shape (T,)
-        1 for anomalous points, 0 for normal ones; an event is a run of ones.
-    scores : array-like, shape (T,)
-        Higher means more anomalous; a point is predicted where ``score > threshold``.
+    labels, scores : array-like, shape (T,)
+        1 for anomalous points, a run of which is an event, else 0; predicted is ``score > threshold``.
 
     Returns
     -------

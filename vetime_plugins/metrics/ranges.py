@@ -26,10 +26,8 @@ def range_f1(labels: Any, scores: Any, *, count_every_range: bool = False) -> Be
 
     Parameters
     ----------
-    labels : array-like, shape (T,)
-        1 for anomalous points, 0 for normal ones.
-    scores : array-like, shape (T,)
-        Higher means more anomalous; a point is predicted where ``score > threshold``.
+    labels, scores : array-like, shape (T,)
+        1 for anomalous points, else 0; a point is predicted where ``score > threshold``.
     count_every_range : bool, default False
         False gives the figures of the published evaluation code, True the definition in the paper; they
         differ in what precision is divided by, see the notes.

@@ -16,10 +16,8 @@ def auc_roc(labels: Any, scores: Any) -> float:
 
     Parameters
     ----------
-    labels : array-like, shape (T,)
-        1 for anomalous points, 0 for normal ones.
-    scores : array-like, shape (T,)
-        Higher means more anomalous. Ties count one half.
+    labels, scores : array-like, shape (T,)
+        1 for anomalous points, else 0; higher scores are more anomalous. Ties count one half.
 
     Returns
     -------
@@ -50,10 +48,8 @@ def auc_pr(labels: Any, scores: Any) -> float:
 
     Parameters
     ----------
-    labels : array-like, shape (T,)
-        1 for anomalous points, 0 for normal ones.
-    scores : array-like, shape (T,)
-        Higher means more anomalous.
+    labels, scores : array-like, shape (T,)
+        1 for anomalous points, else 0; higher scores are more anomalous.
 
     Returns
     -------

@@ -200,17 +200,7 @@ class Wins:
 
 
 def count_wins(values: np.ndarray) -> Wins:
-    """Compare every detector with every other one, series by series.
-
-    Parameters
-    ----------
-    values : numpy.ndarray, shape (n_series, n_detectors)
-        Higher is better; without NaN.
-
-    Returns
-    -------
-    Wins
-    """
+    """Compare every detector with every other one, by values (n_series, n_detectors): higher wins; no NaN."""
     row, column = values[:, :, None], values[:, None, :]
     return Wins((row > column).sum(axis=0), (row == column).sum(axis=0), len(values))
 

@@ -67,14 +67,6 @@ class Evaluation(dict[str, float]):
 def check_metric_names(metrics: str | Iterable[str] | None) -> tuple[str, ...]:
     """Return the chosen metric names in reporting order, all of them for None.
 
-    Parameters
-    ----------
-    metrics : str, iterable of str or None
-
-    Returns
-    -------
-    tuple of str
-
     Raises
     ------
     InputError

@@ -19,10 +19,8 @@ def vus(labels: Any, scores: Any, buffer: int) -> tuple[float, float]:
 
     Parameters
     ----------
-    labels : array-like, shape (T,)
-        1 for anomalous points, 0 for normal ones.
-    scores : array-like, shape (T,)
-        Higher means more anomalous. Only their order matters.
+    labels, scores : array-like, shape (T,)
+        1 for anomalous points, else 0; higher scores are more anomalous. Only their order matters.
     buffer : int
         Largest window w, in points; the surface has the windows 0 to `buffer`.
 
@@ -83,18 +81,7 @@ def vus(labels: Any, scores: Any, buffer: int) -> tuple[float, float]:
 
 
 def vus_roc(labels: Any, scores: Any, buffer: int) -> float:
-    """VUS-ROC alone; see `vus`.
-
-    Parameters
-    ----------
-    labels, scores : array-like, shape (T,)
-        Truth and anomaly scores.
-    buffer : int
-        Largest window, in points.
-
-    Returns
-    -------
-    float
+    """VUS-ROC alone; parameters and errors are those of `vus`.
 
     Examples
     --------
@@ -105,18 +92,7 @@ def vus_roc(labels: Any, scores: Any, buffer: int) -> float:
 
 
 def vus_pr(labels: Any, scores: Any, buffer: int) -> float:
-    """VUS-PR alone, the measure that ranks the TSB-AD leaderboard; see `vus`.
-
-    Parameters
-    ----------
-    labels, scores : array-like, shape (T,)
-        Truth and anomaly scores.
-    buffer : int
-        Largest window, in points.
-
-    Returns
-    -------
-    float
+    """VUS-PR alone, which ranks the TSB-AD leaderboard; parameters and errors are those of `vus`.
 
     Examples
     --------
