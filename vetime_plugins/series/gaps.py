@@ -7,17 +7,9 @@ from numpy.typing import NDArray
 
 
 def fill_gaps(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Replace NaN linearly in time, at both ends by the nearest value.
+    """Replace NaN in columns (T, C) linearly in time, at both ends by the nearest value.
 
-    Parameters
-    ----------
-    values : float64 ndarray of shape (T, C)
-        Time steps count as evenly spaced.
-
-    Returns
-    -------
-    float64 ndarray of shape (T, C)
-        A variable without any value becomes 0. Without gaps it is `values` itself, else a copy.
+    A variable without any value becomes 0. Without gaps `values` itself is returned, else a copy.
     """
     missing = np.isnan(values)
     columns = np.flatnonzero(missing.any(axis=0))
@@ -32,17 +24,9 @@ def fill_gaps(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def carry_forward(values: NDArray[np.float64], initial: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Replace each NaN by the value before it: what is known of a variable as time goes on.
+    """Replace each NaN in columns (T, C) by the value before it: what is known as time goes on.
 
-    Parameters
-    ----------
-    values : float64 ndarray of shape (T, C)
-    initial : float64 ndarray of shape (C,)
-        What was known before; empty for zeros.
-
-    Returns
-    -------
-    float64 ndarray of shape (T, C)
+    `initial` (C,) is what was known before; empty for zeros.
     """
     stacked = np.concatenate([initial[None] if len(initial) else np.zeros_like(values[:1]), values])
     latest = np.where(np.isnan(stacked), 0, np.arange(len(stacked))[:, None])

@@ -28,14 +28,9 @@ _RANGE_EPSILON = 1e-5
 
 
 def moving_average(values: NDArray[np.floating], window: int) -> NDArray[np.float64]:
-    """Centred moving average along the last axis with an odd window and reflected ends.
+    """Centred moving average of (..., n) with an odd `window` and reflected ends.
 
-    Parameters
-    ----------
-    values : ndarray of shape (..., n)
-    window : int
-        Odd number of steps. Where it is too wide for a reflection (half of it >= n) the ends repeat the
-        outermost value instead.
+    Where the window is too wide for a reflection (half of it >= n) the ends repeat the outermost value.
     """
     half = window // 2
     n = values.shape[-1]
@@ -59,7 +54,6 @@ class Strip:
     low, high : float64 ndarray of shape (C, 3)
         Smallest and largest value of each channel before the scaling.
     gamma : float64 ndarray of shape (C,)
-    length, period, patch_size : int
     """
 
     intensities: NDArray[np.uint8]
@@ -75,16 +69,9 @@ class Strip:
 def standardise(
     values: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Z-score every column with the population deviation, as the authors do.
+    """Z-score columns (T, C) with the population deviation, as the authors do; also return mean, std (C,).
 
-    Parameters
-    ----------
-    values : float64 ndarray of shape (T, C)
-
-    Returns
-    -------
-    z, mean, std : ndarrays of shape (T, C), (C,), (C,)
-        `std` includes the 1e-8 that keeps a constant finite.
+    The deviation includes the 1e-8 that keeps a constant finite.
     """
     mean = values.mean(axis=0)
     std = values.std(axis=0) + _STD_EPSILON
@@ -100,13 +87,7 @@ def default_gammas(n_variables: int) -> NDArray[np.float64]:
 
 
 def check_gammas(gammas: Any, n_variables: int, what: str = "variable_gammas") -> NDArray[np.float64]:
-    """Return image gammas as an array of shape (C,).
-
-    Raises
-    ------
-    InputError
-        If they are not `n_variables` finite numbers above 0.
-    """
+    """Return image gammas as an array (C,), or raise `InputError` unless they are C finite numbers > 0."""
     try:
         found = np.asarray(gammas, dtype=np.float64)
     except (TypeError, ValueError):
@@ -123,21 +104,10 @@ def make_strip(
     period: int | None = None,
     gammas: NDArray[np.float64] | None = None,
 ) -> Strip:
-    """Map a standardised series to its intensity strip (paper, "multi-channel intensity mapping").
+    """Map a standardised series (T, C) to its intensity strip (paper, "multi-channel intensity mapping").
 
-    Parameters
-    ----------
-    z : float64 ndarray of shape (T, C)
-        Standardised values.
-    patch_size : int
-    period : int, optional
-        Period in steps, 1 for none. Left out, each variable's is looked for, and the longest taken for all.
-    gammas : ndarray of shape (C,), optional
-
-    Raises
-    ------
-    InputError
-        If `gammas` are not one finite number above 0 for each variable.
+    The period is in steps, 1 for none. Left out, each variable's is looked for, and the longest taken for
+    all. `InputError` is raised for `gammas` that are not one finite number above 0 for each variable.
     """
     length = len(z)
     period = series_period(z) if period is None else period
@@ -176,16 +146,10 @@ def _intensity_channels(
 
 @dataclass(frozen=True)
 class FoldGeometry:
-    """How patches of one chunk lie on the folded image (all variables alike).
+    """How the `n_patches` patches of one chunk lie on the folded image, all variables alike.
 
-    Attributes
-    ----------
-    n_patches : int
-        Patches of the chunk for one variable (N).
-    patches_per_row : int
-        Patches of one row of the image, i.e. of one period.
-    n_variables : int
-        Tiles stacked on top of each other.
+    A row of the image, i.e. a period, has `patches_per_row`; the tiles of the variables are on top of each
+    other.
     """
 
     n_patches: int
@@ -214,7 +178,7 @@ class FoldGeometry:
 def fold_images(
     strips: Tensor, pad_values: Tensor, n_patches: Tensor, patches_per_row: Tensor, patch_size: int, size: int
 ) -> Tensor:
-    """Fold a batch of strips into square images.
+    """Fold a batch of strips into square images (B, 3, size, size), float32 in 0..255.
 
     Horizontal (within a period): linear interpolation with half-pixel centres. Vertical (across periods): the
     nearest row, so that no pattern arises between two periods (paper, "dimension-aware scaling"). Both are
@@ -225,12 +189,6 @@ def fold_images(
     strips : uint8 Tensor of shape (B, C, 3, W)
     pad_values : uint8 Tensor of shape (B, C, 3)
     n_patches, patches_per_row : int64 Tensors of shape (B,)
-    patch_size, size : int
-
-    Returns
-    -------
-    Tensor
-        float32 images of shape (B, 3, size, size) with values in 0..255.
     """
     batch, n_variables, channels, width = strips.shape
     device = strips.device

@@ -101,20 +101,9 @@ def _is_number(value: object) -> bool:
 
 
 def as_columns(series: Any, what: str = "series", *, infinite_is_gap: bool = False) -> NDArray[np.float64]:
-    """Return one series as columns, NaN where it has gaps: the one check of what a series may be.
+    """Return one series as a copy of its columns (T, C), NaN where it has gaps: the one check of a series.
 
-    Parameters
-    ----------
-    series : array-like of shape (T,) or (T, C), or Series
-    what : str
-        How errors call the argument.
-    infinite_is_gap : bool
-        Whether infinities become NaN rather than an error.
-
-    Returns
-    -------
-    float64 ndarray of shape (T, C)
-        A copy.
+    Errors call it `what`; `infinite_is_gap` makes NaN of infinities.
 
     Raises
     ------
@@ -155,17 +144,10 @@ def _columns(series: Any, what: str, infinite_is_gap: bool) -> tuple[NDArray[np.
 
 
 def as_series(series: Any, what: str = "series", *, check_empty: bool = True) -> Series:
-    """Validate one series and fill its gaps.
+    """Validate one series, (T,) or (T, C), and fill its gaps; a `Series` is returned as it is.
 
-    Parameters
-    ----------
-    series : array-like of shape (T,) or (T, C), or Series
-        Numbers of any kind; NaN (and None, NA) marks a gap. Gaps are filled linearly in time, at the ends
-        with the nearest value. A `Series` is returned as it is.
-    what : str
-        How errors call the argument.
-    check_empty : bool
-        False leaves a variable without any value at zero; see `check_no_empty_variable`.
+    NaN (and None, NA) marks a gap. Errors call the series `what`. Without `check_empty` a variable without
+    any value is left at zero; see `check_no_empty_variable`.
 
     Raises
     ------
@@ -185,11 +167,8 @@ def as_series(series: Any, what: str = "series", *, check_empty: bool = True) ->
 def as_series_and_references(series: Any, reference: Any) -> tuple[bool, list[Series], list[list[Series]]]:
     """Validate what is to be scored, one series or several, and what each of them is compared with.
 
-    Parameters
-    ----------
-    series : array-like of shape (T,) or (T, C), or a list of such
-    reference : array-like of shape (T_ref, C), or a list of such, optional
-        Its stretches; of several series the same for all, or a list with an entry for each.
+    The reference of several series is the same for all, or a list with an entry for each; an entry is an
+    array (T_ref, C) or a list of such stretches, in which a variable without any value is accepted.
 
     Returns
     -------
@@ -197,7 +176,7 @@ def as_series_and_references(series: Any, reference: Any) -> tuple[bool, list[Se
         Whether several series came.
     all_series : list of Series
     references : list of list of Series
-        The stretches for each series. A variable without any value is accepted in them.
+        The stretches for each series.
 
     Raises
     ------
@@ -240,18 +219,7 @@ def _stretches(reference: Any, what: str) -> list[Series]:
 
 
 def check_no_empty_variable(observed: NDArray[np.bool_], what: str) -> None:
-    """Raise where a variable has no value at all.
-
-    Parameters
-    ----------
-    observed : bool ndarray of shape (T, C)
-    what : str
-        How the error calls the series.
-
-    Raises
-    ------
-    InputError
-    """
+    """Raise `InputError`, which calls the series `what`, where a variable of (T, C) has no value at all."""
     empty = np.flatnonzero(~observed.any(axis=0))
     if len(empty):
         raise InputError(
@@ -263,16 +231,10 @@ def check_no_empty_variable(observed: NDArray[np.bool_], what: str) -> None:
 def as_float64(series: Any, what: str) -> NDArray[Any]:
     """Return any array-like as numbers in its own shape, NaN for None, NA and masked values.
 
-    Parameters
-    ----------
-    series : array-like
-    what : str
-        How errors call the argument.
-
     Raises
     ------
     InputError
-        If it is ragged, or holds anything but real numbers.
+        If it is ragged, or holds anything but real numbers. The message calls it `what`.
     """
     kind = type(series)
     if hasattr(series, "detach") and hasattr(series, "cpu"):
@@ -313,15 +275,10 @@ def _from_objects(array: NDArray[Any], what: str, kind: str) -> NDArray[np.float
 
 
 def unit_exponents(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Return, for each column, the power of two that brings an extreme unit into the range of ordinary ones.
+    """Return, for each column of (T, C), the power of two that brings an extreme unit into an ordinary range.
 
     Scores must not depend on the unit, but squares of huge values overflow and those of tiny ones vanish
     beside the epsilon of the standardisation. A power of two changes no digit; ordinary columns get 0.
-
-    Parameters
-    ----------
-    values : float64 ndarray of shape (T, C)
-        All values that are to be standardised together.
     """
     size, spread, varies = _extent(values)
     extreme = varies & ((size > _HUGE) | (spread < _TINY))

@@ -15,21 +15,12 @@ Keys = NDArray[np.uint64]
 
 
 def new_parts(series: Series, reference: Series) -> list[slice]:
-    """Return the stretches of a reference that the series does not hold itself.
+    """Return the stretches of a reference that the series, of as many variables, does not hold itself.
 
     A stretch of the series that stands in its reference too has a perfect match there, be it normal or not.
     Looked for are the reference within the series, the series within the reference, and the end of one that
     is the beginning of the other, row for row, gaps included. Linear in the lengths but for rows that repeat.
-
-    Parameters
-    ----------
-    series, reference : Series
-        Of equally many variables.
-
-    Returns
-    -------
-    list of slice
-        In time order, none of them empty; an empty list if the reference tells nothing new.
+    The stretches are in time order; there are none if the reference tells nothing new.
     """
     own, other = _keys(series), _keys(reference)
     if _find(own, other) is not None:

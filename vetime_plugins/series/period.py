@@ -26,18 +26,10 @@ _CONSTANT = 1e-12
 
 
 def autocorrelation(values: NDArray[np.floating], max_lag: int) -> NDArray[np.float64]:
-    """Return the biased sample autocorrelation at the lags 0..max_lag, by FFT.
+    """Return the biased sample autocorrelation of (n,) or (n, C) at the lags 0..min(max_lag, n - 1), by FFT.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n,) or (n, C)
-        Finite. The autocovariances of several variables are averaged.
-    max_lag : int
-
-    Returns
-    -------
-    float64 ndarray of shape (min(max_lag + 1, n),)
-        1 at lag 0. A constant has no autocorrelation; it gets zeros at the other lags.
+    The autocovariances of several variables are averaged. A constant has no autocorrelation; it gets zeros
+    at all lags but 0.
     """
     columns = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
     centred = columns - columns.mean(axis=0)
@@ -77,13 +69,7 @@ class PeriodRule:
     flat: bool = False
 
     def find(self, values: NDArray[np.floating]) -> int | None:
-        """Return the period in steps, or None.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n,) or (n, C)
-            Finite. Several variables have one period, that of their mean autocovariance.
-        """
+        """Return the period of (n,) or (n, C) in steps, or None; all variables have that of their mean."""
         values = values[: self.max_points]
         last = min(self.lags(len(values)), len(values) - 1)
         if last <= self.shortest:
@@ -107,13 +93,7 @@ CYCLE = PeriodRule(2, lambda n: n // 4 - 1, least=0.4, max_points=None, flat=Tru
 
 
 def find_period(values: NDArray[np.floating]) -> int:
-    """Return the period of one variable by the rule `FOLD`, or 1 if it has none.
-
-    Parameters
-    ----------
-    values : ndarray of shape (n,)
-        Finite.
-    """
+    """Return the period of one finite variable (n,) by the rule `FOLD`, or 1 if it has none."""
     return FOLD.find(values) or 1
 
 
@@ -123,34 +103,18 @@ def series_period(z: NDArray[np.float64]) -> int:
 
 
 def find_window(values: NDArray[np.floating]) -> int:
-    """Return the length of windows that hold about a cycle, by the rule `WINDOW`.
+    """Return the length of windows that hold about a cycle, by the rule `WINDOW`: 10 or more, 125 for none.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n, C)
-        Finite, of equal scale: the variables have a say in proportion to their variance.
-
-    Returns
-    -------
-    int
-        At least 10; 125 where there is no period.
+    The variables of (n, C), of equal scale, have a say in proportion to their variance.
     """
     period = WINDOW.find(values)
     return DEFAULT_BUFFER if period is None else max(_SHORTEST_WINDOW, period)
 
 
 def find_cycle(values: NDArray[np.floating]) -> float | None:
-    """Return the length of a cycle that all variables share, by the rule `CYCLE`.
+    """Return the length in steps of a cycle that all variables of (n, C) share, by the rule `CYCLE`.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n, C)
-        Finite, in any unit; constant variables have no say.
-
-    Returns
-    -------
-    float or None
-        In steps; None where no cycle explains 40 % of the variance.
+    It is None where no cycle explains 40 % of the variance. Any unit will do; constants have no say.
     """
     centred = values - values.mean(axis=0)
     spread = centred.std(axis=0)

@@ -12,21 +12,11 @@ DEFAULT_WINDOW = 25
 
 
 def read_out(margins: NDArray[np.float64], how: str, periods: list[int]) -> NDArray[np.float64]:
-    """Turn margins into scores in [0, 1].
+    """Turn margins (T,) or (T, C), anomaly logit minus normal logit, into scores in [0, 1] of that shape.
 
-    Parameters
-    ----------
-    margins : float64 ndarray of shape (T,) or (T, C)
-        Anomaly logit minus normal logit; -inf means certainly normal.
-    how : {"point", "window"}
-        "point" is the logistic of the margin. "window" averages it with a centred Hann window as wide as the
-        period: an anomaly of a cycle is then one hill instead of several peaks.
-    periods : list of int
-        One a column; 1 for none.
-
-    Returns
-    -------
-    float64 ndarray of the shape of `margins`
+    "point" is the logistic of the margin; -inf means certainly normal. "window" averages it with a centred
+    Hann window as wide as the period, one per column where 1 means none: an anomaly of a cycle is then one
+    hill instead of several peaks.
     """
     scores = _logistic(margins)
     if how == "point":
