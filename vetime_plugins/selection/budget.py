@@ -22,13 +22,7 @@ class OverBudget(Exception):
 
 
 class Budget:
-    """A clock that runs from its making.
-
-    Parameters
-    ----------
-    limit : float or None
-        Seconds; None is no limit.
-    """
+    """A clock that runs from its making, with `limit` seconds; None is no limit."""
 
     def __init__(self, limit: float | None) -> None:
         self.limit = limit
@@ -66,13 +60,7 @@ class Budget:
 class Forecast:
     """How long a candidate takes, judged by runs on short stretches.
 
-    Attributes
-    ----------
-    seconds : float
-        Of a run on `n_points`.
-    n_points : int
-    power : float
-        The time grows with the length to this power.
+    `seconds` are those of a run on `n_points`; the time grows with the length to the given power.
     """
 
     seconds: float = 0.0
@@ -93,24 +81,12 @@ class Forecast:
 def forecast(
     candidate: Candidate, values: NDArray[np.float64], longest: int, period: int, seed: int, clock: Budget
 ) -> Forecast:
-    """Return about how many seconds a candidate takes; none where there is no limit.
+    """Return about how many seconds a candidate takes on values (T, C); none where there is no limit.
 
-    Parameters
-    ----------
-    candidate : Candidate
-    values : ndarray of shape (T, C)
-    longest : int
-        Points of the longest series that the forecast is asked for.
-    period, seed : int
-        As for `Candidate.fit`.
-    clock : Budget
-
-    Notes
-    -----
-    It is run on the last 256 points, where imports and the loading of weights happen, again on them, and for
-    a longer series on 1,024 points. The time is taken to grow by the power of the length that the last two
-    show, between 1 and 2. What fails on so short a stretch may still work on the series: then nothing is
-    known, and no time foreseen.
+    It is run on the last 256 points, where imports and the loading of weights happen, again on them, and,
+    where `longest` asks for a longer series, on 1,024 points. The time is taken to grow by the power of the
+    length that the last two show, between 1 and 2. What fails on so short a stretch may still work on the
+    series: then nothing is known, and no time foreseen.
     """
     if clock.limit is None:
         return Forecast()

@@ -49,13 +49,7 @@ _MAX_REFERENCE = 20_000  # as in the adapters
 
 
 class Fitted(ABC):
-    """A candidate that has seen a series.
-
-    Attributes
-    ----------
-    scores : ndarray of shape (T,)
-        Of the series it was fitted on; finite, higher = more anomalous.
-    """
+    """A candidate that has seen a series: its scores of it are (T,) and finite, higher = more anomalous."""
 
     scores: Scores
 
@@ -65,33 +59,16 @@ class Fitted(ABC):
 
 
 class Candidate(ABC):
-    """Something that can be fitted on a series and scores it.
-
-    Attributes
-    ----------
-    name : str
-    origin : object
-        What `resolve` was given.
-    """
+    """Something that can be fitted on a series and scores it; `origin` is what `resolve` was given."""
 
     name: str
     origin: Any
 
     @abstractmethod
     def fit(self, values: Scores, period: int, seed: int) -> Fitted:
-        """Fit on a series.
+        """Fit on a series (T, C), where NaN marks gaps.
 
-        Parameters
-        ----------
-        values : ndarray of shape (T, C)
-            NaN marks gaps.
-        period : int
-            In points, where the candidate needs a window and was given none.
-        seed : int
-
-        Returns
-        -------
-        Fitted
+        `period`, in points, is for a candidate that needs a window and was given none.
         """
 
 
@@ -209,13 +186,9 @@ def _run(
 def resolve(candidate: Any, *, weights: str = "small", device: str = "auto") -> Candidate:
     """Return a `Candidate` for whatever a user names or brings.
 
-    Parameters
-    ----------
-    candidate : str or object
-        ``"vetime"``; a name of `vetime_plugins.detectors.registry.names`; a detector of the leaderboard;
-        or an object of one of the frameworks (see `vetime_plugins.selection.objects`).
-    weights, device : str
-        For ``"vetime"``; `device` also for detectors of the leaderboard that can use a GPU.
+    That is ``"vetime"``, to which `weights` and `device` apply; a name of
+    `vetime_plugins.detectors.registry.names`, to which `device` applies if it can use a GPU; a detector of
+    the leaderboard; or an object of one of the frameworks (see `vetime_plugins.selection.objects`).
 
     Raises
     ------

@@ -83,14 +83,7 @@ class SeriesDetector(_Base):
             raise _NotFitted(f"{type(self).__name__} has not seen a series yet; call fit first")
 
     def adopt(self, fitted: Fitted, n_variables: int) -> Self:
-        """Take over what has been fitted, and set threshold and labels on its scores.
-
-        Parameters
-        ----------
-        fitted : Fitted
-        n_variables : int
-            Of the series it was fitted on.
-        """
+        """Take over what has been fitted on so many variables, and set threshold and labels on its scores."""
         self._fitted = fitted
         self.n_features_in_ = n_variables
         self.decision_scores_ = fitted.scores

@@ -33,23 +33,12 @@ PSEUDO_TRIALS = 4.0
 
 
 def agreement(raw_scores: Matrix) -> Matrix:
-    """Return the mean rank correlation of each candidate with the others, (K,).
+    """Return the mean rank correlation, in [-1, 1], of each candidate with the others, (K,).
 
-    Parameters
-    ----------
-    raw_scores : ndarray of shape (K, T)
-        Scores of the series as it came, a row a candidate.
-
-    Returns
-    -------
-    ndarray of shape (K,)
-        In [-1, 1]; 0 for constant scores and where there is one candidate.
-
-    Notes
-    -----
-    The correlation is that of Savage scores (Iman and Conover, "A measure of top-down correlation",
-    Technometrics 1987): the order of the highest scores counts, where anomalies are, and the order of the
-    normal points hardly does.
+    Raw scores, (K, T), are of the series as it came. Constant scores, and one candidate alone, have 0. The
+    correlation is that of Savage scores (Iman and Conover, "A measure of top-down correlation", Technometrics
+    1987): the order of the highest scores counts, where anomalies are, and the order of the normal points
+    hardly does.
     """
     n_candidates, n_points = raw_scores.shape
     if n_candidates < 2:
@@ -74,20 +63,11 @@ def aggregate_ranks(
 ) -> Matrix:
     """Return the mean rank of each candidate over all evidence, (K,); 1 is best.
 
-    Parameters
-    ----------
-    found : ndarray of shape (N, K)
-        How well each candidate did in each trial.
-    agreed : ndarray of shape (K,)
-        See `agreement`.
-    experience : ndarray of shape (K,)
-        How well each did on other series; NaN where that is not known.
-    agreement_share, experience_share : float
-        Their weights; the trials have the rest.
+    `found` (N, K) says how well each did in each trial, `agreed` (K,) is that of `agreement`, `experience`
+    (K,) says how well each did on other series, NaN where that is not known. The latter two have the given
+    weights, the trials the rest.
 
-    Notes
-    -----
-    Borda count. Ranks are bounded, so that no single trial, however odd, moves the order by more than its
+    Borda count: ranks are bounded, so that no single trial, however odd, moves the order by more than its
     share. Ties get their mean rank, and a candidate without experience the middle one.
     """
     ranks = agreement_share * rankdata(-agreed.round(9)) + experience_share * _rank_known(experience)
@@ -109,24 +89,11 @@ def _rank_known(experience: Matrix) -> Matrix:
 
 
 def expected_advantage(found: Matrix, agreed: Matrix, default: int) -> Matrix:
-    """Return by how much each candidate is expected to beat the default on the true anomalies, (K,).
+    """Return by how much, in VUS-PR, each candidate should beat the default on the true anomalies, (K,).
 
-    Parameters
-    ----------
-    found : ndarray of shape (N, K)
-        VUS-PR of each candidate in each trial.
-    agreed : ndarray of shape (K,)
-        See `agreement`.
-    default : int
-        Column of the default.
+    `found` (N, K) is the VUS-PR of each in each trial, `agreed` (K,) that of `agreement`, `default` the
+    column of the default, which has 0. Without any trial all others are negative.
 
-    Returns
-    -------
-    ndarray of shape (K,)
-        In VUS-PR; 0 for the default. Negative for all others where there is no trial.
-
-    Notes
-    -----
     A constant, plus a slope times the mean advantage in the trials, plus a slope times the advantage in
     agreement. The constant is negative and the slopes are below 1: this is the pull towards the default. Of
     few trials the mean counts less: it is multiplied by ``N / (N + 4)``, as if four more trials had shown no

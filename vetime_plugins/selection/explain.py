@@ -19,25 +19,10 @@ def explain(
     cut: bool,
     missing: str,
 ) -> tuple[str, ...]:
-    """Return why the winner was taken.
+    """Return, in sentences, why the winner of all candidates was taken.
 
-    Parameters
-    ----------
-    winner : CandidateReport
-    candidates : sequence of CandidateReport
-        All of them.
-    default : str or None
-        Name of the candidate that wins where the evidence is weak, if any.
-    n_trials, wanted : int
-        Trials made and asked for.
-    cut : bool
-        Whether the budget ended them.
-    missing : str
-        What was left out since it is not installed; "" for nothing.
-
-    Returns
-    -------
-    tuple of str
+    `default` is the candidate that wins where the evidence is weak, if any; `wanted` trials were asked for,
+    and `cut` says whether the budget ended them; `missing` is what was left out since it is not installed.
     """
     ranked = [one for one in candidates if one.ok]
     others = [one for one in ranked if one.name != winner.name]

@@ -21,13 +21,8 @@ Scores = NDArray[np.float64]
 class Interface:
     """How objects of a framework are fitted and asked for scores.
 
-    Attributes
-    ----------
-    framework : str
-    fit : callable
-        ``fit(detector, values)``: fits on (T, C) and returns its scores (T,), NaN where there are none.
-    score : callable
-        ``score(detector, values)``: the scores of a series by a fitted detector.
+    ``fit(detector, values)`` fits on (T, C) and returns its scores (T,), NaN where there are none;
+    ``score(detector, values)`` returns those of a series by a fitted detector.
     """
 
     framework: str

@@ -48,15 +48,9 @@ _RELATED = 0.5  # correlation, as `vetime_plugins.synthesis.inject` asks of part
 class Profile:
     """What a series is like.
 
-    Attributes
-    ----------
-    n_points, n_variables : int
-    period : float or None
-        Of the autocorrelation, in points; None where no cycle explains 40 % of the variance.
-    spiky : bool
-        Whether single points stand far off their neighbours in some variable already.
-    related : bool
-        Whether two variables correlate.
+    `period`, in points, is that of the autocorrelation, None where no cycle explains 40 % of the variance.
+    A series is `spiky` where single points stand far off their neighbours in some variable already, and
+    `related` where two variables correlate.
     """
 
     n_points: int

@@ -93,15 +93,9 @@ class Entry:
 
 @dataclass
 class Work:
-    """Runs of candidates on the part of the series that they are compared on.
+    """Runs of candidates on the part of the series, (T, C), that they are compared on.
 
-    Attributes
-    ----------
-    values : ndarray of shape (T, C)
-    period : int
-        In points; the buffer of the metric as well.
-    n_whole : int
-        Points of the whole series, which the winner is fitted on.
+    `period`, in points, is the buffer of the metric as well; the winner is fitted on `n_whole` points.
     """
 
     values: Scores

@@ -75,18 +75,9 @@ class SelectedDetector(SeriesDetector):
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Select a detector for one series and take over its scores, threshold and labels.
+        """Select a detector for one series (n,) or (n, C) and take over its scores, threshold and labels.
 
-        Parameters
-        ----------
-        X : array-like of shape (n,) or (n, C)
-        y : object
-            Not used: no labels are needed.
-
-        Raises
-        ------
-        InputError
-            As `select_detector` does.
+        No labels are needed, so `y` is not used. Raises what `select_detector` does.
         """
         self.selection_: Selection = select_detector(as_series(X, "X"), **self.get_params(deep=False))
         self.detector_: CandidateDetector = self.selection_.detector

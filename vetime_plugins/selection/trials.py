@@ -35,19 +35,10 @@ _MOST_SUSPECTS = 0.05
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """A copy of the series with anomalies that are known.
+    """A copy of the series, (T, C), with anomalies of one of `GROUPS`, which are known.
 
-    Attributes
-    ----------
-    group : str
-        One of `GROUPS`.
-    kinds : tuple of str
-        Of its anomalies.
-    values : ndarray of shape (T, C)
-    labels : ndarray of shape (T,), uint8
-        1 where an anomaly was put.
-    judged : ndarray of shape (T,), bool
-        False at points that are suspect in the series itself.
+    `labels` (T,) is 1 where an anomaly was put, `judged` (T,) False at points that are suspect in the series
+    itself.
     """
 
     group: str
@@ -63,21 +54,11 @@ def margin_for(period: int) -> int:
 
 
 def find_suspects(raw_scores: Sequence[Scores], margin: int) -> Mask:
-    """Return the points that the candidates agree to be anomalous in the series as it came.
+    """Return the points (T,) that the candidates agree to be anomalous in the series as it came.
 
-    Parameters
-    ----------
-    raw_scores : sequence of ndarray of shape (T,)
-        Of each candidate on the series itself.
-    margin : int
-        Points on both sides that belong to what stands out.
-
-    Returns
-    -------
-    ndarray of shape (T,), bool
-        Points that three quarters of the candidates have among their highest 5 %, and those around them; the
-        most agreed first, until they are a twentieth of the series. None where there is one candidate: alone
-        it would excuse its own false alarms.
+    Each scored it, (T,). Suspect are points that three quarters of the candidates have among their highest
+    5 %, and `margin` points on both sides; the most agreed first, until they are a twentieth of the series.
+    None where there is one candidate: alone it would excuse its own false alarms.
     """
     n_points = len(raw_scores[0])
     if len(raw_scores) < 2:
@@ -102,18 +83,9 @@ def _around(agreed: Scores, level: float, margin: int) -> Mask:
 def iterate_trials(
     values: Scores, profile: Profile, suspects: Mask, margin: int, seed: int
 ) -> Iterator[Trial]:
-    """Yield trials without end, the groups in turn; nothing where no anomaly can be put.
+    """Yield trials of values (T, C) without end, the groups in turn; nothing where no anomaly can be put.
 
-    Parameters
-    ----------
-    values : ndarray of shape (T, C)
-        NaN marks gaps.
-    profile : Profile
-    suspects : ndarray of shape (T,), bool
-        See `find_suspects`; no anomaly is put there.
-    margin : int
-        Least distance of an anomaly from them, in points.
-    seed : int
+    None is put on points that are suspect, (T,), nor nearer to them than `margin` points.
     """
     if len(values) < _SHORTEST:
         return
