@@ -11,25 +11,14 @@ from vetime_plugins.network.layers import MultiHeadAttention, mlp
 def unfold_matrix(
     n_patches: Tensor, patches_per_row: Tensor, n_variables: int, grid: int, length: int
 ) -> Tensor:
-    """Return the linear map from the token grid to the timeline, one matrix a sample.
+    """Return the linear map from the token grid to the timeline, float32 (B, n_variables * length, grid**2).
 
     Undoing the fold is linear in the tokens: average-pool the grid's rows to the number of periods,
     interpolate its columns to the patches of a period, read row after row. Both steps have at most a few
     non-zero weights, so one product with this matrix serves samples of any fold in one batch.
 
-    Parameters
-    ----------
-    n_patches, patches_per_row : int64 Tensors of shape (B,)
-    n_variables : int
-        Tiles on top of each other in the image.
-    grid : int
-        Tokens along a side of the image (G).
-    length : int
-        Patches of the longest sample (N); shorter ones get zero rows.
-
-    Returns
-    -------
-    float32 Tensor of shape (B, n_variables * N, G * G)
+    `n_patches` and `patches_per_row` (B,) are the folds, `grid` the tokens along a side of the image,
+    `length` the patches of the longest sample; shorter ones get zero rows.
     """
     device = n_patches.device
     rows = (n_patches + patches_per_row - 1) // patches_per_row  # (B,) of one tile
@@ -59,12 +48,7 @@ def unfold_matrix(
 
 
 class PatchAlignment(nn.Module):
-    """Give unfolded image tokens their place in time and relate them: F_V of the paper.
-
-    Parameters
-    ----------
-    vision_width, width, heads, max_patches : int
-    """
+    """Give unfolded image tokens their place in time and relate them: F_V of the paper."""
 
     def __init__(self, vision_width: int, width: int, heads: int, max_patches: int) -> None:
         super().__init__()

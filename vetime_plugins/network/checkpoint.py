@@ -44,10 +44,7 @@ def bundled_names() -> list[str]:
 def resolve_folder(name_or_folder: str | Path) -> Path:
     """Return the folder of bundled weights by name, or `name_or_folder` itself if it is such a folder.
 
-    Raises
-    ------
-    CheckpointError
-        If neither exists, naming what does.
+    Raises `CheckpointError` if neither exists, naming what does.
     """
     name = str(name_or_folder)
     if name in bundled_names():
@@ -75,22 +72,7 @@ def save_checkpoint(
     state: dict[str, Tensor],
     **facts: Any,
 ) -> Path:
-    """Write `model.safetensors` and `config.json`.
-
-    Parameters
-    ----------
-    folder : path
-        Made if it does not exist.
-    config : VETimeConfig
-    state : dict of str to Tensor
-    **facts
-        JSON-able facts about the weights, kept beside the configuration.
-
-    Returns
-    -------
-    Path
-        The folder.
-    """
+    """Write `model.safetensors` and `config.json`, with JSON-able `facts` in it, and return their folder."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(
@@ -133,13 +115,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def load_checkpoint(name_or_folder: str | Path) -> tuple[VETime, dict[str, Any]]:
-    """Build the network of a weights folder, on the CPU, in evaluation mode.
-
-    Returns
-    -------
-    model : VETime
-    record : dict
-        The content of `config.json`.
+    """Build the network of a weights folder, on the CPU, in evaluation mode; also return its `config.json`.
 
     Raises
     ------
@@ -191,13 +167,7 @@ def fingerprint(model: VETime) -> int:
 
 
 def stamp(name_or_folder: str | Path) -> tuple[str, ...]:
-    """Return what changes when a weights folder is written anew: its path, and the times and sizes of files.
-
-    Raises
-    ------
-    CheckpointError
-        If there is no such folder.
-    """
+    """Return what changes when a weights folder is written anew: its path, times and sizes of its files."""
     folder = resolve_folder(name_or_folder)
     files = [(folder / name).stat() for name in (WEIGHTS_FILE, CONFIG_FILE)]
     return (str(folder.resolve()), *(f"{file.st_mtime_ns}:{file.st_size}" for file in files))

@@ -110,10 +110,7 @@ _UNUSED = re.compile(
 def our_name(theirs: str) -> str | None:
     """Translate a parameter name of the authors; None where scoring never uses it.
 
-    Raises
-    ------
-    CheckpointError
-        If the name is not one of theirs.
+    Raises `CheckpointError` if the name is not one of theirs.
     """
     if _UNUSED.match(theirs):
         return None
@@ -141,12 +138,8 @@ def our_name(theirs: str) -> str | None:
 def read_official(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a foreign state dict from `.safetensors`, or from `.pth`/`.pt` without running any code in it.
 
-    Returns
-    -------
-    state : dict of str to Tensor
-        Without the `module.` prefix of data-parallel training.
-    metadata : dict
-        Sizes the file states about itself (safetensors metadata key ``config``), if any.
+    It comes without the `module.` prefix of data-parallel training, and with the sizes the file states about
+    itself (safetensors metadata key ``config``), if any.
     """
     path = Path(path)
     if not path.is_file():
@@ -176,16 +169,8 @@ def read_official(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def infer_config(state: dict[str, Tensor], metadata: dict[str, Any], **heads: int | None) -> VETimeConfig:
     """Read the sizes off the shapes of a state dict under our names.
 
-    Head counts leave no trace in the shapes: they are looked up.
-
-    Parameters
-    ----------
-    state : dict of str to Tensor
-    metadata : dict
-        May hold ``heads`` and ``vision_heads``.
-    **heads : int, optional
-        `heads`, `vision_heads`, `decoder_heads`: override the metadata. Without either the paper's counts are
-        taken.
+    Head counts leave no trace in the shapes. They are `heads`, `vision_heads` and `decoder_heads` if given,
+    else those of the metadata, else the paper's.
     """
 
     def depth(prefix: str) -> int:

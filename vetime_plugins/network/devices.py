@@ -8,13 +8,7 @@ from vetime_plugins.errors import InputError
 
 
 def choose_device(device: str | torch.device) -> torch.device:
-    """Turn "auto", "cpu", "cuda", "cuda:1" or "mps" into a device that exists here.
-
-    Raises
-    ------
-    InputError
-        If it does not, or this machine has fewer of its kind than its number says.
-    """
+    """Turn "auto", "cpu", "cuda", "cuda:1" or "mps" into a device that exists here, or raise `InputError`."""
     # How many there are of each kind. The number of a CPU means nothing to torch.
     cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
     available = {"cpu": 1, "cuda": cuda, "mps": int(torch.backends.mps.is_available())}

@@ -24,13 +24,7 @@ class RMSNorm(nn.Module):
 
 
 class MultiHeadAttention(nn.Module):
-    """Attention with one packed projection for query, key and value.
-
-    Parameters
-    ----------
-    width, heads : int
-        Width of the tokens and number of heads.
-    """
+    """Attention with one packed projection for query, key and value."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -54,13 +48,7 @@ class MultiHeadAttention(nn.Module):
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int, mask: Tensor | None = None) -> Tensor:
-    """Scaled dot-product attention of (B, N, D) queries over (B, M, D) keys split into heads.
-
-    Parameters
-    ----------
-    mask : Tensor of shape (B, M), optional
-        True where a key may be attended to.
-    """
+    """Attend from (B, N, D) queries to (B, M, D) keys; `mask` (B, M) is True where a key may be used."""
     q, k, v = (split_heads(x, heads) for x in (query, key, value))
     return merge_heads(scaled_attention(q, k, v, mask))
 

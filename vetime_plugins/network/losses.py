@@ -21,10 +21,7 @@ MAX_WINDOWS = 16
 class Segments:
     """Runs of anomalous patches, seen from every patch.
 
-    Attributes
-    ----------
-    start, stop : int64 Tensor of shape (B, N)
-        The run that a patch belongs to, as a half-open interval; meaningless at normal patches.
+    Each int64 (B, N): the half-open interval of the run that a patch belongs to; meaningless at normal ones.
     """
 
     start: Tensor
@@ -47,11 +44,6 @@ class WindowContrast(nn.Module):
     agrees with the same patch of the other view, and with no normal patch of the context around its anomaly.
     *Inter-window*: the mean of an anomaly window agrees with its mean in the other view, and with no normal
     window of equal length. Both compare within a sample only.
-
-    Parameters
-    ----------
-    width : int
-        Width of Z_TS and Z_V.
     """
 
     def __init__(self, width: int) -> None:
@@ -62,13 +54,7 @@ class WindowContrast(nn.Module):
     def forward(self, z_temporal: Tensor, z_vision: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
         """Return the mean of the intra-window and the inter-window loss (a scalar, 0 without anomalies).
 
-        Parameters
-        ----------
-        z_temporal, z_vision : Tensor of shape (B, N, D)
-        labels : bool Tensor of shape (B, N)
-            Patches with any anomalous step.
-        mask : bool Tensor of shape (B, N)
-            Real patches.
+        Z_TS and Z_V are (B, N, D). Of (B, N), `labels` marks anomalous patches, `mask` real ones.
         """
         labels = labels & mask
         normal = ~labels & mask
@@ -85,13 +71,8 @@ def intra_window_loss(
 ) -> Tensor:
     """InfoNCE between the views at anomalous patches against the normal patches around each anomaly.
 
-    Parameters
-    ----------
-    anchor, other : Tensor of shape (B, N, d)
-        Unit vectors.
-    labels, normal : bool Tensor of shape (B, N)
-    segments : Segments
-        The context reaches as far on each side as the anomaly is long, but at least four patches.
+    Both views are unit vectors (B, N, d), both masks (B, N). The context reaches as far on each side as the
+    anomaly is long, but at least four patches.
     """
     similarity = anchor @ other.transpose(1, 2) / TEMPERATURE  # (B, N, N)
     position = torch.arange(labels.shape[1], device=labels.device)
@@ -110,12 +91,7 @@ def inter_window_loss(
 ) -> Tensor:
     """InfoNCE between the views' means over anomaly windows of two or more patches against normal windows.
 
-    Parameters
-    ----------
-    anchor, other : Tensor of shape (B, N, d)
-        Unit vectors.
-    labels, normal : bool Tensor of shape (B, N)
-    segments : Segments
+    Both views are unit vectors (B, N, d), both masks (B, N).
     """
     n = labels.shape[1]
     position = torch.arange(n, device=labels.device)
@@ -152,10 +128,7 @@ def inter_window_loss(
 def balance_loss(weights: Tensor, mask: Tensor) -> Tensor:
     """Sum importance times load over the experts: smallest when no expert takes everything.
 
-    Parameters
-    ----------
-    weights : Tensor of shape (2, B, C, N, E)
-    mask : bool Tensor of shape (B, N)
+    The weights are (2, B, C, N, E), the mask (B, N).
     """
     chosen = weights[:, mask[:, None].expand(-1, weights.shape[2], -1)]  # (2, M, E)
     importance = chosen.mean(dim=1)
@@ -164,16 +137,9 @@ def balance_loss(weights: Tensor, mask: Tensor) -> Tensor:
 
 
 def detection_loss(margin: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
-    """Weighted binary cross-entropy of anomaly margins (..., T).
+    """Weighted binary cross-entropy of anomaly margins (..., T), anomaly logit minus normal logit.
 
-    Parameters
-    ----------
-    margin : Tensor
-        Anomaly logit minus normal logit.
-    labels : Tensor of the same shape
-        0 or 1, or a probability.
-    weight : Tensor of the same shape
-        0 where a step is padding.
+    `labels`, 0, 1 or a probability, and `weight`, 0 where a step is padding, have the same shape.
     """
     loss = F.binary_cross_entropy_with_logits(margin.float(), labels.float(), reduction="none")
     return (loss * weight).sum() / weight.sum().clamp(min=1.0)
@@ -186,16 +152,8 @@ def ranking_loss(margin: Tensor, positive: Tensor, negative: Tensor, group: Tens
     series: a smooth count of the false alarms ranked above it, which is what the area under the
     precision-recall curve punishes.
 
-    Parameters
-    ----------
-    margin : Tensor of shape (B, T)
-    positive : Tensor of shape (B, T)
-        Weight of each anomalous step, 0 elsewhere; e.g. its severity.
-    negative : bool Tensor of shape (B, T)
-        Normal, unpadded steps.
-    group : int64 Tensor of shape (B,)
-        Series that a row was cut from.
-    n_groups : int
+    Margins are (B, T); `positive` (B, T) is the weight of each anomalous step, e.g. its severity, and 0
+    elsewhere; `negative` (B, T) marks normal, unpadded steps; `group` (B,) is the series a row was cut from.
     """
     margin = margin.float()
     # A large finite number instead of -inf: a row without normal steps would have an undefined gradient.
@@ -220,19 +178,8 @@ def severity_ranking_loss(
     """Every anomalous step should outrank the normal steps of its series and the clearly milder anomalies.
 
     A binary label calls a gross spike and a faint change of context equals; a reader of the scores does not.
-    :func:`ranking_loss` is summed over levels of severity that double from one to the next: a step competes
-    with the normal steps and with those at least two levels below its own.
-
-    Parameters
-    ----------
-    margin : Tensor of shape (B, T)
-    severity : Tensor of shape (B, T)
-        Of each anomalous step, 0 elsewhere.
-    normal : bool Tensor of shape (B, T)
-        Normal, unpadded steps.
-    group : int64 Tensor of shape (B,)
-        Series that a row was cut from.
-    n_groups : int
+    :func:`ranking_loss`, which has the shapes, is summed over levels of severity that double from one to the
+    next: a step competes with the normal steps and with those at least two levels below its own.
     """
     anomalous = severity > 0
     level = torch.bucketize(severity, severity.new_tensor(_LEVELS))
@@ -249,14 +196,10 @@ def severity_ranking_loss(
 
 
 def reconstruction_loss(prediction: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-    """Huber loss of the reconstruction against the clean series over real steps.
+    """Huber loss of the reconstruction (B, C, T) against the clean series over the steps of a mask.
 
-    Parameters
-    ----------
-    prediction, target : Tensor of shape (B, C, T)
-        In standardised units. Quadratic up to one deviation: a gross spike in a clean but heavy-tailed series
-        must not outweigh everything else.
-    mask : bool Tensor broadcastable to them
+    Both are in standardised units. Quadratic up to one deviation: a gross spike in a clean but heavy-tailed
+    series must not outweigh everything else.
     """
     loss = F.huber_loss(prediction.float(), target.float(), reduction="none")
     return _masked_mean(loss, mask.expand_as(loss))

@@ -88,12 +88,7 @@ class ModelOutput:
 
 
 class VETime(nn.Module):
-    """VETime (arXiv 2602.16681) for one configuration.
-
-    Parameters
-    ----------
-    config : VETimeConfig
-    """
+    """VETime (arXiv 2602.16681) for one configuration."""
 
     def __init__(self, config: VETimeConfig) -> None:
         super().__init__()
@@ -114,16 +109,7 @@ class VETime(nn.Module):
         self.retrieval = RetrievalExpert(c) if c.retrieval_channels else None
 
     def forward(self, batch: ModelInput) -> ModelOutput:
-        """Score a batch of chunks.
-
-        Parameters
-        ----------
-        batch : ModelInput
-
-        Returns
-        -------
-        ModelOutput
-        """
+        """Score a batch of chunks."""
         config = self.config
         size, n_variables, steps = batch.values.shape
         length = steps // config.patch_size
@@ -299,20 +285,10 @@ def pool_variables(logits: Tensor, how: str) -> Tensor:
 
 
 def pool_margins(margins: NDArray[np.float64], how: str) -> NDArray[np.float64]:
-    """Join the margins of several variables.
+    """Join the margins (T, C) of several variables, -inf where one was not read, into (T,).
 
     "mean" is the paper's average of logits. "max" is their log-mean-exp: one strong deviation survives it,
     and C equal variables give what one of them gives. Variables that never change do not take part.
-
-    Parameters
-    ----------
-    margins : float64 ndarray of shape (T, C)
-        Anomaly logit minus normal logit, -inf where a variable was not read.
-    how : {"mean", "max"}
-
-    Returns
-    -------
-    float64 ndarray of shape (T,)
     """
     read = margins[:, np.isfinite(margins[0])]
     if read.shape[1] == 0:

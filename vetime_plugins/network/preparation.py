@@ -35,12 +35,8 @@ from vetime_plugins.series.period import series_period
 class Scaling:
     """From the unit of a series to that of the network and back, (..., C) each.
 
-    Attributes
-    ----------
-    exponents : intp ndarray of shape (C,)
-        Powers of two that bring extreme units into range; see `unit_exponents`.
-    mean, std : float64 ndarray of shape (C,)
-        Of what the powers of two make of the series.
+    Powers of two bring extreme units into range (see `unit_exponents`); `mean` and `std` are of what they
+    make of the series. All are (C,).
     """
 
     exponents: NDArray[np.intp]
@@ -113,20 +109,9 @@ def prepare(
 ) -> list[Prepared]:
     """Standardise, find the period, make the strip and the retrieval distances.
 
-    Parameters
-    ----------
-    series : Series, or float64 ndarray of shape (T, C)
-    config : VETimeConfig
-    gammas : ndarray of shape (C,), optional
-        Image gammas.
-    references : sequence of float64 ndarray of shape (T_ref, C)
-        Earlier or clean data of the same variables, in stretches: they join the scale of the standardisation,
-        the search of the period and the retrieval bank.
-
-    Returns
-    -------
-    list of Prepared
-        One with all variables where the configuration relates variables, else one a variable.
+    References (T_ref, C) are stretches of earlier or clean data of the same variables: they join the scale of
+    the standardisation, the search of the period and the retrieval bank. `gammas` (C,) are those of the
+    image. All variables together make one `Prepared` where the configuration relates them, else each its own.
     """
     series = as_series(series)
     (z, *earlier), scaling = _standardise_together([series.values, *references])
@@ -167,22 +152,8 @@ def find_units(
 ) -> list[Unit]:
     """Prepare the variables that vary, beside what references hold that the series itself does not.
 
-    Parameters
-    ----------
-    series : Series
-    config : VETimeConfig
-    gammas : ndarray of shape (C,), optional
-    references : sequence of Series
-
-    Returns
-    -------
-    list of tuple
-        Each unit with the columns of the series that it holds.
-
-    Raises
-    ------
-    InputError
-        If a reference that matters has a variable without any value.
+    Each unit comes with the columns of the series that it holds. Raises `InputError` if a reference that
+    matters has a variable without any value.
     """
     earlier, varies = [], series.varies
     for reference in references:
@@ -263,18 +234,7 @@ def column_periods(series: Series, units: Sequence[Unit]) -> list[int]:
 
 
 def collate(chunks: Sequence[Chunk], config: VETimeConfig) -> ModelInput:
-    """Pad chunks of equally many variables to the longest and stack them.
-
-    Parameters
-    ----------
-    chunks : sequence of Chunk
-    config : VETimeConfig
-
-    Returns
-    -------
-    ModelInput
-        On the CPU.
-    """
+    """Pad chunks of equally many variables to the longest and stack them, on the CPU."""
     p = config.patch_size
     lengths = [chunk.stop - chunk.start for chunk in chunks]
     width = max(lengths) * p

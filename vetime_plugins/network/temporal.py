@@ -26,17 +26,11 @@ def rotate(x: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
 
 
 class VariateAttention(nn.Module):
-    """Self-attention with rotary positions and a learned bias for same / other variable.
+    """Self-attention with rotary positions and, if `any_variate`, a learned bias for same / other variable.
 
     The rotation acts on the full width before the split into heads, as in the authors' code: head h therefore
-    sees its own band of frequencies.
-
-    Parameters
-    ----------
-    width, heads : int
-    any_variate : bool
-        Whether to learn the bias, a (2, heads) table: row 1 for keys of the query's own variable, row 0 for
-        others.
+    sees its own band of frequencies. The bias is a (2, heads) table: row 1 for keys of the query's own
+    variable, row 0 for others.
     """
 
     def __init__(self, width: int, heads: int, any_variate: bool) -> None:
@@ -114,14 +108,7 @@ class TemporalLayer(nn.Module):
 
 
 class TemporalEncoder(nn.Module):
-    """Embed patches and relate them: F_TS of the paper.
-
-    Parameters
-    ----------
-    patch_size, width, depth, heads : int
-    any_variate : bool
-        See :class:`VariateAttention`.
-    """
+    """Embed patches and relate them: F_TS of the paper. For `any_variate` see :class:`VariateAttention`."""
 
     def __init__(self, patch_size: int, width: int, depth: int, heads: int, any_variate: bool) -> None:
         super().__init__()
@@ -136,24 +123,11 @@ class TemporalEncoder(nn.Module):
         variables: Tensor | None = None,
         extra: Tensor | None = None,
     ) -> Tensor:
-        """Encode patches.
+        """Encode patches (B, N, p), variable after variable, to (B, N, D).
 
-        Parameters
-        ----------
-        patches : Tensor of shape (B, N, p)
-            Patches of all variables, variable after variable.
-        positions : int64 Tensor of shape (N,)
-            Place of each patch on the timeline; equal for the same time of different variables.
-        mask : bool Tensor of shape (B, N), optional
-            True at real patches.
-        variables : int64 Tensor of shape (N,), optional
-            Number of each patch's variable.
-        extra : Tensor of shape (B, N, D), optional
-            Added to the patch embedding.
-
-        Returns
-        -------
-        Tensor of shape (B, N, D)
+        `positions` (N,) are places on the timeline, equal for the same time of different variables; `mask`
+        (B, N) marks real patches; `variables` (N,) tells whose they are; `extra` (B, N, D) is added to the
+        patch embedding.
         """
         x = self.patch_embedding(patches)
         if extra is not None:

@@ -60,10 +60,6 @@ class VisionEncoder(nn.Module):
 
     The authors shuffle the tokens by MAE's random masking at ratio 0 and never restore the order, so that two
     calls give two answers; here token (i, j) is always pixel block (i, j).
-
-    Parameters
-    ----------
-    image_size, patch, width, depth, heads : int
     """
 
     def __init__(self, image_size: int, patch: int, width: int, depth: int, heads: int) -> None:
@@ -100,13 +96,7 @@ class VisionEncoder(nn.Module):
 class MaskedAutoencoder(nn.Module):
     """Encoder plus the light decoder that rebuilds hidden image blocks. For pretraining only.
 
-    Parameters
-    ----------
-    encoder : VisionEncoder
-    image_size, patch : int
-        Of the encoder.
-    width, depth, heads : int
-        Of the decoder.
+    `image_size` and `patch` are those of the encoder, the others are the decoder's.
     """
 
     def __init__(
@@ -124,11 +114,7 @@ class MaskedAutoencoder(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Hide `mask_ratio` of the blocks of `images` (B, 3, S, S) and rebuild them.
 
-        Returns
-        -------
-        prediction : Tensor of shape (B, G*G, 3*patch*patch)
-        hidden : bool Tensor of shape (B, G*G)
-            True where a block was hidden from the encoder.
+        Returns the prediction (B, G*G, 3*patch*patch), and (B, G*G) where a block was hidden.
         """
         tokens = self.encoder.embed(images)
         batch, n, width = tokens.shape
@@ -147,14 +133,7 @@ class MaskedAutoencoder(nn.Module):
 
 
 class MaskedDecoder(nn.Module):
-    """MAE's decoder: mask tokens fill the gaps, a few blocks rebuild the pixels.
-
-    Parameters
-    ----------
-    encoder_width, grid, patch : int
-        Width of the encoder's tokens, blocks along a side, pixels along a block.
-    width, depth, heads : int
-    """
+    """MAE's decoder: mask tokens fill the gaps, a few transformer blocks rebuild the pixels."""
 
     def __init__(self, encoder_width: int, grid: int, patch: int, width: int, depth: int, heads: int) -> None:
         super().__init__()
