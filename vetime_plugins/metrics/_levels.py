@@ -13,7 +13,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Runs", "accumulate", "assign_levels", "find_runs", "find_segments", "first_hits", "lowest_alive"]
+__all__ = [
+    "Runs",
+    "accumulate",
+    "assign_levels",
+    "expand_segments",
+    "find_runs",
+    "find_segments",
+    "first_hits",
+    "lowest_alive",
+]
 
 
 class Runs(NamedTuple):
@@ -32,6 +41,13 @@ def find_segments(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return starts and (exclusive) stops of the runs of True in a (T,) mask."""
     edges = np.diff(np.concatenate(([0], mask.view(np.int8), [0])))
     return np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+
+
+def expand_segments(starts: np.ndarray, stops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return, for every point of the intervals ``[start, stop)``, the number of its interval, and itself."""
+    sizes = np.maximum(stops - starts, 0)
+    owner = np.repeat(np.arange(starts.size), sizes)
+    return owner, np.arange(owner.size) - (np.cumsum(sizes) - sizes)[owner] + starts[owner]
 
 
 def assign_levels(scores: np.ndarray, thresholds: np.ndarray, *, strict: bool) -> np.ndarray:

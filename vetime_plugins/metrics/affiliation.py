@@ -8,7 +8,13 @@ import numpy as np
 
 from vetime_plugins.metrics._best import BestF1, pick_best, quantile_thresholds
 from vetime_plugins.metrics._inputs import as_pair, explain_undefined
-from vetime_plugins.metrics._levels import accumulate, assign_levels, find_runs, find_segments
+from vetime_plugins.metrics._levels import (
+    accumulate,
+    assign_levels,
+    expand_segments,
+    find_runs,
+    find_segments,
+)
 
 __all__ = ["affiliation_f1"]
 
@@ -64,7 +70,8 @@ def affiliation_f1(labels: Any, scores: Any) -> BestF1:
     thresholds = quantile_thresholds(values)
     level = assign_levels(values, thresholds, strict=True)
     zones = _make_zones(truth)
-    zone, unit = _units(zones)
+    # A point cut by a border between zones appears once in each.
+    zone, unit = expand_segments(np.floor(zones.low).astype(int), np.ceil(zones.high).astype(int))
 
     precision = _precision(zones, zone, unit, level[unit], thresholds.size)
     recall = _recall(zones, zone, unit, level[unit], thresholds.size)
@@ -77,15 +84,6 @@ def _make_zones(truth: np.ndarray) -> _Zones:
     starts, stops = find_segments(truth)
     borders = np.concatenate(([0.0], (stops[:-1] + starts[1:]) / 2, [float(truth.size)]))
     return _Zones(borders[:-1], borders[1:], starts.astype(np.float64), stops.astype(np.float64))
-
-
-def _units(zones: _Zones) -> tuple[np.ndarray, np.ndarray]:
-    """Return zone and point of every unit of time; a point cut by a border appears once in each zone."""
-    first = np.floor(zones.low).astype(np.int64)
-    count = np.ceil(zones.high).astype(np.int64) - first
-    zone = np.repeat(np.arange(first.size), count)
-    offset = np.cumsum(count) - count
-    return zone, np.arange(zone.size) - offset[zone] + first[zone]
 
 
 def _precision(

@@ -11,6 +11,7 @@ from vetime_plugins.metrics._inputs import as_buffer, as_pair, explain_undefined
 from vetime_plugins.metrics._levels import (
     accumulate,
     assign_levels,
+    expand_segments,
     find_runs,
     find_segments,
     first_hits,
@@ -113,11 +114,11 @@ def _near_hits(level: np.ndarray, n_levels: int, segments: _Segments, early: int
     pre_start = np.maximum(np.maximum(first - early, 0), np.concatenate(([0], post_end[:-1] + 1)))
 
     # A segment's mean distance to a point outside is the distance to its middle.
-    owner, point = _expand(last + 1, post_end + 1)
+    owner, point = expand_segments(last + 1, post_end + 1)
     weight = 1 - (point - middle[owner]) / (post_end - middle)[owner]
     total = accumulate(level[point], n_levels, weight)
 
-    owner, point = _expand(pre_start, first)
+    owner, point = expand_segments(pre_start, first)
     weight = 1 - (middle[owner] - point) / (middle - pre_start)[owner]
     return total + accumulate(np.maximum(level[point], found[owner]), n_levels, weight)
 
@@ -130,7 +131,7 @@ def _missed(truth: np.ndarray, level: np.ndarray, n_levels: int, segments: _Segm
     """
     first, last, found = segments
     sizes = last - first + 1
-    owner, point = _expand(first, last + 1)
+    owner, point = expand_segments(first, last + 1)
     offset = point - first[owner]
     inner = level[point]
 
@@ -205,13 +206,6 @@ def _count_above(
         order = np.argsort(high, kind="stable")
         level, value = level[order], value[order]
     return count, total
-
-
-def _expand(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return every point of the intervals ``[start, stop)``, and which interval it belongs to."""
-    sizes = np.maximum(stop - start, 0)
-    owner = np.repeat(np.arange(start.size), sizes)
-    return owner, np.arange(owner.size) - (np.cumsum(sizes) - sizes)[owner] + start[owner]
 
 
 def _area(precision: np.ndarray, recall: np.ndarray) -> float:

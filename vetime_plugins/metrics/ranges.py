@@ -11,6 +11,7 @@ from vetime_plugins.metrics._inputs import as_pair, explain_undefined
 from vetime_plugins.metrics._levels import (
     accumulate,
     assign_levels,
+    expand_segments,
     find_runs,
     find_segments,
     lowest_alive,
@@ -100,8 +101,7 @@ def _recall(truth: np.ndarray, level: np.ndarray, n_levels: int) -> np.ndarray:
     for first in range(0, starts.size, block):
         begin, end = starts[first : first + block], stops[first : first + block]
         sizes = end - begin
-        segment = np.repeat(np.arange(begin.size), sizes)
-        point = np.arange(sizes.sum()) + np.repeat(begin - (np.cumsum(sizes) - sizes), sizes)
+        segment, point = expand_segments(begin, end)
         here = level[point]
         # A predicted range starts at a point from the level that predicts it to the one that predicts the
         # point before; the first point of a segment starts one for good, wherever that range really begins.
