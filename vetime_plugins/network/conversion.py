@@ -185,7 +185,7 @@ def infer_config(state: dict[str, Tensor], metadata: dict[str, Any], **heads: in
         d_model, patch = state["temporal.patch_embedding.weight"].shape
         vision_width, _, vision_patch, _ = state["vision.patch_embedding.weight"].shape
         grid = round((state["vision.position"].shape[1] - 1) ** 0.5)
-        shared = pick("heads", 8)
+        shared, decoder_depth = pick("heads", 8), depth("vision_decoder.blocks")
         return VETimeConfig(
             patch_size=patch,
             d_model=d_model,
@@ -198,11 +198,9 @@ def infer_config(state: dict[str, Tensor], metadata: dict[str, Any], **heads: in
             vision_heads=pick("vision_heads", 12),
             image_size=grid * vision_patch,
             vision_patch=vision_patch,
-            decoder_width=state["vision_decoder.embedding.weight"].shape[0]
-            if depth("vision_decoder.blocks")
-            else 1,
-            decoder_depth=depth("vision_decoder.blocks"),
-            decoder_heads=pick("decoder_heads", 16) if depth("vision_decoder.blocks") else 1,
+            decoder_width=state["vision_decoder.embedding.weight"].shape[0] if decoder_depth else 1,
+            decoder_depth=decoder_depth,
+            decoder_heads=pick("decoder_heads", 16) if decoder_depth else 1,
             max_patches=state["alignment.position"].shape[1],
             any_variate="temporal.layers.0.attention.variate_bias" in state,
             name="base",
