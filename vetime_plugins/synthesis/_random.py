@@ -40,19 +40,7 @@ def standardise(values: Array) -> Array:
 
 
 def resample(knots: Array, positions: Array) -> Array:
-    """Interpolate equally spaced `knots` at fractional `positions` with a Catmull-Rom cubic.
-
-    Parameters
-    ----------
-    knots : ndarray of shape (K,)
-        Values at positions 0, 1, ..., K - 1; K >= 2.
-    positions : ndarray of shape (N,)
-        Positions in [0, K - 1].
-
-    Returns
-    -------
-    ndarray of shape (N,)
-    """
+    """Interpolate K >= 2 evenly spaced `knots` at `positions` (N,) in [0, K - 1] with a Catmull-Rom cubic."""
     padded = np.concatenate([[2 * knots[0] - knots[1]], knots, [2 * knots[-1] - knots[-2]]])
     left = np.clip(positions.astype(np.int64), 0, len(knots) - 2)
     u = positions - left

@@ -48,28 +48,14 @@ def novelty(
 ) -> float:
     """Return how much farther from its nearest neighbour a changed window is than normal windows are.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Chooses the windows to compare with.
-    values : ndarray of shape (T,)
-        The clean series, without NaN.
-    segment : ndarray of shape (n,)
-        What replaces ``values[start:start + n]``.
-    start : int
-    margin : int
-        Unchanged steps on both sides that belong to the window.
-    reach : int, default 4096
-        Neighbours are sought in about this many steps around the window, so that the cost does not grow with
-        the series.
+    The window is `segment` (n,), which replaces ``values[start:start + n]`` of the clean series (T,), and
+    `margin` unchanged steps on both sides. Neighbours are sought in about `reach` steps around it, so that
+    the cost does not grow with the series.
 
-    Returns
-    -------
-    float
-        The distance from the changed window to its nearest neighbour elsewhere, over the larger of
-        1.2 times that of the unchanged window and the largest of those of eight other windows. Of two
-        distances, Euclidean and Euclidean with the means removed, the one with the larger ratio counts. Above
-        1 the change stands out; infinite where the series is too short to hold another window.
+    The distance from the changed window to its nearest neighbour elsewhere is taken over the larger of 1.2
+    times that of the unchanged window and the largest of those of eight other, random windows. Of two
+    distances, Euclidean and Euclidean with the means removed, the one with the larger ratio counts. Above 1
+    the change stands out; infinite where the series is too short to hold another window.
     """
     stop = start + len(segment)
     low, high = max(0, start - margin), min(len(values), stop + margin)

@@ -113,21 +113,10 @@ def draw_panel(
     gap_probability: float = 0.06,
     nan: bool = False,
 ) -> Panel:
-    """Draw `n_variables` variables with a common cause.
+    """Draw `n_variables` >= 2 variables of `length` steps with a common cause.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    length : int
-        T, in steps.
-    n_variables : int
-        C >= 2.
-    disturb : callable, optional
-        Puts anomalies into the factors (K, T) before the variables are made from them.
-    gap_probability : float, default 0.06
-        Probability that a variable has stretches without readings.
-    nan : bool, default False
-        Mark these with NaN; else the last reading is held.
+    `disturb` puts anomalies into the factors (K, T) before the variables are made from them. With
+    `gap_probability` a variable has stretches without readings, marked with NaN or, by default, held.
     """
     style = pick(rng, STYLES)
     count = 1 if style == "telemetry" else int(rng.integers(1, max(2, min(6, n_variables // 2)) + 1))

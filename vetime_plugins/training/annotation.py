@@ -16,13 +16,9 @@ _EXACT = 0.3
 
 
 class Marks(NamedTuple):
-    """Labels as people set them.
+    """Labels as people set them, bool (B, T).
 
-    Attributes
-    ----------
-    labels : bool Tensor of shape (B, T)
-    severity : float32 Tensor of shape (B, T)
-        The largest of the marked anomaly that a step belongs to or lies beside; 0 at normal steps.
+    The severity (B, T) is the largest of the marked anomaly that a step belongs to or lies beside, else 0.
     """
 
     labels: Tensor
@@ -36,16 +32,7 @@ def annotate(batch: TrainingBatch, loss: LossConfig, generator: torch.Generator)
     learns to rely on. Real labels are windows around an anomaly, of a width that depends on who set them; and
     where a series has gross anomalies, faint ones are rarely marked.
 
-    Parameters
-    ----------
-    batch : TrainingBatch
-    loss : LossConfig
-    generator : torch.Generator
-        On the CPU; draws one width and one habit a series, whatever the number of its chunks.
-
-    Returns
-    -------
-    Marks
+    The generator, on the CPU, draws one width and one habit a series, whatever the number of its chunks.
     """
     exact, every = torch.rand(2, batch.n_groups, generator=generator).to(batch.labels.device)
     width = torch.exp(torch.rand(batch.n_groups, generator=generator) * math.log(max(1, loss.label_margin)))

@@ -23,14 +23,7 @@ from vetime_plugins.training.data import TrainingBatch
 
 
 class VisionStage(nn.Module):
-    """Masked-autoencoder pretraining of the vision encoder on folded images (He et al., CVPR 2022).
-
-    Parameters
-    ----------
-    model : VETime
-        Its vision encoder is trained in place.
-    config : TrainingConfig
-    """
+    """Masked-autoencoder pretraining of the vision encoder on folded images (He et al., CVPR 2022)."""
 
     def __init__(self, model: VETime, config: TrainingConfig) -> None:
         super().__init__()
@@ -59,16 +52,10 @@ class VisionStage(nn.Module):
 
 
 class TemporalStage(nn.Module):
-    """Pretraining of the temporal encoder: rebuild hidden patches, find anomalous steps.
+    """Pretraining of the model's temporal encoder: rebuild hidden patches, find anomalous steps.
 
     The second task is the relative-context detection of TimeRCD (arXiv 2509.21190): the label of a step
     depends on how its window departs from the windows around it, which no hidden-patch task asks for.
-
-    Parameters
-    ----------
-    model : VETime
-        Its temporal encoder is trained in place.
-    config : TrainingConfig
     """
 
     def __init__(self, model: VETime, config: TrainingConfig) -> None:
@@ -106,13 +93,7 @@ class TemporalStage(nn.Module):
 
 
 class FullStage(nn.Module):
-    """The objective of the paper, with a clean-series target, severity and ranking.
-
-    Parameters
-    ----------
-    model : VETime
-    config : TrainingConfig
-    """
+    """The objective of the paper, with a clean-series target, severity and ranking."""
 
     def __init__(self, model: VETime, config: TrainingConfig) -> None:
         super().__init__()

@@ -25,10 +25,7 @@ CONFIG_FILE = "training.json"
 def claim(run: Path, config: TrainingConfig) -> None:
     """Make the folder of a run, or see that it is this run's.
 
-    Raises
-    ------
-    InputError
-        If it is no folder, or that of another configuration.
+    Raises `InputError` if it is no folder, or that of another configuration.
     """
     file = run / CONFIG_FILE
     try:
@@ -188,13 +185,7 @@ class State:
     def restore(
         self, stage: nn.Module, optimiser: torch.optim.Optimizer, model: VETime, average: Average
     ) -> None:
-        """Put everything back.
-
-        Raises
-        ------
-        CheckpointError
-            If the state is that of another network.
-        """
+        """Put everything back; raises `CheckpointError` if the state is that of another network."""
         try:
             self._restore(stage, optimiser, model, average)
         except (KeyError, RuntimeError, ValueError) as error:

@@ -43,25 +43,11 @@ def slow_noise(rng: np.random.Generator, count: int, memory: float) -> Array:
 def draw_timeline(
     rng: np.random.Generator, length: int, period: float, jitter: float, *, elastic: float = 1.0
 ) -> Timeline:
-    """Cut a series into cycles whose lengths vary.
+    """Cut `length` steps into cycles of `period` steps on average, whose lengths vary.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    length : int
-        T, in steps.
-    period : float
-        Mean length of a cycle, in steps.
-    jitter : float
-        Relative standard deviation of the cycles' lengths; 0 for a clock.
-    elastic : float, default 1.0
-        The last part of the phase, which takes up the change of length. With 1 the cycle is stretched
-        evenly; with 0.3 its first 70 % keep their speed and only the rest is lengthened (a heart at another
-        rate).
-
-    Returns
-    -------
-    Timeline
+    `jitter` is the relative standard deviation of the cycles' lengths, 0 for a clock; `elastic` the last part
+    of the phase, which takes up the change of length. With 1 the cycle is stretched evenly; with 0.3 its
+    first 70 % keep their speed and only the rest is lengthened (a heart at another rate).
     """
     count = int(length / period * (1 + 4 * jitter)) + 4
     if jitter > 0:
@@ -120,30 +106,11 @@ def draw_cycles(
     variety: float = 0.4,
     line: Timeline | None = None,
 ) -> tuple[Array, Timeline]:
-    """Draw one jittered periodic series with unit variance.
+    """Draw one jittered periodic series of unit variance, (length,), and its timeline.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    length : int
-        T, in steps.
-    period : float
-        Mean length of a cycle, in steps.
-    shape : str, optional
-        Key of `SHAPES`; by default a random one.
-    jitter : float, optional
-        Relative standard deviation of the cycles' lengths.
-    clock : bool, default False
-        No jitter of length (a calendar drives the series).
-    variety : float, default 0.4
-        Probability that cycles come in two or three variants.
-    line : Timeline, optional
-        Follow these cycles, as another sensor on the same body does.
-
-    Returns
-    -------
-    signal : ndarray of shape (T,)
-    timeline : Timeline
+    `shape` is a key of `SHAPES`, `jitter` as for `draw_timeline`; both are random where left out, but a
+    `clock` has no jitter (a calendar drives the series). With the probability `variety` cycles come in two or
+    three variants. A `line` is followed, as another sensor on the same body does.
     """
     if jitter is None:
         jitter = 0.0 if clock or chance(rng, 0.35) else log_uniform(rng, 0.003, 0.08)
