@@ -47,11 +47,7 @@ class DualCrossAttention(nn.Module):
 class Router(nn.Module):
     """Give each patch, for each task, weights over the experts; all but the `top_k` largest are zero.
 
-    Parameters
-    ----------
-    width : int
-        Width of the input, e.g. 2 D for [Z_TS; Z_V].
-    hidden, n_experts, top_k : int
+    Its input is `width` wide, e.g. 2 D for [Z_TS; Z_V].
     """
 
     def __init__(self, width: int, hidden: int, n_experts: int, top_k: int) -> None:
@@ -76,12 +72,8 @@ class Router(nn.Module):
 class TaskAdaptiveFusion(nn.Module):
     """Fuse the experts patch by patch, separately for detection and reconstruction.
 
-    Parameters
-    ----------
-    width, n_experts : int
-        With four experts the router also sees the fourth's features.
-    top_k : int or None
-        Experts that a patch may draw on; None leaves out the router: all of them, with equal weights.
+    With four experts the router also sees the fourth's features. A patch may draw on `top_k` experts; None
+    leaves out the router: all of them, with equal weights.
     """
 
     def __init__(self, width: int, n_experts: int, top_k: int | None) -> None:
@@ -94,14 +86,7 @@ class TaskAdaptiveFusion(nn.Module):
     def forward(
         self, temporal: Tensor, vision: Tensor, z_temporal: Tensor, z_vision: Tensor, retrieval: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Mix the experts.
-
-        Parameters
-        ----------
-        temporal, vision, z_temporal, z_vision : Tensor of shape (B, N, D)
-            F_TS, F_V, Z_TS and Z_V of the paper.
-        retrieval : Tensor of shape (B, N, D) or None
-            The fourth expert.
+        """Mix F_TS, F_V, Z_TS and Z_V of the paper and, if there is one, the fourth expert, (B, N, D) each.
 
         Returns
         -------
