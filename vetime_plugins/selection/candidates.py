@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from vetime_plugins import detectors
-from vetime_plugins.detectors.framework import FrameworkDetector, Job, complete
+from vetime_plugins.detectors.framework import FrameworkDetector, complete
 from vetime_plugins.errors import InputError
 from vetime_plugins.selection.objects import Interface, find_interface
 
@@ -142,12 +142,7 @@ class _Object(Candidate):
 
     def fit(self, values: Scores, period: int, seed: int) -> Fitted:
         fitted = copy.deepcopy(self.origin)
-
-        def function(job: Job) -> Callable[[], ArrayLike]:
-            scores = self.interface.fit(fitted, job.values)
-            return lambda: scores
-
-        return _FittedObject(self, fitted, _run(self, function, values, period, seed), seed)
+        return _FittedObject(self, fitted, _run(self, self.interface.fit, fitted, values, seed), seed)
 
 
 @dataclass(frozen=True)
@@ -158,29 +153,22 @@ class _FittedObject(Fitted):
     seed: int
 
     def score(self, values: Scores) -> Scores:
-        def function(job: Job) -> Callable[[], ArrayLike]:
-            return lambda: self.candidate.interface.score(self.fitted, job.values)
-
-        return _run(self.candidate, function, values, 1, self.seed)
+        return _run(self.candidate, self.candidate.interface.score, self.fitted, values, self.seed)
 
 
 def _run(
-    candidate: _Object,
-    function: Callable[[Job], Callable[[], ArrayLike]],
-    values: Scores,
-    period: int,
-    seed: int,
+    candidate: _Object, what: Callable[[Any, Scores], ArrayLike], detector: Any, values: Scores, seed: int
 ) -> Scores:
-    """Run an object under the rules of the leaderboard."""
-    detector = FrameworkDetector(
+    """Fit or score by an object under the rules of the leaderboard."""
+    ruled = FrameworkDetector(
         name=candidate.name,
         framework=candidate.interface.framework,
         params={},
         sees_train=False,  # it sees all
         supports_multivariate=True,  # or says that it does not
-        function=function,
+        function=lambda job: lambda: what(detector, job.values),
     )
-    return detector.fit_score(values, len(values), period, seed)
+    return ruled.fit_score(values, len(values), 1, seed)  # no interface takes the period
 
 
 def resolve(candidate: Any, *, weights: str = "small", device: str = "auto") -> Candidate:

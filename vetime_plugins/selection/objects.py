@@ -78,9 +78,8 @@ def _score_sklearn(detector: Any, values: Scores) -> ArrayLike:
 
 def _fit_sklearn(detector: Any, values: Scores) -> ArrayLike:
     detector.fit(values)
-    if hasattr(
-        detector, "negative_outlier_factor_"
-    ):  # LocalOutlierFactor scores its own data in no other way
+    # LocalOutlierFactor scores its own data in no other way.
+    if hasattr(detector, "negative_outlier_factor_"):
         return -np.asarray(detector.negative_outlier_factor_)
     return _score_sklearn(detector, values)
 

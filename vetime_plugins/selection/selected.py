@@ -31,13 +31,7 @@ class SelectedDetector(SeriesDetector):
     selection_ : Selection
         What was chosen, and why.
     detector_ : CandidateDetector
-        The winner.
-    decision_scores_ : ndarray of shape (n,), float64
-        Its scores of the rows that `fit` was given, higher is more anomalous.
-    threshold_ : float
-        A row is anomalous if its score is greater.
-    labels_ : ndarray of shape (n,), int
-        1 for the anomalous rows of `decision_scores_`, else 0.
+        The winner, whose `decision_scores_`, `threshold_` and `labels_` this has too.
 
     Examples
     --------
