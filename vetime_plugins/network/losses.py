@@ -80,10 +80,7 @@ def intra_window_loss(
     near = (position >= (segments.start - reach)[..., None]) & (position < (segments.stop + reach)[..., None])
     negatives = near & normal[:, None] & labels[..., None]
     positive = similarity.diagonal(dim1=1, dim2=2)
-    everything = torch.cat([positive[..., None], similarity.masked_fill(~negatives, float("-inf"))], dim=-1)
-    loss = everything.logsumexp(dim=-1) - positive
-    counted = labels & negatives.any(dim=-1)
-    return _masked_mean(loss, counted)
+    return _info_nce(positive[..., None], similarity, negatives, labels)
 
 
 def inter_window_loss(
@@ -120,9 +117,14 @@ def inter_window_loss(
     query = F.normalize(window_sums(anchor).gather(2, at_start), dim=-1)  # (B, S, 1, d)
     similarity = (query * candidates).sum(-1) / TEMPERATURE  # (B, S, N)
     positive = similarity.gather(2, start[..., None])
-    everything = torch.cat([positive, similarity.masked_fill(~is_normal, float("-inf"))], dim=-1)
+    return _info_nce(positive, similarity, is_normal, counted)
+
+
+def _info_nce(positive: Tensor, similarity: Tensor, negatives: Tensor, counted: Tensor) -> Tensor:
+    """InfoNCE of positives (..., 1) against the negatives of (..., N), where `counted` and any is there."""
+    everything = torch.cat([positive, similarity.masked_fill(~negatives, float("-inf"))], dim=-1)
     loss = everything.logsumexp(dim=-1) - positive[..., 0]
-    return _masked_mean(loss, counted & is_normal.any(dim=-1))
+    return _masked_mean(loss, counted & negatives.any(dim=-1))
 
 
 def balance_loss(weights: Tensor, mask: Tensor) -> Tensor:
