@@ -85,8 +85,7 @@ class _VETime(Candidate):
     def score(self, values: Scores, reference: Scores | None) -> Scores:
         from vetime_plugins.pipeline import cached_pipeline
 
-        scores: Scores = cached_pipeline(self.weights, device=self.device).score(values, reference=reference)
-        return scores
+        return cached_pipeline(self.weights, device=self.device).score(values, reference=reference)
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,7 @@ def aggregate_ranks(
         ranks += rest * rankdata(-found.round(9), axis=1).mean(axis=0)
     else:
         ranks /= agreement_share + experience_share
-    mean: Matrix = ranks.round(9)  # so that equals tie
-    return mean
+    return ranks.round(9)  # so that equals tie
 
 
 def _rank_known(experience: Matrix) -> Matrix:

@@ -62,14 +62,12 @@ def _fit_pyod(detector: Any, values: Scores) -> ArrayLike:
     detector.fit(values)
     # What PyOD keeps of the fit leaves out the match of a point with itself; its decision_function does not.
     if hasattr(detector, "decision_scores_"):
-        scores: ArrayLike = detector.decision_scores_
-        return scores
+        return detector.decision_scores_
     return _score_pyod(detector, values)
 
 
 def _score_pyod(detector: Any, values: Scores) -> ArrayLike:
-    scores: ArrayLike = detector.decision_function(values)
-    return scores
+    return detector.decision_function(values)
 
 
 def _score_sklearn(detector: Any, values: Scores) -> ArrayLike:

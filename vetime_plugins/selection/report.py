@@ -120,8 +120,7 @@ class Selection:
         result["reasons"] = list(self.reasons)
         result["ranking"] = self.ranking
         result["candidates"] = [asdict(candidate) for candidate in self.candidates]
-        cleaned: dict[str, Any] = _clean(result)
-        return cleaned
+        return _clean(result)
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Return `as_dict` as JSON."""

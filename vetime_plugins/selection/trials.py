@@ -76,8 +76,7 @@ def find_suspects(raw_scores: Sequence[Scores], margin: int) -> Mask:
 
 def _around(agreed: Scores, level: float, margin: int) -> Mask:
     """Return the points at or above a level, and `margin` points on both sides."""
-    found: Mask = maximum_filter1d(agreed >= level, 2 * margin + 1, mode="constant")
-    return found
+    return maximum_filter1d(agreed >= level, 2 * margin + 1, mode="constant")
 
 
 def iterate_trials(
