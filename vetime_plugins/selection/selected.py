@@ -31,7 +31,13 @@ class SelectedDetector(SeriesDetector):
     selection_ : Selection
         What was chosen, and why.
     detector_ : CandidateDetector
-        The winner, whose `decision_scores_`, `threshold_` and `labels_` this has too.
+        The winner.
+    decision_scores_ : ndarray of shape (n,), float64
+        Its scores of the rows that `fit` was given, higher is more anomalous.
+    threshold_ : float
+        A row is anomalous if its score is greater.
+    labels_ : ndarray of shape (n,), int
+        1 for the anomalous rows of `decision_scores_`, else 0.
 
     Examples
     --------
@@ -69,9 +75,18 @@ class SelectedDetector(SeriesDetector):
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Select a detector for one series (n,) or (n, C) and take over its scores, threshold and labels.
+        """Select a detector for one series and take over its scores, threshold and labels.
 
-        No labels are needed, so `y` is not used. Raises what `select_detector` does.
+        Parameters
+        ----------
+        X : array-like of shape (n,) or (n, C)
+        y : object
+            Not used: no labels are needed.
+
+        Raises
+        ------
+        InputError
+            As `select_detector` does.
         """
         self.selection_: Selection = select_detector(as_series(X, "X"), **self.get_params(deep=False))
         self.detector_: CandidateDetector = self.selection_.detector
