@@ -278,10 +278,10 @@ def test_bare_environment_runs_every_command_or_names_the_extra(bare_python, tmp
 @pytest.mark.parametrize(
     ("extra", "lacking"),
     [
-        ("pyod", {"plot", "export", "report", "embedded"}),
-        ("sktime", {"plot", "export", "report", "embedded"}),
-        ("darts", set()),
-        ("merlion", set()),
+        ("pyod", {"export", "report", "embedded"}),
+        ("sktime", {"plot", "report", "embedded"}),
+        ("darts", {"embedded"}),
+        ("merlion", {"embedded"}),
         ("cli", {"run", "embedded"}),
         ("report", {"run", "embedded"}),
         ("leaderboard", {"embedded"}),
