@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 import subprocess
 import sys
 import warnings
@@ -16,6 +18,7 @@ from vetime_plugins import VETimePipeline, detectors
 from vetime_plugins.detectors import registry
 from vetime_plugins.detectors.framework import FrameworkDetector, complete
 from vetime_plugins.errors import InputError, MissingDependencyError
+from vetime_plugins.network.checkpoint import resolve_folder
 
 N, TRAIN, PERIOD = 300, 180, 20
 SPIKES = slice(240, 246)
@@ -235,6 +238,15 @@ class TestRunning:
 
     def test_versions(self):
         assert {"numpy", "scipy"} <= set(detectors.get("pyod-knn").versions())
+
+    def test_weights_of_another_configuration_are_other_weights(self, tmp_path):
+        shutil.copytree(resolve_folder("small"), tmp_path / "small")
+        detector = detectors.get("vetime", weights=str(tmp_path / "small"))
+        before = detector.versions()["weights"]
+        record = json.loads((tmp_path / "small/config.json").read_text())
+        record["config"]["correction"] = 0.0
+        (tmp_path / "small/config.json").write_text(json.dumps(record))
+        assert detector.versions()["weights"] != before
 
     @pytest.mark.parametrize(
         ("values", "train_length", "period", "message"),

@@ -143,7 +143,8 @@ class FrameworkDetector:
     def versions(self) -> dict[str, str]:
         """Return the versions of the distributions that its scores may depend on, by name.
 
-        Of a detector with a parameter `weights` also the first digits of the SHA-256 of these.
+        Of a detector with a parameter `weights` also the first digits of a SHA-256 of these and of their
+        configuration.
         """
         found = {}
         for name in ("vetime_plugins", "numpy", "scipy", "scikit-learn", *self.requires):
@@ -283,15 +284,20 @@ def complete(scores: ArrayLike, length: int) -> Scores:
 def _weights_hash(name: str) -> str:
     folder = resources.files("vetime_plugins") / "weights" / name
     path = Path(str(folder)) if folder.is_dir() else Path(name)
-    if not (path / "model.safetensors").is_file():
+    files = [path / "model.safetensors", path / "config.json"]
+    if not all(file.is_file() for file in files):
         raise InputError(f"no weights {name}")
-    return _hash_of(path / "model.safetensors", (path / "model.safetensors").stat().st_mtime_ns)
+    return _hash_of(*((file, file.stat().st_mtime_ns) for file in files))
 
 
 @cache
-def _hash_of(path: Path, changed: int) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+def _hash_of(*files: tuple[Path, int]) -> str:
+    """Hash files and when they were changed; the same weights score otherwise with another configuration."""
+    together = hashlib.sha256()
+    for path, _ in files:
+        with path.open("rb") as stream:
+            together.update(hashlib.file_digest(stream, "sha256").digest())
+    return together.hexdigest()[:16]
 
 
 def _is_installed(name: str) -> bool:
