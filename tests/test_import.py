@@ -57,3 +57,19 @@ import vetime_plugins.cli, vetime_plugins.pipeline, vetime_plugins.plotting.figu
 print(json.dumps([str(a) for a, b in zip(before, state()) if a != b]))
 """
     assert run_python(code) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("vetime_plugins.config", ["VETimeConfig"]),
+        ("vetime_plugins.imaging", ["series_to_image", "image_to_series"]),
+        ("vetime_plugins.retrieval", ["RetrievalConfig", "retrieval_distances", "retrieval_score"]),
+        ("vetime_plugins.leaderboard.metrics", ["evaluate", "vus_pr"]),
+        ("vetime_plugins.leaderboard.detectors", ["get", "names", "register"]),
+        ("vetime_plugins.plotting", ["plot_scores", "plot_explanation", "save_figure"]),
+        ("vetime_plugins.cli", ["main"]),
+    ],
+)
+def test_documented_paths_go_on_working(module, names):
+    assert run_python(f"from {module} import {', '.join(names)}; print(1)") == 1
