@@ -104,10 +104,10 @@ def test_adapters_are_checked_under_the_names_they_are_installed_by(tmp_path: Pa
     command = [sys.executable, str(tmp_path / "tests/check_types.py"), "--cache-dir", str(tmp_path / "cache")]
     clean = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (clean.returncode, clean.stdout, clean.stderr) == (0, "No type errors.\n", "")
-    with (tmp_path / "adapters/pyod.py").open("a", encoding="utf-8") as module:
+    with (tmp_path / "adapters/_pyod.py").open("a", encoding="utf-8") as module:
         module.write('\nCHECKED: int = load_pipeline("small", device="cpu", dtype="float32")\n')
     faulty = subprocess.run(command, capture_output=True, text=True, check=False)
     assert faulty.returncode == 1
     assert faulty.stderr.count("error:") == 1
-    assert "adapters/pyod.py" in faulty.stderr
+    assert "adapters/_pyod.py" in faulty.stderr
     assert 'expression has type "VETimePipeline"' in faulty.stderr
