@@ -17,14 +17,13 @@ from torch import Tensor
 from vetime_plugins.retrieval.config import RetrievalConfig
 from vetime_plugins.retrieval.places import (
     Places,
-    offsets,
     query_starts,
+    reference_starts,
     share_of_valid,
     spread_over_steps,
-    spread_starts,
+    typical_where_filled,
 )
 
-_CALIBRATION_QUERIES = 1000
 _POINT_NEIGHBOURS = 3
 _SHORT = 200
 
@@ -82,15 +81,12 @@ def scale_distances(
         out.copy_(hits.windows)
         squares.index_add_(2, (at[:, None] + inside).flatten(), bank.residuals(at, hits.columns).flatten(2))
     earlier = []
-    for source, offset in _with_offsets(sources)[1:]:
-        starts = spread_starts(source.shape[1] - window + 1, _CALIBRATION_QUERIES, own.device) + offset
+    for starts in reference_starts([source.shape[1] for source in sources], window, own.device):
         earlier += [bank.search(at, config).windows for at in starts.split(block) if len(at)]
     mean, deviation = usual_distances(windows, earlier, length)
 
     if valid is not None:
-        # A window half of which was filled in tells nothing: it counts as typical.
-        trust = (2 * share_of_valid(valid, own, window) - 1).clamp_min(0)
-        windows = mean + torch.cat([trust, trust.mean(0, keepdim=True)]) * (windows - mean)
+        windows = typical_where_filled(windows, mean, valid, own, window)
     cover = spread_over_steps(windows.new_ones(len(own)), own, window, length)
     points = (squares / cover).sqrt()
     if valid is not None:
@@ -236,10 +232,6 @@ class _Bank:
         # Where fewer neighbours exist than are wanted, the nearest stands in.
         column = torch.where(exists[0, ..., :_POINT_NEIGHBOURS], column, column[..., :1])
         return distance.sum(-1) / exists.sum(-1).clamp_min(1), column
-
-
-def _with_offsets(sources: list[Tensor]) -> list[tuple[Tensor, int]]:
-    return list(zip(sources, offsets([source.shape[1] for source in sources]), strict=True))
 
 
 def _reduced_windows(timeline: Tensor, window: int, factor: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from vetime_plugins.retrieval.config import RetrievalConfig
 
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _SMALLEST_GROUP = 16
+_CALIBRATION_QUERIES = 1000
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,7 @@ class Places:
         cls, lengths: Sequence[int], window: int, config: RetrievalConfig, device: torch.device
     ) -> Places:
         """Choose windows from sources of these lengths, the series first."""
-        starts = torch.cat(
-            [
-                spread_starts(length - window + 1, config.bank_size, device) + offset
-                for length, offset in zip(lengths, offsets(lengths), strict=True)
-            ]
-        )
+        starts = torch.cat(_starts_by_source(lengths, window, config.bank_size, device))
         step = max(1.0, (lengths[0] - window + 1) / config.bank_size)
         group = max(math.ceil(window / step), _SMALLEST_GROUP)
         group = max(1, min(group, len(starts) // (4 * config.neighbours)))
@@ -77,16 +74,21 @@ class Places:
         return groups, torch.where(near, math.inf, 0.0)
 
 
-def offsets(lengths: Sequence[int]) -> list[int]:
-    """Return where each source begins on the joined timeline."""
-    found, offset = [], 0
-    for length in lengths:
-        found.append(offset)
-        offset += length
-    return found
+def reference_starts(lengths: Sequence[int], window: int, device: torch.device) -> list[Tensor]:
+    """Return, for each source but the first, starts of windows that tell what distance is usual there."""
+    return _starts_by_source(lengths, window, _CALIBRATION_QUERIES, device)[1:]
 
 
-def spread_starts(n_windows: int, limit: int, device: torch.device) -> Tensor:
+def _starts_by_source(lengths: Sequence[int], window: int, limit: int, device: torch.device) -> list[Tensor]:
+    """Return starts of at most `limit` windows of each source, on the joined timeline of all."""
+    offsets = [0, *accumulate(lengths)]
+    return [
+        _spread_starts(length - window + 1, limit, device) + offset
+        for length, offset in zip(lengths, offsets, strict=False)
+    ]
+
+
+def _spread_starts(n_windows: int, limit: int, device: torch.device) -> Tensor:
     """Return starts of at most `limit` windows: all, or one at a golden-ratio offset in each equal stratum.
 
     A constant stride can lock to the period of the series and then hold a few of its phases only; a
@@ -112,6 +114,14 @@ def spread_over_steps(values: Tensor, starts: Tensor, window: int, length: int) 
     edges.index_add_(-1, starts, values.double())
     edges.index_add_(-1, starts + window, -values.double())
     return edges.cumsum(-1)[..., :length].clamp_min_(0).float()
+
+
+def typical_where_filled(
+    distances: Tensor, usual: Tensor, valid: Tensor, starts: Tensor, window: int
+) -> Tensor:
+    """Draw distances (..., C + 1, q) to what is usual: a window half of which was filled in tells nothing."""
+    trust = (2 * share_of_valid(valid, starts, window) - 1).clamp_min(0)
+    return usual + torch.cat([trust, trust.mean(0, keepdim=True)]) * (distances - usual)
 
 
 def share_of_valid(valid: Tensor, starts: Tensor, window: int) -> Tensor:

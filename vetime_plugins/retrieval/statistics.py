@@ -15,17 +15,16 @@ from vetime_plugins.retrieval.config import RetrievalConfig
 from vetime_plugins.retrieval.neighbours import usual_distances
 from vetime_plugins.retrieval.places import (
     Places,
-    offsets,
     query_starts,
+    reference_starts,
     share_of_valid,
     spread_over_steps,
-    spread_starts,
+    typical_where_filled,
 )
 
 _FAINTEST = 0.05
 """Movement in deviations of the series below which two windows are equally quiet."""
 _LEAST_SPREAD = 0.01
-_CALIBRATION_QUERIES = 1000
 
 
 def statistic_distances(
@@ -58,15 +57,10 @@ def statistic_distances(
     bank = _Bank.build(sources, valid, window, config)
     own = query_starts(length - window + 1, window, config, device)
     windows = bank.search(own, config)
-    earlier = []
-    for total, offset in list(zip(lengths, offsets(lengths), strict=True))[1:]:
-        at = spread_starts(total - window + 1, _CALIBRATION_QUERIES, device) + offset
-        if len(at):
-            earlier.append(bank.search(at, config))
+    earlier = [bank.search(at, config) for at in reference_starts(lengths, window, device) if len(at)]
     mean, deviation = usual_distances(windows, earlier, length)
     if valid is not None:
-        trust = (2 * share_of_valid(valid, own, window) - 1).clamp_min(0)
-        windows = mean + torch.cat([trust, trust.mean(0, keepdim=True)]) * (windows - mean)
+        windows = typical_where_filled(windows, mean, valid, own, window)
     cover = spread_over_steps(windows.new_ones(len(own)), own, window, length)
     return spread_over_steps(windows, own, window, length) / cover, mean, deviation
 
