@@ -241,8 +241,7 @@ def _to_array(cells: list[str]) -> np.ndarray:
     """Give text cells the narrowest of int64, float64, bool and object that keeps all of them."""
     missing = any(cell in _MISSING for cell in cells)
     filled = ["nan" if cell in _MISSING else cell for cell in cells] if missing else cells
-    # 1_000 and the digits of other scripts are numbers in Python alone.
-    if all(cell.isascii() and "_" not in cell for cell in cells):
+    if all(map(_may_be_number, cells)):
         for dtype in (np.float64,) if missing else (np.int64, np.float64):
             with suppress(ValueError, OverflowError):
                 return np.array(filled, dtype=dtype)
@@ -252,10 +251,15 @@ def _to_array(cells: list[str]) -> np.ndarray:
     return np.array([None if cell in _MISSING else cell for cell in cells], dtype=object)
 
 
+def _may_be_number(cell: str) -> bool:
+    """Tell apart what only Python takes for a number: 1_000, and the digits of other scripts."""
+    return cell.isascii() and "_" not in cell
+
+
 def to_float(cell: Any) -> float | None:
     """Return the number that a cell holds, or None."""
     try:
-        return float(cell) if str(cell).isascii() and "_" not in str(cell) else None  # as `_to_array`
+        return float(cell) if _may_be_number(str(cell)) else None
     except (TypeError, ValueError):
         return None
 
