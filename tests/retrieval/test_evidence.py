@@ -15,7 +15,7 @@ from vetime_plugins.metrics import auc_pr
 from vetime_plugins.retrieval import RetrievalConfig, RetrievalFeatures, retrieval_distances, retrieval_score
 from vetime_plugins.retrieval.features import _standardise
 from vetime_plugins.retrieval.points import point_evidence
-from vetime_plugins.retrieval.statistics import statistic_distances
+from vetime_plugins.retrieval.statistics import _statistics, statistic_distances
 
 CONFIG = RetrievalConfig(statistics=(16, 32, 64, 128, 256, 512), point_gain=1.25)
 
@@ -213,3 +213,18 @@ def test_a_spike_counts_more_the_more_variables_have_it() -> None:
 def test_bad_fields_are_named(fields: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         RetrievalConfig(**fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("window", [2, 3, 16, 100, 300])
+def test_sliding_statistics_are_those_of_each_window(window: int) -> None:
+    x = torch.from_numpy(np.random.default_rng(3).standard_t(3, size=(2, 300))).float()
+    x[:, 100:150] = 5.0
+    windows = x.unfold(1, window, 1)
+    parts = (
+        windows.std(2, correction=0),
+        windows.amax(2) - windows.amin(2),
+        windows.diff(dim=2).abs().mean(2),
+    )
+    direct = torch.stack(parts, -1)
+    found = _statistics(x, window)
+    torch.testing.assert_close(found, (direct + 0.05).log(), atol=1e-5, rtol=0)

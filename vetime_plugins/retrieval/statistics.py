@@ -69,12 +69,10 @@ def statistic_distances(
 class _Bank:
     """Statistics of the windows to compare with."""
 
-    timeline: Tensor  # (C, L) all sources one after the other
+    statistics: Tensor  # (C, L - w + 1, 3) of the windows from every start, in deviations of the bank's
     places: Places
-    scale: Tensor  # (C, 3) deviations of the statistics in the bank
     vectors: Tensor  # (C, 4, g * G): -2 b, then |b|^2, infinite in columns that must not be found
     barred: Tensor  # (g * G,) columns that the joint search must not find
-    window: int
 
     @classmethod
     def build(
@@ -82,7 +80,8 @@ class _Bank:
     ) -> _Bank:
         timeline = sources[0] if len(sources) == 1 else torch.cat(sources, dim=1)
         places = Places.spread([source.shape[1] for source in sources], window, config, timeline.device)
-        found = _statistics(timeline, places.columns, window, config)  # (C, m, 3)
+        statistics = _statistics(timeline, window)
+        found = statistics[:, places.columns]  # (C, m, 3)
         scale = found[:, ~places.repeated].std(1, correction=0) + _LEAST_SPREAD
         found = found / scale[:, None]
         barred = places.repeated.expand(len(timeline), -1)
@@ -92,21 +91,19 @@ class _Bank:
             barred = barred | (filled & own)
         size = found.square().sum(2, keepdim=True).masked_fill(barred[..., None], torch.inf)
         return cls(
-            timeline=timeline,
+            statistics=statistics / scale[:, None],
             places=places,
-            scale=scale,
             vectors=torch.cat([-2 * found, size], dim=2).mT.contiguous(),
             barred=barred.float().mean(0) > 0.5,
-            window=window,
         )
 
     def search(self, starts: Tensor, config: RetrievalConfig) -> Tensor:
         """Return mean distances (C + 1, q) of windows to their nearest places; the last joins all."""
-        n_variables, columns = len(self.timeline), len(self.places.columns)
-        found = self.timeline.new_empty(n_variables + 1, len(starts))
+        n_variables, columns = len(self.statistics), len(self.places.columns)
+        found = self.statistics.new_empty(n_variables + 1, len(starts))
         block = max(1, min(256, config.block_elements // (2 * columns)))
         for at, out in zip(starts.split(block), found.split(block, dim=1), strict=True):
-            queries = _statistics(self.timeline, at, self.window, config) / self.scale[:, None]  # (C, q, 3)
+            queries = self.statistics[:, at]  # (C, q, 3)
             norm = queries.square().sum(2, keepdim=True)
             trivial = self.places.trivial(at)
             joint = norm.new_zeros(len(at), columns)
@@ -136,14 +133,27 @@ class _Bank:
         return distances.sum(-1) / exists.sum(-1).clamp_min(1)
 
 
-def _statistics(timeline: Tensor, starts: Tensor, window: int, config: RetrievalConfig) -> Tensor:
-    """Statistics (C, n, 3) of the windows of (C, L) that start at `starts` (n,)."""
-    windows = timeline.unfold(1, window, 1)
-    found = timeline.new_empty(len(timeline), len(starts), 3)
-    block = max(1, config.block_elements // (2 * window * len(timeline)))
-    for at, out in zip(starts.split(block), found.split(block, dim=1), strict=True):
-        part = windows[:, at]
-        out[..., 0] = part.std(2, correction=0)
-        out[..., 1] = part.amax(2) - part.amin(2)
-        out[..., 2] = part.diff(dim=2).abs_().mean(2)
-    return found.add_(_FAINTEST).log_()
+def _statistics(timeline: Tensor, window: int) -> Tensor:
+    """Statistics (C, L - w + 1, 3) of the windows of (C, L) from every start: linear in L, whatever w is."""
+    doubles = timeline.double()
+    mean, square = _means(doubles, window), _means(doubles.square(), window)
+    steps = _means(doubles.diff(dim=1).abs_(), window - 1)
+    spread = (square - mean.square_()).clamp_min_(0).sqrt_()
+    reach = _largest(timeline, window) + _largest(-timeline, window)
+    return torch.stack([spread.float(), reach, steps.float()], dim=-1).add_(_FAINTEST).log_()
+
+
+def _means(x: Tensor, window: int) -> Tensor:
+    """Means (C, L - w + 1) of all windows of (C, L)."""
+    sums = torch.nn.functional.pad(x.cumsum(1), (1, 0))
+    return (sums[:, window:] - sums[:, : sums.shape[1] - window]) / window
+
+
+def _largest(x: Tensor, window: int) -> Tensor:
+    """Maxima (C, L - w + 1) of all windows of (C, L), from those of windows half as long."""
+    reached = 1
+    while reached < window:
+        step = min(reached, window - reached)
+        x = torch.maximum(x[:, :-step], x[:, step:])
+        reached += step
+    return x
