@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests._shared import shared_path
 from vetime_plugins.errors import InputError
+from vetime_plugins.leaderboard.generated import BASES, COUNTS, KINDS
 from vetime_plugins.leaderboard.tasks import Task, bundled_tasks, parse_bytes
 from vetime_plugins.metrics import METRIC_NAMES, find_buffer
 
@@ -119,7 +121,7 @@ class TestFile:
         assert "\n" not in str(error.value)
 
     def test_no_such_task(self, tmp_path):
-        with pytest.raises(InputError, match="no task 'embeded'; there are embedded, gpu"):
+        with pytest.raises(InputError, match="no task 'embeded'; there are embedded, generated, gpu"):
             Task.read("embeded")
         with pytest.raises(InputError, match=r"must be a \.toml"):
             Task.read("task.json")
@@ -298,3 +300,90 @@ class TestEmbedded:
         assert len({part.tobytes() for part in parts}) == len(parts)
         assert [kind == "badminton" for kind in kinds] == series.labels[::100].astype(bool).tolist()
         assert set(kinds) == {"badminton", "walking"}
+
+
+NAME = "mean.sine.n5.v10"
+
+
+class TestTextbook:
+    def test_an_archive_names_kind_and_series(self, tmp_path):
+        labels = np.zeros(50, np.int8)
+        labels[[20, 30, 31]] = 1
+        arrays = {f"{NAME}.x": np.arange(50, dtype=np.float32), f"{NAME}.y": labels}
+        arrays |= {
+            "trend.poly.n1.v2.x": np.ones((50, 2)),
+            "trend.poly.n1.v2.y": labels,
+            "made_by": np.array(1),
+        }
+        np.savez(tmp_path / "book.npz", **arrays)
+        task = Task.read("textbook").narrowed(folder=tmp_path / "book.npz")
+        mean, trend = (task.load(entry) for entry in task.find())
+        assert (mean.name, mean.dataset, mean.kind) == (NAME, "mean", "mean")
+        assert (mean.values.shape, trend.values.shape) == ((50, 1), (50, 2))
+        assert (mean.train_length, mean.buffer) == (5, 100)
+        assert np.flatnonzero(mean.labels).tolist() == [20, 30, 31]
+
+    def test_a_folder_of_tables(self, tmp_path):
+        for name in (NAME, "notes"):
+            write_csv(tmp_path / f"{name}.csv", ["1,0", "2,0", "3,1"] * 5, header="value,label")
+        task = Task.read("textbook").narrowed(folder=tmp_path)
+        (entry,) = task.find()
+        series = task.load(entry)
+        assert (series.name, series.dataset, series.kind, len(series.values)) == (NAME, "mean", "mean", 15)
+
+    @pytest.mark.parametrize(
+        ("arrays", "says"),
+        [
+            ({"a.x": [1.0], "a.y": [0]}, "arrays named like mean.sine.n5.v10.x .*; got a$"),
+            ({"other": [1.0]}, "arrays named like .*; it holds none"),
+            ({f"{NAME}.x": [1.0]}, r"lacks the array mean.sine.n5.v10.y; every series needs"),
+            ({f"{NAME}.x": ["a"], f"{NAME}.y": [0]}, r"x must hold numbers, .* got <U1 \(1,\)"),
+            ({f"{NAME}.x": [1.0, 2.0], f"{NAME}.y": [0]}, r"y must have the shape \(2,\), got \(1,\)"),
+            ({f"{NAME}.x": [1.0, 2.0], f"{NAME}.y": [0, 3]}, "y: labels must hold 0 .* and 1"),
+            ({f"{NAME}.x": [1.0, np.inf], f"{NAME}.y": [0, 1]}, "holds infinite values"),
+        ],
+    )
+    def test_bad_archives_are_named(self, tmp_path, arrays, says):
+        np.savez(tmp_path / "book.npz", **arrays)
+        task = Task.read("textbook").narrowed(folder=tmp_path / "book.npz")
+        with pytest.raises(InputError, match=says):
+            task.load(task.find()[0])
+
+    def test_nothing_in_an_archive_is_run(self, tmp_path):
+        values = np.array([Path, 1], dtype=object)  # would be unpickled
+        np.savez(tmp_path / "book.npz", **{f"{NAME}.x": values, f"{NAME}.y": [0, 1]})
+        task = Task.read("textbook").narrowed(folder=tmp_path / "book.npz")
+        with pytest.raises(InputError, match=r"as an .npz file of plain arrays: Object arrays cannot"):
+            task.load(task.find()[0])
+
+    def test_what_is_no_archive_is_named(self, tmp_path):
+        np.save(tmp_path / "one.npy", np.ones(3))
+        (tmp_path / "text.npz").write_text("no")
+        for name, says in (("one.npy", "holds a single one"), ("text.npz", "cannot read .*text.npz")):
+            with pytest.raises(InputError, match=says):
+                Task.read("textbook").narrowed(folder=tmp_path / name).find()
+        with pytest.raises(InputError, match=r"named like mean.sine.n5.v10.csv; or name an .npz file"):
+            Task.read("textbook").narrowed(folder=tmp_path).find()
+        with pytest.raises(InputError, match=r"no folder .*nowhere"):
+            Task.read("textbook").narrowed(folder=tmp_path / "nowhere").find()
+
+
+class TestGenerated:
+    def test_every_series_holds_its_kind_as_often_as_it_says(self):
+        task = Task.read("generated")
+        entries = task.find()
+        assert len(entries) == len(KINDS) * len(BASES) * len(COUNTS) == 72
+        for entry in entries:
+            series = task.load(entry)
+            judged = series.labels[series.train_length :]
+            assert series.kind == series.dataset == series.name.split(".")[0]
+            assert np.count_nonzero(np.diff(judged, prepend=0) == 1) == int(series.name.split(".n")[1])
+            assert not series.labels[: series.train_length].any()
+            assert judged.mean() <= 0.15
+            assert np.isfinite(series.values).all()
+
+    def test_it_is_the_same_every_time(self):
+        entry = Task.read("generated").narrowed(series=["flip.tone.n5"]).find()[0]
+        first, second = entry.load(), entry.load()
+        assert first.values.tobytes() == second.values.tobytes()
+        assert first.labels.tobytes() == second.labels.tobytes()

@@ -41,6 +41,8 @@ class BenchmarkSeries:
         1 for anomalous points.
     train_length : int
         Number of points at the beginning that detectors may learn from and that are not judged.
+    kind : str
+        Kind of its anomalies, where all are of one kind that is known; empty otherwise.
     """
 
     name: str
@@ -48,6 +50,7 @@ class BenchmarkSeries:
     values: np.ndarray
     labels: np.ndarray
     train_length: int
+    kind: str = ""
 
     @property
     def test(self) -> slice:

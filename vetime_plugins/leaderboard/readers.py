@@ -7,6 +7,8 @@ tsb-ad      CSV files that say in their name how many points are for training
 nab         the repository of the Numenta Anomaly Benchmark: ``data/`` and ``labels/combined_windows.json``
 ucr         text files of the UCR anomaly archive that say in their name where the anomaly is
 csv         any CSV files with a column of labels
+textbook    series of one kind of anomaly each, in one ``.npz`` file or as CSV files, see `find_textbook`
+generated   series of one kind of anomaly each, made by `vetime_plugins.leaderboard.generated`
 embedded    real series inside installed packages, see `vetime_plugins.leaderboard.embedded`
 ==========  ==============================================================================================
 """
@@ -17,12 +19,15 @@ import csv
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from pydantic import ConfigDict
@@ -31,11 +36,14 @@ from typing_extensions import TypedDict
 from vetime_plugins._validation import Text
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.datasets import BenchmarkSeries, find_series, read_series
+from vetime_plugins.metrics import explain_undefined
 
 __all__ = ["READERS", "Reader", "SeriesEntry"]
 
 _UCR_NAME = re.compile(r"(?:\d+_)?UCR_Anomaly_(?P<title>.+)_(?P<train>\d+)_(?P<begin>\d+)_(?P<end>\d+)$")
 _UCR_EXAMPLE = "001_UCR_Anomaly_DISTORTED1sddb40_35000_52000_52620.txt"
+_TEXTBOOK_NAME = re.compile(r"[\w-]+\.[\w-]+\.n\d+\.v\d+")
+_TEXTBOOK_EXAMPLE = "mean.sine.n5.v10"
 _NAB_WINDOWS = Path("labels") / "combined_windows.json"
 
 
@@ -221,6 +229,92 @@ def find_embedded(folder: Path | None, options: Mapping[str, Any]) -> list[Serie
     return [SeriesEntry(name, dataset, load) for (dataset, name), load in embedded.SERIES.items()]
 
 
+def find_generated(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntry]:
+    """Find the series that are generated."""
+    from vetime_plugins.leaderboard import generated
+
+    return [SeriesEntry(name, dataset, load) for (dataset, name), load in generated.SERIES.items()]
+
+
+def find_textbook(source: Path | None, options: Mapping[str, Any]) -> list[SeriesEntry]:
+    """Find series of one kind of anomaly each; a data set is a kind.
+
+    The name of a series is ``KIND.BASE.nCOUNT.vNOISE``: what kind of anomaly, on which base, how many, and
+    with how much noise, as in ``mean.sine.n5.v10``. `source` is an ``.npz`` file that holds two arrays of
+    each, ``NAME.x`` with the values, (T,) or (T, C), and ``NAME.y`` with the labels, (T,); or a folder of
+    files ``NAME.csv``, whose options are those of `find_csv`. Nothing in the file is unpickled.
+    """
+    if source is not None and source.is_file():
+        return _find_arrays(source)
+    root = _existing(source)
+    options = {"pattern": "**/*.csv", **options}
+    paths = [path for path in sorted(root.glob(options["pattern"])) if _TEXTBOOK_NAME.fullmatch(path.stem)]
+    if not paths:
+        raise InputError(
+            f"no series in {root}: files must be named like {_TEXTBOOK_EXAMPLE}.csv; or name an .npz file"
+        )
+    return [
+        SeriesEntry(path.stem, path.stem.partition(".")[0], partial(_read_textbook_csv, path, options))
+        for path in paths
+    ]
+
+
+def _read_textbook_csv(path: Path, options: Mapping[str, Any]) -> BenchmarkSeries:
+    kind = path.stem.partition(".")[0]
+    return replace(_read_csv(path, options), dataset=kind, kind=kind)
+
+
+def _find_arrays(path: Path) -> list[SeriesEntry]:
+    with _arrays(path) as archive:
+        parts = [name for name in archive.files if name.endswith((".x", ".y"))]
+    names = sorted({name[:-2] for name in parts})
+    wrong = [name for name in names if not _TEXTBOOK_NAME.fullmatch(name)]
+    if wrong or not names:
+        got = f"got {wrong[0]}" if wrong else "it holds none"
+        raise InputError(
+            f"{path} must hold arrays named like {_TEXTBOOK_EXAMPLE}.x and {_TEXTBOOK_EXAMPLE}.y; {got}"
+        )
+    lacking = sorted({f"{name}.{part}" for name in names for part in "xy"} - set(parts))
+    if lacking:
+        raise InputError(f"{path} lacks the array {lacking[0]}; every series needs values .x and labels .y")
+    return [SeriesEntry(name, name.partition(".")[0], partial(_read_arrays, path, name)) for name in names]
+
+
+def _read_arrays(path: Path, name: str) -> BenchmarkSeries:
+    with _arrays(path) as archive:
+        values, labels = archive[f"{name}.x"], archive[f"{name}.y"]
+    if values.dtype.kind not in "iufb" or values.ndim not in (1, 2) or not values.size:
+        raise InputError(
+            f"{path}: {name}.x must hold numbers, (T,) or (T, C), got {values.dtype} {values.shape}"
+        )
+    if labels.shape != values.shape[:1]:
+        raise InputError(f"{path}: {name}.y must have the shape {values.shape[:1]}, got {labels.shape}")
+    try:
+        explain_undefined(labels)
+    except InputError as error:
+        raise InputError(f"{path}: {name}.y: {error}") from error
+    table = values.reshape(len(values), -1).astype(np.float64)
+    kind = name.partition(".")[0]
+    return replace(_series(name, kind, table, labels.astype(np.int8), 0, path), kind=kind)
+
+
+@contextmanager
+def _arrays(path: Path) -> Iterator[Any]:
+    """Open an ``.npz`` file whose arrays can be read without running anything that it holds."""
+    try:
+        # numpy leaves a file open that it cannot read
+        with path.open("rb") as stream:
+            archive = np.load(stream, allow_pickle=False)
+            if isinstance(archive, np.ndarray):
+                raise InputError(f"{path} must be an .npz file of several arrays, and holds a single one")
+            with archive:
+                yield archive
+    except InputError:
+        raise
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+        raise InputError(f"cannot read {path} as an .npz file of plain arrays: {error}") from error
+
+
 READERS: dict[str, Reader] = {
     "tsb-ad": Reader(find_tsb_ad),
     "nab": Reader(find_nab),
@@ -230,7 +324,9 @@ READERS: dict[str, Reader] = {
         options=CsvOptions,
         knows_train_part=False,
     ),
+    "textbook": Reader(find_textbook, options=CsvOptions, knows_train_part=False),
     "embedded": Reader(find_embedded, needs_folder=False),
+    "generated": Reader(find_generated, needs_folder=False),
 }
 """The readers by name."""
 

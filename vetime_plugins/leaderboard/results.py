@@ -102,6 +102,11 @@ class Cell:
         Size of the whole series, and its points that come before those that are judged.
     buffer : int
         Tolerance of VUS and PATE, in points.
+    kind : str
+        Kind of the anomalies, where all are of one kind that is known; empty otherwise.
+    n_anomalies : int or None
+        Anomalies that are judged: runs of labelled points after the train part. None where that was not
+        recorded.
     device : str
         What the detector ran on, e.g. ``"cpu"``.
     peak_gpu_bytes : int or None
@@ -131,6 +136,8 @@ class Cell:
     n_variables: int = 1
     train_length: int = 0
     buffer: int = 0
+    kind: str = ""
+    n_anomalies: int | None = None
     device: str = "cpu"
     peak_gpu_bytes: int | None = None
     seed: int | None = None

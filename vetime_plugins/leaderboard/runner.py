@@ -33,10 +33,12 @@ from vetime_plugins.leaderboard.worker import (
     take_metrics,
 )
 from vetime_plugins.metrics import check_metric_names
+from vetime_plugins.metrics._levels import find_segments
 
 __all__ = ["Report", "retake_metrics", "run_task", "summarise_cells"]
 
 _RUN = "run.json"
+_OF_THE_TASK = ("buffer", "kind", "n_anomalies")  # of a cell; they change no score
 
 Progress = Callable[[int, int, Cell], None]
 
@@ -203,6 +205,8 @@ def _job(task: Task, chosen: Chosen, series: TaskSeries, digest: str, seed: int)
         n_variables=series.values.shape[1],
         train_length=series.train_length,
         buffer=series.buffer,
+        kind=series.kind,
+        n_anomalies=len(find_segments(series.labels[series.train_length :] == 1)[0]),
         seed=job.seed,
         fingerprint=fingerprint(
             chosen.detector,
@@ -225,12 +229,15 @@ def _existing(root: Path, wanted: Cell, job: CellJob, retry: bool) -> Cell | Non
         cell = results.read_cell(path)
         if cell.fingerprint != wanted.fingerprint or (retry and cell.failed):
             return None
-        if cell.buffer != job.buffer or set(job.metrics) - set(cell.metrics):
-            cell = _with_metrics(root, cell.replace(buffer=job.buffer), job.metrics)
-            results.write_cell(root, cell)
+        known = cell.replace(buffer=job.buffer, kind=wanted.kind, n_anomalies=wanted.n_anomalies)
+        lacking = set(job.metrics) - set(cell.metrics)
+        if cell.buffer != job.buffer or lacking:
+            known = _with_metrics(root, known, job.metrics)
+        if lacking or any(getattr(cell, one) != getattr(known, one) for one in _OF_THE_TASK):
+            results.write_cell(root, known)
     except InputError:  # of another schema, or damaged from outside
         return None
-    return cell
+    return known
 
 
 def _with_metrics(folder: str | PathLike[str], cell: Cell, metrics: tuple[str, ...]) -> Cell:
@@ -247,7 +254,7 @@ class _Store:
     def __init__(self, root: Path, task: Task) -> None:
         self._root, self._task = root, task
         self._digests: dict[str, str] = {}
-        self._periods: dict[str, int] = {}
+        self._told: dict[str, dict[str, Any]] = {}  # what is not stored with a series
         self._last: TaskSeries | None = None
 
     def series(self, entry: Any) -> tuple[TaskSeries, str]:
@@ -256,11 +263,11 @@ class _Store:
             return self._last, self._digests[entry.name]
         if entry.name in self._digests:
             kept = results.load_series(self._root, entry.name)
-            series = TaskSeries(entry.name, entry.dataset, period=self._periods[entry.name], **vars(kept))
+            series = TaskSeries(entry.name, entry.dataset, **self._told[entry.name], **vars(kept))
         else:
             series = self._task.load(entry)
             self._digests[entry.name] = data_hash(series.values, series.labels)
-            self._periods[entry.name] = series.period
+            self._told[entry.name] = {"period": series.period, "kind": series.kind}
             self._keep(series)
         self._last = series
         return series, self._digests[entry.name]

@@ -13,7 +13,7 @@ A task is a file in TOML (or YAML, where PyYAML is installed):
     memory_limit = "4G"
 
     [source]
-    reader = "csv"                            # tsb-ad, nab, ucr, csv, embedded
+    reader = "csv"                            # tsb-ad, nab, ucr, csv, textbook, embedded, generated
     folder = "data/pumps"                     # seen from this file
     datasets = ["A", "B"]                     # only these
     series = ["2024-*"]                       # only these, shell patterns
@@ -173,6 +173,7 @@ class TaskSeries:
     train_length: int
     period: int
     buffer: int
+    kind: str = ""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -301,7 +302,9 @@ class Task:
             )
         period = find_buffer(series.values)
         buffer = period if self.buffer.rule == "period" or self.buffer.points is None else self.buffer.points
-        return TaskSeries(entry.name, entry.dataset, series.values, series.labels, length, period, buffer)
+        return TaskSeries(
+            entry.name, entry.dataset, series.values, series.labels, length, period, buffer, series.kind
+        )
 
     def narrowed(
         self,
@@ -339,7 +342,7 @@ def bundled_tasks() -> dict[str, Path]:
     Examples
     --------
     >>> list(bundled_tasks())
-    ['embedded', 'gpu', 'nab', 'skab', 'tsb-ad', 'ucr']
+    ['embedded', 'generated', 'gpu', 'nab', 'skab', 'textbook', 'tsb-ad', 'ucr']
     """
     folder = Path(str(resources.files(__package__) / "task_files"))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
