@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from tests.leaderboard.test_results import cell
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.export import load_cells, read_cells, write_cells
+from vetime_plugins.leaderboard.report import build_board
 from vetime_plugins.leaderboard.runner import retake_metrics
 
 NOT_KEPT = {"hardware": {}, "undefined": {}, "fingerprint": ""}
@@ -50,14 +51,33 @@ def test_anything_can_read_it(tmp_path):
     assert row["parameters"] == '{"k": 3, "window": null}'
 
 
-def test_cells_of_other_metrics_are_refused(tmp_path):
-    with pytest.raises(
-        InputError, match="s has the metrics AUC-PR, others have VUS-PR, PATE; take them again"
-    ):
-        write_cells(tmp_path / "cells.csv", [cell(), cell(detector="e", metrics={"AUC-PR": 1.0})])
+def test_a_metric_that_only_some_cells_have_is_not_undefined_for_the_others(tmp_path):
+    newer = cell(detector="e", metrics={"VUS-PR": 0.5, "PATE": math.nan, "Exact-Peak": 1.0})
+    path = write_cells(tmp_path / "cells.csv", [cell(), newer])
+    assert path.read_text(encoding="utf-8").splitlines()[1].endswith(",0.3,,-")
+    old, new = read_cells(path)
+    assert set(old.metrics) == {"VUS-PR", "PATE"}
+    assert new.metrics["Exact-Peak"] == 1.0
+    board = build_board([old, new])
+    assert (board.metrics, board.unmeasured) == (("VUS-PR", "PATE"), ("Exact-Peak",))
+
+
+def test_nothing_to_write_is_refused(tmp_path):
     with pytest.raises(InputError, match="there are no cells to write"):
         write_cells(tmp_path / "cells.csv", [])
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_of_before_the_kinds_of_anomaly_is_read(tmp_path):
+    path = write_cells(tmp_path / "cells.csv", [cell(kind="mean", n_anomalies=5)])
+    (new,) = read_cells(path)
+    assert (new.kind, new.n_anomalies) == ("mean", 5)
+    rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+    later = {rows[0].index("kind"), rows[0].index("n_anomalies")}
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([[one for i, one in enumerate(row) if i not in later] for row in rows])
+    (old,) = read_cells(path)
+    assert (old.kind, old.n_anomalies, old.metrics["VUS-PR"]) == ("", None, 0.3)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,14 @@
 """All cells of a run in one CSV file: to be kept, shared, and read by anything.
 
-The file has a row a cell and a column a metric, empty where it is undefined or the detector failed. What
-stays in the folder of results alone: scores, series, the machine, and of tracebacks all but the last line.
-``vetime leaderboard report`` takes such a file as well.
+The file has a row a cell and a column a metric, empty where it is undefined or the detector failed, and a
+dash where it was not taken. What stays in the folder of results alone: scores, series, the machine, and of
+tracebacks all but the last line. ``vetime leaderboard report`` takes such a file as well.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -18,6 +19,7 @@ from vetime_plugins._validation import validate
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard import results
 from vetime_plugins.leaderboard.results import Cell, write_text
+from vetime_plugins.metrics import METRIC_NAMES
 
 __all__ = ["load_cells", "read_cells", "write_cells"]
 
@@ -32,6 +34,8 @@ _COLUMNS = (
     "n_variables",
     "train_length",
     "buffer",
+    "kind",
+    "n_anomalies",
     "fit_seconds",
     "score_seconds",
     "device",
@@ -41,38 +45,46 @@ _COLUMNS = (
     "versions",
     "error",
 )
+_LATER = ("kind", "n_anomalies")  # columns that older files lack
 _MAPPINGS = ("parameters", "versions")
-_DIGITS = "%.6g"  # of metrics and seconds; other machines differ in more
+_NOT_MEASURED = "-"  # an empty field is a metric that is undefined
+_DIGITS = ".6g"  # of metrics and seconds; other machines differ in more
 
 
 def write_cells(path: str | PathLike[str], cells: Sequence[Cell]) -> Path:
-    """Write cells, all with the same metrics, as a CSV file: all of it or nothing.
+    """Write cells as a CSV file: all of it or nothing.
+
+    Where a metric was taken from some of the scores only, as in rows that were added to older ones, the
+    others have a dash for it.
 
     Raises
     ------
     InputError
-        If there is no cell, or one has other metrics than the first.
+        If there is no cell.
     MissingDependencyError
         If pandas is not installed.
     """
     if not cells:
         raise InputError("there are no cells to write; run the leaderboard first")
-    metrics = list(cells[0].metrics)
+    metrics = list(dict.fromkeys(name for cell in cells for name in cell.metrics))
+    metrics.sort(key=lambda name: METRIC_NAMES.index(name) if name in METRIC_NAMES else len(METRIC_NAMES))
     rows = []
     for cell in sorted(cells, key=lambda one: (one.detector, one.dataset, one.series)):
-        if set(cell.metrics) != set(metrics):
-            raise InputError(
-                f"{cell.detector} on {cell.series} has the metrics {', '.join(cell.metrics)}, others have "
-                f"{', '.join(metrics)}; take them again with: vetime leaderboard metrics"
-            )
         found = {name: getattr(cell, name) for name in _MAPPINGS}
         texts = {name: json.dumps(one, sort_keys=True) if one else "" for name, one in found.items()}
-        rows.append({**vars(cell), **texts, "error": cell.reason, **cell.metrics})
+        seconds = {name: _shorten(getattr(cell, name)) for name in ("fit_seconds", "score_seconds")}
+        values = {
+            one: _shorten(cell.metrics[one]) if one in cell.metrics else _NOT_MEASURED for one in metrics
+        }
+        rows.append({**vars(cell), **texts, **seconds, "error": cell.reason, **values})
     frame = pandas().DataFrame(rows, columns=[*_COLUMNS, *metrics], dtype=object)  # whole numbers stay whole
-    frame = frame.astype(dict.fromkeys(("fit_seconds", "score_seconds", *metrics), float))
     path = Path(path)
-    write_text(path, frame.to_csv(index=False, lineterminator="\n", float_format=_DIGITS))
+    write_text(path, frame.to_csv(index=False, lineterminator="\n"))
     return path
+
+
+def _shorten(value: float) -> str:
+    return "" if math.isnan(value) else format(value, _DIGITS)
 
 
 def read_cells(path: str | PathLike[str]) -> list[Cell]:
@@ -89,7 +101,7 @@ def read_cells(path: str | PathLike[str]) -> list[Cell]:
         frame = pandas().read_csv(path, dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:  # of the file, its encoding, its columns
         raise InputError(f"cannot read {path}: {' '.join(str(error).split())}") from error
-    missing = [name for name in _COLUMNS if name not in frame]
+    missing = [name for name in _COLUMNS if name not in frame and name not in _LATER]
     if missing:
         raise InputError(f"{path} is no file of `vetime leaderboard export`: it lacks {', '.join(missing)}")
     metrics = [name for name in frame if name not in _COLUMNS]
@@ -107,13 +119,14 @@ def load_cells(source: str | PathLike[str]) -> list[Cell]:
 def _as_fields(record: dict[str, str], metrics: Sequence[str]) -> dict[str, Any]:
     """Return the fields that a row fills; a damaged mapping stays the text that it is, and is refused."""
     unknown = {"task": "", "device": ""}  # where they were not recorded; other empty fields are the defaults
-    fields: dict[str, Any] = unknown | {name: record[name] for name in _COLUMNS if record[name]}
+    fields: dict[str, Any] = unknown | {name: record[name] for name in _COLUMNS if record.get(name)}
     for name in _MAPPINGS:
         try:
             fields[name] = json.loads(record[name] or "{}")
         except ValueError:
             fields[name] = record[name]
-    return {"error": None, **fields, "metrics": {name: record[name] for name in metrics}}
+    measured = {name: record[name] for name in metrics if record[name] != _NOT_MEASURED}
+    return {"error": None, **fields, "metrics": measured}
 
 
 def pandas() -> Any:
