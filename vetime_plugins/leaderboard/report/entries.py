@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "Entry",
     "Table",
     "format_p",
+    "mark_best",
     "percent",
     "show_count",
     "show_number",
@@ -107,3 +109,17 @@ def show_count(number: int, kind: str = "") -> Entry:
 def show_text(text: str, kind: str = "") -> Entry:
     """Return a text that sorts as it reads."""
     return Entry(text, text, kind=kind)
+
+
+def mark_best(rows: Sequence[list[Entry]]) -> list[list[Entry]]:
+    """Mark the highest entry of every column but the first, as it is shown: equal ones all."""
+    marked = [list(row) for row in rows]
+    for at in range(1, len(rows[0])):
+        shown = [row[at] for row in rows if isinstance(row[at].value, float)]
+        if len(rows) < 2 or not shown:
+            continue
+        best = max(shown, key=lambda entry: entry.value).text  # type: ignore[arg-type,return-value]
+        for row in marked:
+            if row[at].text == best:
+                row[at] = Entry(row[at].text, row[at].value, kind="best")
+    return marked

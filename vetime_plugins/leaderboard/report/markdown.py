@@ -6,7 +6,7 @@ import html
 import re
 
 from vetime_plugins.leaderboard.export import pandas
-from vetime_plugins.leaderboard.report import tables
+from vetime_plugins.leaderboard.report import breakdown, tables
 from vetime_plugins.leaderboard.report.analysis import Analysis
 from vetime_plugins.leaderboard.report.board import NOT_RUN
 from vetime_plugins.leaderboard.report.entries import DASH, Table, percent
@@ -14,14 +14,16 @@ from vetime_plugins.metrics.statistics import PairedDifference
 
 __all__ = ["render_markdown"]
 
-_SHOWN = ("VUS-PR", "VUS-ROC", "AUC-PR", "AUC-ROC", "Standard-F1", "Affiliation-F1")
+_SHOWN = ("VUS-PR", "VUS-ROC", "AUC-PR", "AUC-ROC", "Standard-F1", "Affiliation-F1", "Exact-Peak")
 
 
 def render_markdown(analysis: Analysis) -> str:
-    """Return the detectors with their means, and one metric by data set and by kind of series."""
+    """Return the detectors with their means, and one metric by data set, by kind of series and of anomaly."""
     board = analysis.board
     parts = [_describe(analysis), _standings(analysis)]
-    for table in (tables.by_kind(board), tables.by_dataset(board, board.metric)):
+    by_dataset = None if breakdown.only_kinds(board) else tables.by_dataset(board, board.metric)
+    broken_down = (*breakdown.by_anomaly(board), breakdown.by_recurrence(board))
+    for table in (tables.by_kind(board), by_dataset, *broken_down):
         if table is not None:
             parts += [f"{table.caption}:", _convert(table)]
             parts += [table.note] if table.note else []

@@ -16,7 +16,7 @@ from typing import Any
 from vetime_plugins._lazy import need
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.export import load_cells
-from vetime_plugins.leaderboard.report import figures, records, tables
+from vetime_plugins.leaderboard.report import breakdown, figures, records, tables
 from vetime_plugins.leaderboard.report.analysis import Analysis, analyse
 from vetime_plugins.leaderboard.report.board import (
     FAILURES,
@@ -193,6 +193,8 @@ def _describe(analysis: Analysis) -> Mapping[str, Any]:
         "by_dataset": tables.by_dataset(board, board.metric),
         "other_metrics": [tables.by_dataset(board, name) for name in others],
         "by_kind": tables.by_kind(board),
+        "by_anomaly": breakdown.by_anomaly(board),
+        "by_recurrence": breakdown.by_recurrence(board),
         "win_matrix": tables.win_matrix(analysis),
         "by_series": tables.by_series(board),
         "runs": records.runs(board),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from vetime_plugins.leaderboard.report.entries import (
     Entry,
     Table,
     format_p,
+    mark_best,
     show_count,
     show_number,
     show_score,
@@ -75,7 +75,7 @@ def all_metrics(board: Board) -> Table:
         [show_text(name), *(show_score(board.summary(name).mean[metric]) for metric in board.metrics)]
         for name in board.detectors
     ]
-    return Table("Means over data sets, every metric", columns, _mark_best(rows))
+    return Table("Means over data sets, every metric", columns, mark_best(rows))
 
 
 def by_dataset(board: Board, metric: str) -> Table:
@@ -94,7 +94,7 @@ def by_dataset(board: Board, metric: str) -> Table:
         rows.append([show_text(name), *(show_score(value) for value in values)])
     counts = [sum(sizes.values()), *(sizes[name] for name in board.datasets)]
     footer = [[Entry("series"), *(Entry(str(n), float(n)) for n in counts)]]
-    return Table(f"{metric} by data set", columns, _mark_best(rows), footer=footer)
+    return Table(f"{metric} by data set", columns, mark_best(rows), footer=footer)
 
 
 def by_kind(board: Board) -> Table | None:
@@ -198,17 +198,3 @@ def _difference(found: PairedDifference | None, is_reference: bool) -> list[Entr
 
 def _numbered(board: Board) -> list[Column]:
     return [Column(str(i + 1), name) for i, name in enumerate(board.detectors)]
-
-
-def _mark_best(rows: Sequence[list[Entry]]) -> list[list[Entry]]:
-    """Mark the highest entry of every column but the first, as it is shown: equal ones all."""
-    marked = [list(row) for row in rows]
-    for at in range(1, len(rows[0])):
-        shown = [row[at] for row in rows if isinstance(row[at].value, float)]
-        if len(rows) < 2 or not shown:
-            continue
-        best = max(shown, key=lambda entry: entry.value).text  # type: ignore[arg-type,return-value]
-        for row in marked:
-            if row[at].text == best:
-                row[at] = Entry(row[at].text, row[at].value, kind="best")
-    return marked
