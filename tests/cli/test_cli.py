@@ -73,7 +73,7 @@ class TestScore:
         assert result["columns"] == ["load"]
         metrics = evaluate(wave[1], np.array(result["scores"]), series=wave[0])
         assert result["metrics"] == pytest.approx({name: float(value) for name, value in metrics.items()})
-        assert {"VUS-PR", "AUC-PR"} <= result["metrics"].keys()
+        assert {"VUS-PR", "AUC-PR", "Exact-Peak"} <= result["metrics"].keys()
         spans = result["spans"]
         assert sum(span["stop"] - span["start"] for span in spans) == result["anomalous_rows"]
         assert spans[0]["score"] == max(result["scores"])

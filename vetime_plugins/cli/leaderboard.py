@@ -31,7 +31,7 @@ Compare detectors of all frameworks on the series of a task.
 
 A run that was cut off goes on where it was when the same command is given again."""
 
-_SHOWN = ("VUS-PR", "AUC-PR", "Standard-F1", "Affiliation-F1")
+_SHOWN = ("VUS-PR", "AUC-PR", "Standard-F1", "Affiliation-F1", "Exact-Peak")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     flagged = scores > threshold
     if args.out:
         inputs.write_scores(args.out, series, scores, flagged)
-    judged = inputs.judge(series, scores, ["VUS-PR", "AUC-PR"])
+    judged = inputs.judge(series, scores, ["VUS-PR", "AUC-PR", "Exact-Peak"])
     if args.json:
         result: dict[str, Any] = {
             "file": args.file,
