@@ -97,6 +97,9 @@ class FrameworkDetector:
         Whether 5,000 points take more than some seconds.
     device : str
         Where it runs; see `on`.
+    trained_on, tuned_on : tuple of str or None
+        Data sets and tasks that its weights have seen, and that its rules were chosen on; None: unknown, as
+        with weights of one's own.
     """
 
     name: str
@@ -111,6 +114,8 @@ class FrameworkDetector:
     takes_nan: bool = False
     slow: bool = False
     device: str = "cpu"
+    trained_on: tuple[str, ...] | None = ()
+    tuned_on: tuple[str, ...] | None = ()
 
     def with_params(self, **params: Any) -> FrameworkDetector:
         """Return the detector with other parameters.
@@ -123,7 +128,10 @@ class FrameworkDetector:
         unknown = sorted(set(params) - set(self.params))
         if unknown:
             raise InputError(f"{self.name} has no parameter {unknown}; it has {sorted(self.params)}")
-        return replace(self, params={**self.params, **params})
+        changed = replace(self, params={**self.params, **params})
+        if changed.params.get("weights") == self.params.get("weights"):
+            return changed
+        return replace(changed, trained_on=None, tuned_on=None)
 
     def on(self, device: str) -> FrameworkDetector:
         """Return the detector to be run on `device`; one that cannot use a GPU stays on the CPU."""

@@ -79,6 +79,10 @@ class Detector(Protocol):
     arguments that gives the scores, has the times of fitting and scoring recorded apart. One that has
     ``on(device)``, which returns the detector to be run there, is told the device of a run. One that has
     ``versions()``, which returns versions by name, has its results renewed when one of them changes.
+
+    The attributes ``trained_on`` and ``tuned_on``, names of data sets or tasks of the leaderboard, say what
+    its weights have seen and what its rules were chosen on. Reports mark results on them; a detector that
+    learns from nothing but the series itself says so with empty ones.
     """
 
     name: str
@@ -219,7 +223,8 @@ def built_in(
     """Make a built-in detector of the decorated function, which is `FrameworkDetector.function`.
 
     Its keyword-only parameters and their defaults become `params`. `requires` has the framework's module
-    first, which is `framework` where left out; `flags` are `random`, `uses_gpu`, `takes_nan`, `slow`.
+    first, which is `framework` where left out; `flags` are `random`, `uses_gpu`, `takes_nan`, `slow`,
+    `trained_on`, `tuned_on`.
     """
 
     def add(function: Fit) -> Fit:

@@ -16,7 +16,19 @@ from vetime_plugins.detectors.registry import Job, built_in
 if TYPE_CHECKING:
     from vetime_plugins.pipeline import VETimePipeline
 
-_FLAGS: dict[str, Any] = {"multivariate": True, "uses_gpu": True, "takes_nan": True}
+# What the model card of the bundled weights says.
+_SYNTHETIC = ("generated",)
+_LOOKED_AT = (
+    "IOPS", "MERLION_SYN", "MSL_U", "NAB", "SMAP_U", "SMD_U", "TODS", "UCR", "WSD",
+    "ASD_M", "MSL_M", "SKAB_M", "SMAP_M", "SMD_M", "textbook",
+)  # fmt: skip
+_FLAGS: dict[str, Any] = {
+    "multivariate": True,
+    "uses_gpu": True,
+    "takes_nan": True,
+    "trained_on": _SYNTHETIC,
+    "tuned_on": _LOOKED_AT,
+}
 
 
 def _parameters(job: Job, weights: str, readout: str | None) -> dict[str, Any]:

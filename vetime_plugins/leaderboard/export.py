@@ -36,6 +36,9 @@ _COLUMNS = (
     "buffer",
     "kind",
     "n_anomalies",
+    "trained_on",
+    "tuned_on",
+    "date",
     "fit_seconds",
     "score_seconds",
     "device",
@@ -45,8 +48,9 @@ _COLUMNS = (
     "versions",
     "error",
 )
-_LATER = ("kind", "n_anomalies")  # columns that older files lack
+_LATER = ("kind", "n_anomalies", "trained_on", "tuned_on", "date")  # columns that older files lack
 _MAPPINGS = ("parameters", "versions")
+_LISTS = ("trained_on", "tuned_on")
 _NOT_MEASURED = "-"  # an empty field is a metric that is undefined
 _DIGITS = ".6g"  # of metrics and seconds; other machines differ in more
 
@@ -72,6 +76,7 @@ def write_cells(path: str | PathLike[str], cells: Sequence[Cell]) -> Path:
     for cell in sorted(cells, key=lambda one: (one.detector, one.dataset, one.series)):
         found = {name: getattr(cell, name) for name in _MAPPINGS}
         texts = {name: json.dumps(one, sort_keys=True) if one else "" for name, one in found.items()}
+        texts |= {name: "" if (one := getattr(cell, name)) is None else json.dumps(one) for name in _LISTS}
         seconds = {name: _shorten(getattr(cell, name)) for name in ("fit_seconds", "score_seconds")}
         values = {
             one: _shorten(cell.metrics[one]) if one in cell.metrics else _NOT_MEASURED for one in metrics
@@ -120,7 +125,7 @@ def _as_fields(record: dict[str, str], metrics: Sequence[str]) -> dict[str, Any]
     """Return the fields that a row fills; a damaged mapping stays the text that it is, and is refused."""
     unknown = {"task": "", "device": ""}  # where they were not recorded; other empty fields are the defaults
     fields: dict[str, Any] = unknown | {name: record[name] for name in _COLUMNS if record.get(name)}
-    for name in _MAPPINGS:
+    for name in (*_MAPPINGS, *(one for one in _LISTS if record.get(one))):
         try:
             fields[name] = json.loads(record[name] or "{}")
         except ValueError:

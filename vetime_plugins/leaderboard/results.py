@@ -107,6 +107,11 @@ class Cell:
     n_anomalies : int or None
         Anomalies that are judged: runs of labelled points after the train part. None where that was not
         recorded.
+    trained_on, tuned_on : tuple of str or None
+        Data sets and tasks that the detector's weights were trained on, and that its rules or parameters were
+        chosen on, as it says itself; None where it does not say.
+    date : str
+        Day of the run, in UTC, like ``"2025-01-31"``; empty where that was not recorded.
     device : str
         What the detector ran on, e.g. ``"cpu"``.
     peak_gpu_bytes : int or None
@@ -138,6 +143,9 @@ class Cell:
     buffer: int = 0
     kind: str = ""
     n_anomalies: int | None = None
+    trained_on: tuple[str, ...] | None = None
+    tuned_on: tuple[str, ...] | None = None
+    date: str = ""
     device: str = "cpu"
     peak_gpu_bytes: int | None = None
     seed: int | None = None

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from vetime_plugins.metrics._levels import find_segments
 __all__ = ["Report", "retake_metrics", "run_task", "summarise_cells"]
 
 _RUN = "run.json"
-_OF_THE_TASK = ("buffer", "kind", "n_anomalies")  # of a cell; they change no score
+_CHANGE_NO_SCORE = ("buffer", "kind", "n_anomalies", "trained_on", "tuned_on")  # of a cell
 
 Progress = Callable[[int, int, Cell], None]
 
@@ -138,7 +139,7 @@ def run_task(
                         add(cell)
 
         for wanted, outcome in run_all(jobs(), n_jobs=n_jobs, backend=backend, address=address):
-            cell = wanted.replace(**outcome.fields)
+            cell = wanted.replace(**outcome.fields, date=datetime.now(UTC).date().isoformat())
             results.write_cell(root, cell, outcome.scores)
             add(cell)
     if len(found) < total:
@@ -207,6 +208,8 @@ def _job(task: Task, chosen: Chosen, series: TaskSeries, digest: str, seed: int)
         buffer=series.buffer,
         kind=series.kind,
         n_anomalies=len(find_segments(series.labels[series.train_length :] == 1)[0]),
+        trained_on=_told(chosen.detector, "trained_on"),
+        tuned_on=_told(chosen.detector, "tuned_on"),
         seed=job.seed,
         fingerprint=fingerprint(
             chosen.detector,
@@ -220,6 +223,16 @@ def _job(task: Task, chosen: Chosen, series: TaskSeries, digest: str, seed: int)
     return cell, job
 
 
+def _told(detector: Any, name: str) -> tuple[str, ...] | None:
+    """Return the data sets that a detector names; InputError where it names them in another way."""
+    found = getattr(detector, name, None)
+    if found is None:
+        return None
+    if isinstance(found, str) or not all(isinstance(one, str) for one in found):
+        raise InputError(f"{detector.name}.{name} must be names of data sets or tasks, got {found!r}")
+    return tuple(sorted(found))
+
+
 def _existing(root: Path, wanted: Cell, job: CellJob, retry: bool) -> Cell | None:
     """Return a cell that need not be run again, with the metrics that are asked for."""
     path = results.cell_path(root, wanted.detector, wanted.series)
@@ -229,11 +242,11 @@ def _existing(root: Path, wanted: Cell, job: CellJob, retry: bool) -> Cell | Non
         cell = results.read_cell(path)
         if cell.fingerprint != wanted.fingerprint or (retry and cell.failed):
             return None
-        known = cell.replace(buffer=job.buffer, kind=wanted.kind, n_anomalies=wanted.n_anomalies)
+        known = cell.replace(**{name: getattr(wanted, name) for name in _CHANGE_NO_SCORE})
         lacking = set(job.metrics) - set(cell.metrics)
         if cell.buffer != job.buffer or lacking:
             known = _with_metrics(root, known, job.metrics)
-        if lacking or any(getattr(cell, one) != getattr(known, one) for one in _OF_THE_TASK):
+        if lacking or any(getattr(cell, one) != getattr(known, one) for one in _CHANGE_NO_SCORE):
             results.write_cell(root, known)
     except InputError:  # of another schema, or damaged from outside
         return None
