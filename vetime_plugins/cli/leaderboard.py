@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_run(commands)
     _add_metrics(commands)
     _add_export(commands)
+    _add_check(commands)
     listing = commands.add_parser("tasks", help="list the tasks that come with the package")
     listing.set_defaults(run=_list_tasks)
     listing = commands.add_parser("detectors", help="list the detectors")
@@ -189,6 +190,19 @@ def _export(args: argparse.Namespace) -> int:
 
     cells = read_cells(args.folder)
     print(f"{len(cells)} cells: {write_cells(args.out, cells)}")
+    return 0
+
+
+def _add_check(commands: Any) -> None:
+    parser = commands.add_parser("check", help="check the folder of a detector that is to be added")
+    parser.add_argument("folder", metavar="DIR", help="holds my_detector.py, README.md and exported cells")
+    parser.set_defaults(run=_check)
+
+
+def _check(args: argparse.Namespace) -> int:
+    from vetime_plugins.leaderboard.submissions import check_submission
+
+    print("\n".join(check_submission(args.folder)))
     return 0
 
 

@@ -7,7 +7,8 @@
 ``pyod-*``
     All whose names fit.
 ``package.module:name``
-    Any detector, or any function from a series, (T,) or (T, C), to its scores, (T,).
+    Any detector, any function from a series, (T,) or (T, C), to its scores, (T,), or a function without
+    arguments that makes a detector. The module may be a file in the current folder.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ import importlib
 import inspect
 import json
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -177,13 +180,16 @@ def _parameters(spec: str, arguments: str | None) -> dict[str, Any]:
 
 def _imported(name: str) -> Any:
     module, _, attribute = name.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)  # last, so that a file here takes no other module's place; stays, for workers
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, ValueError) as error:
         raise MissingDependencyError(f"cannot import the detector {name}: {error}") from error
     except AttributeError as error:
         raise InputError(f"module {module} has no {attribute}") from error
-    if inspect.isclass(found):
+    if inspect.isclass(found) or (inspect.isfunction(found) and not inspect.signature(found).parameters):
         found = found()
     if isinstance(found, detectors.Detector):
         return found

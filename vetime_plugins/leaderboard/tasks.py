@@ -253,6 +253,11 @@ class Task:
             task = replace(task, source=replace(task.source, folder=folder))
         return task
 
+    @property
+    def needs_folder(self) -> bool:
+        """Whether the series are in a folder that a user names."""
+        return READERS[self.source.reader].needs_folder
+
     def find(self) -> list[SeriesEntry]:
         """List the series without reading them, sorted by data set and name; names are unique.
 
