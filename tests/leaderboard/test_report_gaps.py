@@ -70,7 +70,7 @@ def test_one_series_a_data_set_has_no_interval(tmp_path):
         write_results(tmp_path / "r", ["a", "b"], 3), markdown=tmp_path / "t.md", against="a"
     )
     (row,) = [row for row in page.table("Detectors by VUS-PR")["rows"] if row[0] == "b"]
-    assert row[6] == "-"
+    assert row[7] == "-"
     assert "no data set has two series" in text
     assert 'class="number bad"' not in text
     assert " [" not in (tmp_path / "t.md").read_text(encoding="utf-8")

@@ -88,14 +88,14 @@ class TestPage:
     def test_standings_hold_the_figures(self, plain):
         _, analysis, _, page = plain
         table = page.table("Detectors by VUS-PR")
-        assert table["head"][:4] == ["detector", "place", "VUS-PR", "rank"]
+        assert table["head"][:4] == ["detector", "framework", "place", "VUS-PR"]
         assert [row[0] for row in table["rows"]] == ["a", "b", "c", "broken"]
         for row, name in zip(table["rows"], analysis.board.detectors, strict=True):
-            assert row[2] == f"{100 * analysis.board.summary(name).mean['VUS-PR']:.1f}"
-        assert table["head"][7:] == ["run", "failed", "undefined", "seconds"]
-        assert table["rows"][0][7:10] == ["7", "0", "1"]
-        assert table["rows"][3][7:] == ["7", "7", "0", "-"]
-        assert table["rows"][3][3] == "4.00"
+            assert row[3] == f"{100 * analysis.board.summary(name).mean['VUS-PR']:.1f}"
+        assert table["head"][8:] == ["run", "failed", "undefined", "seconds"]
+        assert table["rows"][0][8:11] == ["7", "0", "1"]
+        assert table["rows"][3][8:] == ["7", "7", "0", "-"]
+        assert table["rows"][3][4] == "4.00"
 
     def test_failures_and_undefined_metrics_are_shown(self, plain):
         page = plain[3]

@@ -55,6 +55,11 @@ def add_report_command(subparsers: Any) -> None:
         metavar="A,B",
         help="report these alone: names, or patterns like 'pyod-*'; may be repeated",
     )
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="show detectors that agree in every metric on every series apart, not as one",
+    )
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -71,6 +76,7 @@ def _run(args: argparse.Namespace) -> int:
         only=args.only,
         detectors=[name for text in args.detectors for name in split_names(text)] if args.detectors else None,
         markdown=args.markdown,
+        merge=not args.all,
     )
     print(f"report: {args.out}")
     if args.markdown:

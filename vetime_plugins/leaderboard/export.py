@@ -26,6 +26,7 @@ __all__ = ["load_cells", "read_cells", "write_cells"]
 _COLUMNS = (
     "task",
     "detector",
+    "framework",
     "dataset",
     "series",
     "status",
@@ -48,7 +49,14 @@ _COLUMNS = (
     "versions",
     "error",
 )
-_LATER = ("kind", "n_anomalies", "trained_on", "tuned_on", "date")  # columns that older files lack
+_LATER = (
+    "framework",
+    "kind",
+    "n_anomalies",
+    "trained_on",
+    "tuned_on",
+    "date",
+)  # columns that older files lack
 _MAPPINGS = ("parameters", "versions")
 _LISTS = ("trained_on", "tuned_on")
 _NOT_MEASURED = "-"  # an empty field is a metric that is undefined

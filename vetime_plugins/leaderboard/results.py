@@ -83,6 +83,8 @@ class Cell:
         Name of the task.
     detector : str
         Name of the detector, with those of its parameters that are not its own defaults.
+    framework : str
+        Where the detector comes from; empty where that was not recorded.
     series, dataset : str
         Which series; `series` alone is unique in a task.
     status : {"OK", "ERROR", "TIMEOUT", "OOM"}
@@ -146,6 +148,7 @@ class Cell:
     trained_on: tuple[str, ...] | None = None
     tuned_on: tuple[str, ...] | None = None
     date: str = ""
+    framework: str = ""
     device: str = "cpu"
     peak_gpu_bytes: int | None = None
     seed: int | None = None

@@ -39,7 +39,7 @@ from vetime_plugins.metrics._levels import find_segments
 __all__ = ["Report", "retake_metrics", "run_task", "summarise_cells"]
 
 _RUN = "run.json"
-_CHANGE_NO_SCORE = ("buffer", "kind", "n_anomalies", "trained_on", "tuned_on")  # of a cell
+_CHANGE_NO_SCORE = ("framework", "buffer", "kind", "n_anomalies", "trained_on", "tuned_on")  # of a cell
 
 Progress = Callable[[int, int, Cell], None]
 
@@ -208,6 +208,7 @@ def _job(task: Task, chosen: Chosen, series: TaskSeries, digest: str, seed: int)
         buffer=series.buffer,
         kind=series.kind,
         n_anomalies=len(find_segments(series.labels[series.train_length :] == 1)[0]),
+        framework=str(chosen.detector.framework),
         trained_on=_told(chosen.detector, "trained_on"),
         tuned_on=_told(chosen.detector, "tuned_on"),
         seed=job.seed,

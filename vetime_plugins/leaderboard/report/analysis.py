@@ -18,6 +18,10 @@ from vetime_plugins.metrics.statistics import (
 __all__ = ["Analysis", "analyse"]
 
 
+FEWEST = 5
+"""Series below which nothing is marked as sure: Wilcoxon's test cannot reach 5 % on five pairs."""
+
+
 @dataclass(frozen=True, eq=False)
 class Analysis:
     """Everything that a report says about a run, in which detectors are compared with `reference`.
@@ -31,6 +35,11 @@ class Analysis:
     comparison: Comparison
     wins: Wins
     differences: dict[str, PairedDifference | None]
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are series enough to call a difference sure; below that no colour says so."""
+        return self.comparison.n_series >= FEWEST
 
 
 def analyse(board: Board, against: str | None = None) -> Analysis:

@@ -70,8 +70,13 @@ def draw_ranks(detectors: Sequence[str], comparison: Comparison) -> str:
     return render("ranks", description, (width, height), paint)
 
 
-def draw_differences(differences: Mapping[str, PairedDifference | None], reference: str, metric: str) -> str:
-    """Draw every detector's difference from one, with its interval; at least one is not None."""
+def draw_differences(
+    differences: Mapping[str, PairedDifference | None], reference: str, metric: str, *, coloured: bool = True
+) -> str:
+    """Draw every detector's difference from one, with its interval; at least one is not None.
+
+    Without colours none looks surer than it is: where there are few series.
+    """
     found = {name: value for name, value in differences.items() if value is not None}
     margin = 0.3 + _CHARACTER * max(len(shorten(name)) for name in found)
     height = 0.75 + _ROW * len(found)
@@ -80,7 +85,8 @@ def draw_differences(differences: Mapping[str, PairedDifference | None], referen
         ax = _axes(figure, (_WIDTH, height), left=margin, bottom=0.55, top=0.1)
         for row, value in enumerate(found.values()):
             sure = value.has_interval
-            color = BLUE if sure and value.low > 0 else RED if sure and value.high < 0 else GREY
+            color = BLUE if value.low > 0 else RED if value.high < 0 else GREY
+            color = color if sure and coloured else GREY
             if sure:
                 ax.plot([100 * value.low, 100 * value.high], [row, row], color=color, linewidth=2)
             ax.plot(100 * value.difference, row, "o", color=color, markersize=5)

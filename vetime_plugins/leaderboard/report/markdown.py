@@ -10,10 +10,12 @@ from vetime_plugins.leaderboard.report import breakdown, tables
 from vetime_plugins.leaderboard.report.analysis import Analysis
 from vetime_plugins.leaderboard.report.board import NOT_RUN
 from vetime_plugins.leaderboard.report.entries import DASH, Table, percent
+from vetime_plugins.leaderboard.report.origin import find_seen
 from vetime_plugins.metrics.statistics import PairedDifference
 
 __all__ = ["render_markdown"]
 
+_NAMED = 20  # data sets; more are a number
 _SHOWN = ("VUS-PR", "VUS-ROC", "AUC-PR", "AUC-ROC", "Standard-F1", "Affiliation-F1", "Exact-Peak")
 
 
@@ -52,7 +54,21 @@ def _describe(analysis: Analysis) -> str:
         f"series, of the {len(board.every_series)} there are. *seconds*: mean time to fit and score a "
         "series, of those that succeeded."
     )
+    told = {name: find_seen(board.of(name)) for name in board.detectors}
+    seen = [
+        f"{_escape(name)} ({'; '.join(f'{how} on {_escape(_list(sets))}' for how, sets in found.items())})"
+        for name, found in told.items()
+        if found
+    ]
+    if seen:
+        sentences.append(f"Detectors that have seen these data: {', '.join(seen)}.")
+    if not analysis.enough:
+        sentences.append("With fewer than five series no difference is sure.")
     return " ".join(sentences)
+
+
+def _list(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
 
 
 def _standings(analysis: Analysis) -> str:

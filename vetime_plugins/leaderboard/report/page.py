@@ -29,6 +29,7 @@ from vetime_plugins.leaderboard.report.board import (
 )
 from vetime_plugins.leaderboard.report.entries import format_p
 from vetime_plugins.leaderboard.report.markdown import render_markdown
+from vetime_plugins.leaderboard.report.origin import describe_run, merge_equal
 from vetime_plugins.leaderboard.report.series import SeriesSource, choose_series, draw_scores
 from vetime_plugins.leaderboard.results import Cell
 
@@ -46,6 +47,7 @@ def write_report(
     only: Kind | None = None,
     detectors: Sequence[str] | None = None,
     markdown: str | PathLike[str] | None = None,
+    merge: bool = True,
 ) -> Analysis:
     """Write the report of a folder of results.
 
@@ -69,6 +71,8 @@ def write_report(
         Report these alone: names, or shell patterns of names.
     markdown : str or path, optional
         File for the table in Markdown.
+    merge : bool, default True
+        Show detectors that agree in every metric on every series as one.
 
     Returns
     -------
@@ -92,8 +96,10 @@ def write_report(
             raise InputError(f"no results in {folder} are of {only} series; leave out --only {only}")
     if detectors is not None:
         cells = _choose(cells, detectors)
+    cells, merged = merge_equal(cells) if merge else (cells, {})
+    against = next((name for name, others in merged.items() if against in others), against)
     analysis = analyse(build_board(cells, metric=metric, missing=missing), against)
-    _write(out, render_page(analysis, SeriesSource(folder, data)))
+    _write(out, render_page(analysis, SeriesSource(folder, data), merged))
     if markdown is not None:
         _write(markdown, render_markdown(analysis))
     return analysis
@@ -111,8 +117,12 @@ def _choose(cells: Sequence[Cell], patterns: Sequence[str]) -> list[Cell]:
     return [cell for cell in cells if cell.detector in chosen]
 
 
-def render_page(analysis: Analysis, source: SeriesSource) -> str:
-    """Return the HTML page of a run; the same for the same results: it holds no date and nothing random.
+def render_page(
+    analysis: Analysis, source: SeriesSource, merged: Mapping[str, Sequence[str]] | None = None
+) -> str:
+    """Return the HTML page of a run; the same for the same results: nothing of it is of the day it is made.
+
+    `merged` are detectors that are shown as one, see `merge_equal`.
 
     Raises
     ------
@@ -135,6 +145,7 @@ def render_page(analysis: Analysis, source: SeriesSource) -> str:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     page: str = environment.from_string(template).render(
         **_describe(analysis),
+        merged=merged or {},
         style=style,
         script=script,
         script_hash=digest,
@@ -155,7 +166,11 @@ def _draw(analysis: Analysis) -> dict[str, str | None]:
     return {
         "ranks": figures.draw_ranks(board.detectors, analysis.comparison) if several else None,
         "differences": (
-            figures.draw_differences(analysis.differences, analysis.reference, metric) if compared else None
+            figures.draw_differences(
+                analysis.differences, analysis.reference, metric, coloured=analysis.enough
+            )
+            if compared
+            else None
         ),
         "time": figures.draw_trade_off(board.detectors, seconds, accuracy, failed, metric),
         "heat": figures.draw_heat_map(board) if analysis.comparison.n_series else None,
@@ -188,6 +203,8 @@ def _describe(analysis: Analysis) -> Mapping[str, Any]:
         "counts": [(status, counts[status]) for status in ("OK", *FAILURES, NOT_RUN)],
         "friedman": None if math.isnan(comparison.friedman_p) else format_p(comparison.friedman_p),
         "level": f"{100 * comparison.level:.0f} %",
+        "facts": describe_run(board),
+        "enough": analysis.enough,
         "standings": tables.standings(analysis),
         "all_metrics": tables.all_metrics(board),
         "by_dataset": tables.by_dataset(board, board.metric),

@@ -22,16 +22,22 @@ from vetime_plugins.leaderboard.report.entries import (
     show_text,
     text_column,
 )
+from vetime_plugins.leaderboard.report.origin import find_framework, find_seen
 from vetime_plugins.metrics.statistics import PairedDifference, average_ranks
 
 __all__ = ["all_metrics", "by_dataset", "by_kind", "by_series", "standings", "win_matrix"]
+
+FRAMEWORKS = ("vetime_plugins", "pyod", "sktime", "darts", "merlion")
+"""Frameworks with a colour of their own in the page."""
 
 
 def standings(analysis: Analysis) -> Table:
     """Return the table that orders the detectors."""
     board, reference = analysis.board, analysis.reference
+    seen = {name: find_seen(board.of(name)) for name in board.detectors}
     columns = [
         text_column("detector"),
+        text_column("framework"),
         Column("place", "by the mean over data sets", first="ascending"),
         Column(board.metric, "mean over data sets of the mean over their series, times 100"),
         Column("rank", "average rank over series, 1 is best", first="ascending"),
@@ -42,6 +48,11 @@ def standings(analysis: Analysis) -> Table:
         Column("failed", "series without scores: error, time-out or out of memory"),
         Column("undefined", f"series with scores that {board.metric} is undefined on"),
         Column("seconds", "mean time to fit and score a compared series that succeeded", first="ascending"),
+        *(
+            [Column("seen", "data sets that it was trained or tuned on", numeric=False)]
+            if any(seen.values())
+            else []
+        ),
     ]
     share = analysis.wins.share.copy()
     np.fill_diagonal(share, math.nan)
@@ -54,15 +65,17 @@ def standings(analysis: Analysis) -> Table:
         rows.append(
             [
                 show_text(name),
+                _framework(board, name),
                 show_number(math.nan if math.isnan(mean) else i + 1, ".0f"),
                 show_score(mean),
                 show_number(analysis.comparison.ranks[i], ".2f"),
                 show_number(100 * others.mean() if others.size else math.nan, ".0f"),
-                *_difference(analysis.differences.get(name), name == reference),
+                *_difference(analysis.differences.get(name), name == reference, sure=analysis.enough),
                 Entry(str(n_run), float(n_run), kind="bad" if counts[NOT_RUN] else ""),
                 show_count(failed, "bad"),
                 show_count(board.count_undefined(name)),
                 show_number(board.seconds(name), ".3g"),
+                *([_seen(seen[name])] if any(seen.values()) else []),
             ]
         )
     return Table(f"Detectors by {board.metric}", columns, rows)
@@ -170,7 +183,7 @@ def win_matrix(analysis: Analysis) -> Table:
                 f"{name} against {other}: {won} won, {tied} tied, {wins.n_series - won - tied} lost; "
                 f"p {format_p(comparison.p_values[i, j])}"
             )
-            kind = "sure" if comparison.p_values[i, j] <= comparison.level else ""
+            kind = "sure" if analysis.enough and comparison.p_values[i, j] <= comparison.level else ""
             weight = round(2 * float(share[i, j]) - 1, 3)
             row.append(Entry(f"{100 * share[i, j]:.0f}", float(share[i, j]), title, kind, weight))
         rows.append(row)
@@ -181,13 +194,25 @@ def win_matrix(analysis: Analysis) -> Table:
     return Table("Who beats whom", columns, rows, note)
 
 
-def _difference(found: PairedDifference | None, is_reference: bool) -> list[Entry]:
+def _framework(board: Board, name: str) -> Entry:
+    found = next((one for one in map(find_framework, board.of(name)) if one), "")
+    kind = f"of {found}" if found in FRAMEWORKS else "of other"
+    return Entry(found or DASH, found or None, kind=kind)
+
+
+def _seen(found: dict[str, list[str]]) -> Entry:
+    text = ", ".join(f"{how} on {len(names)}" for how, names in found.items())
+    title = "; ".join(f"{how} on {', '.join(names)}" for how, names in found.items())
+    return Entry(text, text or None, title)
+
+
+def _difference(found: PairedDifference | None, is_reference: bool, *, sure: bool) -> list[Entry]:
     if found is None:
         return [Entry("reference" if is_reference else DASH, 0.0 if is_reference else None), Entry("")]
     if not found.has_interval:
         title = "no data set has two series: there is nothing to resample"
         return [Entry(f"{100 * found.difference:+.1f}", found.difference), Entry(DASH, title=title)]
-    kind = "good" if found.low > 0 else "bad" if found.high < 0 else ""
+    kind = ("good" if found.low > 0 else "bad" if found.high < 0 else "") if sure else ""
     interval = f"{100 * found.low:+.1f} to {100 * found.high:+.1f}"
     title = f"over {found.n_series} series of {found.n_datasets} data sets"
     return [
