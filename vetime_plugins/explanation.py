@@ -89,8 +89,8 @@ def explain_series(
     pooled = pool_margins(margins, config.variable_pooling)
     return Explanation(
         series=series.values,
-        scores=read_out(pooled, config.readout, periods[:1]),
-        variable_scores=read_out(margins, config.readout, periods),
+        scores=read_out(pooled, config.readout, periods[:1], scale=config.scale),
+        variable_scores=read_out(margins, config.readout, periods, scale=config.scale),
         reconstruction=reconstruction,
         expert_weights=weights,
         expert_names=config.experts,

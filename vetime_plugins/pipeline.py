@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +28,7 @@ from vetime_plugins.network.preparation import Chunk, collate, column_periods, c
 from vetime_plugins.parallel import check_n_jobs, run_parts
 from vetime_plugins.series.imaging import check_gammas
 from vetime_plugins.series.inputs import Series, as_series, as_series_and_references
+from vetime_plugins.series.overlap import new_parts
 from vetime_plugins.series.readout import READOUTS, read_out
 from vetime_plugins.series.types import ManySeries, OneSeries
 
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 T = TypeVar("T")
+_KNOWN_REFERENCES = 16
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -79,6 +82,7 @@ class VETimePipeline:
         self.device = device
         self.dtype = dtype
         self._loaded: int | None = None  # fingerprint of the weights in the folder `source`
+        self._known: dict[bytes, tuple[NDArray[np.float64], list[int]]] = {}  # margins of recent references
 
     @classmethod
     def from_pretrained(
@@ -141,6 +145,7 @@ class VETimePipeline:
         """Return a pipeline with a copy of the network as it is now."""
         twin = copy.copy(self)
         twin.model = copy.deepcopy(self.model, memo)
+        twin._known = {}
         return twin
 
     def __repr__(self) -> str:
@@ -212,7 +217,10 @@ class VETimePipeline:
         Returns
         -------
         float64 ndarray of shape (T,), or (T, C) with `per_variable`; or a list of such
-            In [0, 1]; higher is more anomalous. A variable that never changes scores 0.
+            In [0, 1]; higher is more anomalous. A variable that never changes scores 0. With the bundled
+            weights (``config.scale`` "tail") 1 minus the score is the share of points that reach it where
+            nothing happens, on every series: 0.999 is reached once in 1,000 points of a calm series like
+            this one. What is calm is read off the series itself, and off `reference` where there is one.
 
         Raises
         ------
@@ -247,10 +255,50 @@ class VETimePipeline:
     ) -> list[NDArray[np.float64]]:
         """Do what `score` does, of arguments that were checked; other processes enter here."""
         results = []
-        for margins, periods in self._margins(all_series, references, gammas, report):
-            scores = margins if per_variable else pool_margins(margins, self.config.variable_pooling)
-            results.append(read_out(scores, readout, periods if per_variable else periods[:1]))
+        read = self._margins(all_series, references, gammas, report)
+        for one, others, (margins, periods) in zip(all_series, references, read, strict=True):
+            usual = None
+            if self.config.scale == "tail" and others:
+                usual = self._usual(one, others, gammas)
+            if not per_variable:
+                margins, periods = self._pool(margins, periods)
+                usual = usual and self._pool(*usual)
+            results.append(read_out(margins, readout, periods, scale=self.config.scale, usual=usual))
         return results
+
+    def _pool(
+        self, margins: NDArray[np.float64], periods: list[int]
+    ) -> tuple[NDArray[np.float64], list[int]]:
+        return pool_margins(margins, self.config.variable_pooling), periods[:1]
+
+    def _usual(
+        self, series: Series, references: Sequence[Series], gammas: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.float64], list[int]] | None:
+        """Return margins (T_ref, C) and periods of what the references hold beside the series itself.
+
+        They are scored by themselves, as `fit` saw them. Streams ask for the same ones again and again.
+        """
+        stretches = [
+            Series.from_columns(reference.with_gaps[part])
+            for reference in references
+            for part in new_parts(series, reference)
+        ]
+        if not stretches:
+            return None
+        digest = hashlib.blake2b(b"" if gammas is None else gammas.tobytes())
+        for stretch in stretches:
+            digest.update(repr(stretch.values.shape).encode() + stretch.with_gaps.tobytes())
+        key = digest.digest()
+        found = self._known.get(key)
+        if found is None:
+            read = list(self._margins(stretches, [[]] * len(stretches), gammas, lambda steps: None))
+            longest = max(range(len(stretches)), key=lambda i: len(stretches[i]))
+            found = np.concatenate([margins for margins, _ in read]), read[longest][1]
+            with _CACHE_LOCK:
+                if len(self._known) >= _KNOWN_REFERENCES:
+                    del self._known[next(iter(self._known))]
+                self._known[key] = found
+        return found
 
     def explain(self, series: OneSeries, *, variable_gammas: ArrayLike | None = None) -> Explanation:
         """Score one series and show what the network saw and whom it believed.

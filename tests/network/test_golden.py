@@ -29,11 +29,12 @@ def test_scores_are_the_recorded_ones(case: str) -> None:
 
 @pytest.fixture(scope="module")
 def older(tmp_path_factory: pytest.TempPathFactory) -> VETimePipeline:
-    """Return the weights as they were configured before the evidence of statistics and points."""
+    """Return the weights as configured before the evidence of statistics and points, on the former scale."""
     folder = tmp_path_factory.mktemp("older")
     record = json.loads((WEIGHTS / "config.json").read_text())
     for name in ("statistics", "point_gain"):
         del record["config"]["retrieval"][name]
+    del record["config"]["scale"]
     record["config"].update(margin_scale=1.953214429241985, margin_offset=-4.476176408464588)
     (folder / "config.json").write_text(json.dumps(record))
     (folder / "model.safetensors").write_bytes((WEIGHTS / "model.safetensors").read_bytes())

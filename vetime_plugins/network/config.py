@@ -79,6 +79,9 @@ class VETimeConfig:
         False blanks a branch, or gives every expert the same weight: for ablations.
     readout : {"point", "window"}
         How scores are read by default: per point, or averaged over the series' period.
+    scale : {"logistic", "tail"}
+        What a score means: the logistic of the margin, or the share of a calm series' points below it, which
+        means the same on every series (see `vetime_plugins.series.scale`). It changes no order.
 
     Raises
     ------
@@ -119,6 +122,7 @@ class VETimeConfig:
     use_temporal: Flag = True
     use_router: Flag = True
     readout: Literal["point", "window"] = "point"
+    scale: Literal["logistic", "tail"] = "logistic"
     name: Text = "base"
 
     def __post_init__(self) -> None:
@@ -246,6 +250,7 @@ PRESETS: dict[str, VETimeConfig] = {
         retrieval_channels=26,
         correction_bound=2.0,
         readout="point",
+        scale="tail",
         name="small",
     ),
 }

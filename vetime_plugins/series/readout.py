@@ -6,18 +6,50 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import convolve1d
 
+from vetime_plugins.series.scale import calibrate
+
 READOUTS = ("point", "window")
 DEFAULT_WINDOW = 25
 """Width in steps of the "window" readout for a series without a period."""
 
 
-def read_out(margins: NDArray[np.float64], how: str, periods: list[int]) -> NDArray[np.float64]:
+def read_out(
+    margins: NDArray[np.float64],
+    how: str,
+    periods: list[int],
+    *,
+    scale: str = "logistic",
+    usual: tuple[NDArray[np.float64], list[int]] | None = None,
+) -> NDArray[np.float64]:
     """Turn margins (T,) or (T, C), anomaly logit minus normal logit, into scores in [0, 1] of that shape.
 
     "point" is the logistic of the margin; -inf means certainly normal. "window" averages it with a centred
     Hann window as wide as the period, one per column where 1 means none: an anomaly of a cycle is then one
     hill instead of several peaks.
+
+    The scale "logistic" leaves it at that. "tail" says in the same order how rarely a calm series gets there,
+    each column for itself; `usual`, margins and periods of a reference, tells what is calm.
     """
+    if scale == "logistic":
+        return _smooth(margins, how, periods)
+    values = _evidence(margins, how, periods)
+    known = None if usual is None else _evidence(usual[0], how, usual[1])
+    if values.ndim == 1:
+        return calibrate(values, known)
+    others = [None] * values.shape[1] if known is None else known.T
+    return np.stack([calibrate(own, other) for own, other in zip(values.T, others, strict=True)], axis=1)
+
+
+def _evidence(margins: NDArray[np.float64], how: str, periods: list[int]) -> NDArray[np.float64]:
+    """Return what is read out, in log-odds: margins themselves keep digits that their logistic has lost."""
+    if how == "point":
+        return margins
+    with np.errstate(divide="ignore"):
+        scores = _smooth(margins, how, periods)
+        return np.log(scores) - np.log1p(-scores)
+
+
+def _smooth(margins: NDArray[np.float64], how: str, periods: list[int]) -> NDArray[np.float64]:
     scores = _logistic(margins)
     if how == "point":
         return scores
