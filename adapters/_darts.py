@@ -62,7 +62,7 @@ class VETimeScorer(FittableAnomalyScorer):
         Floating-point type of the network's weights.
     readout : {"point", "window"} or None, default None
         Sharp scores, or scores smoothed over the period; None is the choice of the weights.
-    threshold : {"quantile", "std", "pot"} or float, default "quantile"
+    threshold : {"auto", "quantile", "std", "pot"} or float, default "auto"
         Rule by which `threshold_` follows from scores (see `vetime_plugins.thresholds.find_threshold`), or a
         fixed score.
     contamination : float in (0, 0.5], default 0.1
@@ -123,7 +123,7 @@ class VETimeScorer(FittableAnomalyScorer):
         device: str = "auto",
         dtype: str = "float32",
         readout: str | None = None,
-        threshold: str | float = "quantile",
+        threshold: str | float = "auto",
         contamination: float = 0.1,
         max_reference: int = 20_000,
     ) -> None:

@@ -46,7 +46,7 @@ class VETimeThreshold(Threshold):
 
     Parameters
     ----------
-    rule : {"quantile", "std", "pot"} or float, default "quantile"
+    rule : {"auto", "quantile", "std", "pot"} or float, default "auto"
         How `train` finds the threshold (see `vetime_plugins.thresholds.find_threshold`); a number is the
         threshold itself.
     contamination : float in (0, 0.5], default 0.1
@@ -66,7 +66,7 @@ class VETimeThreshold(Threshold):
 
     def __init__(
         self,
-        rule: str | float = "quantile",
+        rule: str | float = "auto",
         contamination: float = 0.1,
         alm_threshold: float | None = None,
         abs_score: bool = True,
@@ -165,7 +165,7 @@ class VETimeDetectorConfig(DetectorConfig):
         Number format the network computes in.
     readout : {None, "point", "window"}, default None
         None is the checkpoint's own; ``"point"`` is sharp, ``"window"`` smoothed at the period.
-    threshold : {"quantile", "std", "pot"}, float, post-rule or dict, default "quantile"
+    threshold : {"auto", "quantile", "std", "pot"}, float, post-rule or dict, default "auto"
         Rule that turns scores into labels. A name or a number becomes a `VETimeThreshold`, judges raw scores
         and means the same in every adapter. Any Merlion post-rule (``AggregateAlarms``, ``Threshold``, ...)
         or its dictionary is used as it is, on calibrated scores. None is Merlion's default,
@@ -193,7 +193,7 @@ class VETimeDetectorConfig(DetectorConfig):
         device: str = "auto",
         dtype: str = "float32",
         readout: str | None = None,
-        threshold: str | float | PostRuleBase | dict[str, Any] | None = "quantile",
+        threshold: str | float | PostRuleBase | dict[str, Any] | None = "auto",
         contamination: float = 0.1,
         max_reference: int = 20_000,
         context: int = 512,

@@ -52,7 +52,7 @@ class VETime(SeriesBase):
         Floating-point type of the network's weights.
     readout : {"point", "window"} or None, default None
         Sharp scores, or scores smoothed over the period; None is the choice of the weights.
-    threshold : {"quantile", "std", "pot"} or float, default "quantile"
+    threshold : {"auto", "quantile", "std", "pot"} or float, default "quantile"
         Rule by which `threshold_` follows from `decision_scores_`, see
         `vetime_plugins.thresholds.find_threshold`, or a fixed score. ``"quantile"`` is PyOD's own rule.
     contamination : float in (0, 0.5] or thresholder, default 0.1

@@ -25,12 +25,15 @@ DEFAULTS: Final[Mapping[str, Any]] = MappingProxyType(
         "device": "auto",
         "dtype": "float32",
         "readout": None,
-        "threshold": "quantile",
+        "threshold": "auto",
         "contamination": 0.1,
         "max_reference": 20_000,
     }
 )
-"""Parameters that mean the same in every adapter; the signatures repeat the defaults as literals."""
+"""Parameters that mean the same in every adapter; the signatures repeat the defaults as literals.
+
+PyOD's contract is that `contamination` decides, so `threshold` is "quantile" there.
+"""
 
 
 def missing_dependency(adapter: str, requirement: str, extra: str) -> MissingDependencyError:

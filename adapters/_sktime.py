@@ -52,7 +52,7 @@ class VETimeDetector(BaseDetector):
     readout : {None, "point", "window"}, default None
         ``"point"`` gives sharp scores, ``"window"`` scores smoothed over one period, None the checkpoint's
         default.
-    threshold : {"quantile", "std", "pot"} or float, default "quantile"
+    threshold : {"auto", "quantile", "std", "pot"} or float, default "auto"
         How the threshold follows from the scores of the fitted data, see
         `vetime_plugins.thresholds.find_threshold`; a number is a fixed threshold.
     contamination : float in (0, 0.5], default 0.1
@@ -123,7 +123,7 @@ class VETimeDetector(BaseDetector):
         device: str = "auto",
         dtype: str = "float32",
         readout: str | None = None,
-        threshold: str | float = "quantile",
+        threshold: str | float = "auto",
         contamination: float = 0.1,
         max_reference: int = 20_000,
         context: int = 512,

@@ -12,9 +12,13 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from vetime_plugins.errors import InputError
+from vetime_plugins.series.scale import calibrate
 from vetime_plugins.thresholds import RULES, find_threshold
 
 RNG = np.random.default_rng
+
+pytestmark = pytest.mark.filterwarnings("ignore:the '(pot|std)' threshold:UserWarning")
+"""Where nothing stands out these rules flag nothing and say so; see the test of that warning."""
 
 
 @pytest.mark.parametrize("contamination", [0.001, 0.1, 0.5, np.float32(0.1), np.float16(0.25)])
@@ -25,9 +29,15 @@ def test_quantile_flags_the_expected_share(contamination):
 
 
 def test_std_is_mean_plus_three_population_deviations():
-    scores = RNG(0).random(100)
+    scores = RNG(0).random(100) ** 3
     expected = scores.mean() + 3 * math.sqrt(scores.var())
     assert find_threshold(scores, "std") == pytest.approx(expected, rel=1e-12)
+
+
+def test_std_of_tail_probabilities_is_a_probability():
+    # Their own mean and deviation, those of a uniform variate, would put it above 1.
+    scores = (np.arange(2000) + 0.5) / 2000
+    assert find_threshold(scores, "std") == pytest.approx(stats.norm.cdf(3), abs=1e-4)
 
 
 @pytest.mark.parametrize("fixed", [0, 0.5, -2.5, np.float32(0.25), np.int64(3)])
@@ -152,7 +162,7 @@ def test_order_and_container_do_not_matter():
         (([[0.1, 0.2]],), {}, r"shape \(n,\).*\(1, 2\)"),
         ((["a"],), {}, "must be numbers"),
         (([0.1, math.nan, math.inf],), {}, "2 of 3 are not.*position 1"),
-        (([0.1], "median"), {}, "'quantile', 'std', 'pot' or a finite number.*'median'"),
+        (([0.1], "median"), {}, "'auto', 'quantile', 'std', 'pot' or a finite number.*'median'"),
         (([0.1], math.nan), {}, "threshold must be"),
         (([0.1], True), {}, "threshold must be"),
         (([0.1], None), {}, "threshold must be"),
@@ -171,3 +181,66 @@ def test_order_and_container_do_not_matter():
 def test_bad_input_is_named(arguments, options, message):
     with pytest.raises(InputError, match=message):
         find_threshold(*arguments, **options)
+
+
+def series_of_margins(incidents: int, seed: int = 0, n: int = 2000) -> tuple[np.ndarray, np.ndarray]:
+    """Return margins (n,) with so many incidents of five steps, and their labels."""
+    margins = RNG(seed).gumbel(-5, 1, size=n)
+    labels = np.zeros(n, dtype=bool)
+    for i in range(incidents):
+        start = 100 + i * (n - 200) // max(incidents, 1)
+        labels[start : start + 5] = True
+    margins[labels] = 12 + RNG(seed + 1).random(labels.sum())
+    return margins, labels
+
+
+SCALES = {
+    "tail": calibrate,
+    "logistic": lambda margins: 1 / (1 + np.exp(-margins)),
+    "margin": lambda margins: margins,
+}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_auto_is_quiet_on_calm_series(scale):
+    flagged = 0
+    for seed in range(100):
+        scores = SCALES[scale](series_of_margins(0, seed)[0])
+        threshold = find_threshold(scores, "auto")
+        assert threshold >= np.quantile(scores, 0.99)
+        flagged += bool((scores > threshold).any())
+    assert flagged <= 5
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("incidents", [1, 3, 20])
+def test_auto_flags_what_stands_out_and_nothing_else(scale, incidents):
+    margins, labels = series_of_margins(incidents)
+    scores = SCALES[scale](margins)
+    flagged = scores > find_threshold(scores, "auto")
+    starts = np.flatnonzero(np.diff(labels, prepend=False) & labels)
+    assert all(flagged[start : start + 5].any() for start in starts)
+    assert not flagged[~labels].any()
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 20, 90])
+def test_auto_of_few_scores(n):
+    scores = RNG(0).random(n)
+    assert scores.max() <= find_threshold(scores, "auto") <= 1
+
+
+@pytest.mark.parametrize("incidents", [0, 5])
+@pytest.mark.parametrize("scale", SCALES)
+def test_pot_is_not_raised_by_the_anomalies_among_the_scores(scale, incidents):
+    margins, labels = series_of_margins(incidents)
+    scores = SCALES[scale](margins)
+    flagged = scores > find_threshold(scores, "pot")
+    assert flagged[labels].all()
+    assert flagged[~labels].mean() < 0.005
+
+
+def test_a_threshold_above_every_score_warns():
+    with pytest.warns(UserWarning, match=r"'std' threshold .* is above every score .*threshold='auto'"):
+        find_threshold(np.r_[np.zeros(4), 1.0], "std")
+    with pytest.warns(UserWarning, match="'pot' threshold"):
+        find_threshold(np.linspace(0, 1, 50), "pot")

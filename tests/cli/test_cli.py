@@ -48,7 +48,7 @@ class TestScore:
         assert list(written.columns) == ["when", "score", "is_anomaly", "label"]
         assert written["when"].tolist() == pd.read_csv(table)["when"].tolist()
         np.testing.assert_allclose(written["score"], expected, atol=1e-6)
-        flagged = written["score"] > find_threshold(expected, contamination=0.1)
+        flagged = written["score"] > find_threshold(expected, "auto")
         assert written["is_anomaly"].tolist() == flagged.astype(int).tolist()
         report = capsys.readouterr().out
         assert "600 rows of load" in report
@@ -93,7 +93,7 @@ class TestScore:
             assert main(["score", "-", *ROLES, "--json"]) == 0
         np.testing.assert_allclose(json.loads(capsys.readouterr().out)["scores"], expected, atol=1e-6)
 
-    @pytest.mark.parametrize("rule", ["quantile", "std", "pot"])
+    @pytest.mark.parametrize("rule", ["auto", "quantile", "std", "pot"])
     def test_threshold_rules_are_the_library_s(self, table, expected, rule, capsys):
         options = ["--threshold", rule, "--contamination", "0.03", "--json"]
         assert main(["score", str(table), *ROLES, *options]) == 0
@@ -126,7 +126,9 @@ class TestScore:
         result = json.loads(capsys.readouterr().out)
         pipeline = VETimePipeline.from_pretrained("small")
         np.testing.assert_allclose(result["scores"], pipeline.score(wave[0], reference=clean), atol=1e-6)
-        assert result["threshold"]["value"] == pytest.approx(find_threshold(pipeline.score(clean)), abs=1e-6)
+        assert result["threshold"]["value"] == pytest.approx(
+            find_threshold(pipeline.score(clean), "auto"), abs=1e-6
+        )
 
     def test_labels_of_one_class_have_no_metrics(self, tmp_path, wave, capsys):
         path = tmp_path / "normal.csv"
@@ -176,7 +178,10 @@ class TestBadInput:
         ("argv", "message"),
         [
             (["score"], "the following arguments are required: FILE"),
-            (["score", "x.csv", "--threshold", "most"], "threshold must be one of 'quantile', 'std', 'pot'"),
+            (
+                ["score", "x.csv", "--threshold", "most"],
+                "threshold must be one of 'auto', 'quantile', 'std', 'pot'",
+            ),
             (["score", "x.csv", "--threshold", "nan"], "threshold must be one of"),
             (["score", "x.csv", "--contamination", "0.9"], "contamination must be in (0, 0.5]"),
             (["score", "x.csv", "--contamination", "much"], "contamination must be a number"),

@@ -105,7 +105,7 @@ def add_threshold_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--threshold",
         type=_threshold,
-        default="quantile",
+        default="auto",
         metavar="RULE|NUMBER",
         help=f"{', '.join(RULES)} or a score; rows above it are anomalous (default: %(default)s)",
     )
