@@ -15,6 +15,7 @@ from vetime_plugins.adapters._shared import (
     missing_dependency,
 )
 from vetime_plugins.errors import InputError
+from vetime_plugins.series.inputs import as_series
 from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
 
 try:
@@ -234,13 +235,15 @@ class VETimeScorer(FittableAnomalyScorer):
         return self._score(series, self.reference_)
 
     def _score(self, series: Sequence[TimeSeries], reference: list[Values] | None) -> list[TimeSeries]:
-        values = [one.values(copy=False) for one in series]
+        values: list[Any] = [one.values(copy=False) for one in series]
         references = None if reference is None else [reference] * len(values)
         if self.component_wise:  # each component as a series of its own: no other one has a say in its scores
             values = [column for one in values for column in one.T]
             references = references and [
                 [one[:, i] for one in kept] for kept in references for i in range(kept[0].shape[1])
             ]
+        else:
+            values = [as_series(one, names=own.components) for one, own in zip(values, series, strict=True)]
         pipeline = load_pipeline(self.weights, device=self.device, dtype=self.dtype)
         scores = iter(pipeline.score(values, reference=references, readout=self.readout))
         columns = [one.width if self.component_wise else 1 for one in series]

@@ -16,6 +16,7 @@ from vetime_plugins.adapters._shared import (
     missing_dependency,
 )
 from vetime_plugins.errors import InputError
+from vetime_plugins.series.inputs import as_series
 from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
 
 try:
@@ -389,7 +390,7 @@ class VETimeDetector(DetectorBase):
             series = rows if context is None else pd.concat([context, rows])
             config = self.config
             pipeline = load_pipeline(config.weights, device=config.device, dtype=config.dtype)
-            values = series.to_numpy(dtype=float)
+            values = as_series(series.to_numpy(dtype=float), names=series.columns)
             scores = pipeline.score(values, reference=self._reference, readout=config.readout)[-len(rows) :]
         return pd.DataFrame({"anom_score": scores}, index=rows.index)
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from tests._tiny import save_tiny_weights
-from vetime_plugins.errors import InputError
+from vetime_plugins.errors import InputError, InputWarning
 from vetime_plugins.pipeline import VETimePipeline, cached_pipeline
 from vetime_plugins.streaming import StreamingVETime
 
@@ -426,3 +426,20 @@ def test_bad_files(make, tmp_path):
     for name in ("text", "other.npz", "pickled.npz", "one.npy", "cut.npz"):
         with pytest.raises(InputError, match=r"StreamingVETime\.save"):
             StreamingVETime.load(tmp_path / name)
+
+
+# Doubtful input
+
+
+def test_a_doubtful_stream_is_warned_of_once(make):
+    x = np.column_stack([feed(150, 2), np.arange(150)])
+    stream = make(CONTEXT)
+    stream.update(x[:10])
+    with pytest.warns(InputWarning, match="column 2 that rises") as caught:
+        stream.update(x[10:100])
+    assert len(caught) == 1
+    stream.update(x[100:])
+    stream = make(CONTEXT)
+    with pytest.warns(InputWarning, match="column 2 that rises"):
+        stream.warm_up(x[:100])
+    stream.update(x[100:])

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from vetime_plugins._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from vetime_plugins.errors import CheckpointError, InputError, MissingDependencyError, VETimeError
+    from vetime_plugins.errors import (
+        CheckpointError,
+        InputError,
+        InputWarning,
+        MissingDependencyError,
+        VETimeError,
+    )
     from vetime_plugins.network.config import VETimeConfig
     from vetime_plugins.pipeline import VETimePipeline
 
@@ -20,6 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "CheckpointError",
     "InputError",
+    "InputWarning",
     "MissingDependencyError",
     "VETimeConfig",
     "VETimeError",
@@ -30,6 +37,7 @@ __all__ = [
 _HOME = {
     "CheckpointError": "errors",
     "InputError": "errors",
+    "InputWarning": "errors",
     "MissingDependencyError": "errors",
     "VETimeConfig": "network.config",
     "VETimeError": "errors",

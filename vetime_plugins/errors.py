@@ -1,4 +1,4 @@
-"""The package's exceptions: each message says what was needed, what came, and what to do."""
+"""The package's exceptions and its warning: each message says what was needed, what came, and what to do."""
 
 from __future__ import annotations
 
@@ -17,3 +17,10 @@ class CheckpointError(VETimeError):
 
 class MissingDependencyError(VETimeError, ImportError):
     """An optional framework is not installed; the message names the extra that brings it."""
+
+
+class InputWarning(UserWarning):
+    """The series can be scored, but looks like something else than measurements of one series.
+
+    To silence it: ``warnings.filterwarnings("ignore", category=vetime_plugins.errors.InputWarning)``.
+    """

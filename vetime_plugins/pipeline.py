@@ -26,6 +26,7 @@ from vetime_plugins.network.devices import choose_device
 from vetime_plugins.network.model import ModelOutput, VETime, pool_margins
 from vetime_plugins.network.preparation import Chunk, collate, column_periods, cut, find_units
 from vetime_plugins.parallel import check_n_jobs, run_parts
+from vetime_plugins.series.guards import warn_of_doubtful
 from vetime_plugins.series.imaging import check_gammas
 from vetime_plugins.series.inputs import Series, as_series, as_series_and_references
 from vetime_plugins.series.overlap import new_parts
@@ -228,6 +229,12 @@ class VETimePipeline:
             If a series is empty, not numeric, not 1-D or 2-D or infinite, or an argument does not fit it.
         MissingDependencyError
             If `n_jobs` or `progress` needs a package that is not installed.
+
+        Warns
+        -----
+        InputWarning
+            Once for each kind of doubt, before the work: a series is too short to judge, is a lag matrix, or
+            has a column that looks like labels or time stamps.
         """
         many, all_series, references = as_series_and_references(series, reference)
         how = self.config.readout if readout is None else readout
@@ -235,6 +242,7 @@ class VETimePipeline:
             raise InputError(f"readout must be one of {READOUTS}, got {readout!r}.")
         gammas = _gammas_for(all_series, variable_gammas)
         jobs = 1 if n_jobs is None else check_n_jobs(n_jobs)
+        warn_of_doubtful(all_series, has_more=[len(others) > 0 for others in references], many=many)
         sizes = [one.values.size for one in all_series]
         if many and jobs != 1:
             score = partial(self._score_some, readout=how, per_variable=per_variable, gammas=gammas)
@@ -313,6 +321,7 @@ class VETimePipeline:
         Explanation
         """
         one = as_series(series)
+        warn_of_doubtful([one])
         units = find_units(one, self.config, gammas=_gammas_for([one], variable_gammas))
         return explain_series(one, units, self._run(cut(units, self.config)), self.config)
 

@@ -13,6 +13,7 @@ import numpy as np
 from vetime_plugins._arguments import check_whole
 from vetime_plugins.errors import InputError
 from vetime_plugins.series.gaps import carry_forward
+from vetime_plugins.series.guards import warn_of_doubtful
 from vetime_plugins.series.inputs import Series, as_float64
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = ["StreamingVETime"]
 _FORMAT = "vetime-stream-1"
 _SETTINGS = ("context", "stride", "weights", "device", "dtype", "readout", "max_reference")
 _ARRAYS = ("past", "last_known", "reference")
+_ROWS_TO_JUDGE = 100  # whether the input looks like something else than measurements
 _WINDOWS_AT_ONCE = 64  # bounds the memory of a long feed; larger than any batch size worth having
 
 
@@ -115,6 +117,7 @@ class StreamingVETime:
         self._reference: NDArray[np.float64] | None = None
         self._n_seen = 0
         self._n_scored = 0
+        self._checked = False  # whether doubtful input was looked for
 
     @property
     def n_seen(self) -> int:
@@ -163,6 +166,7 @@ class StreamingVETime:
                 f"a reference needs values of every variable; of one, {len(reference)} point(s) have none. "
                 "Pass more points, or as_reference=False"
             )
+        self._warn_of_doubtful(rows)
         self._past = rows[-self.context :].copy()
         self._last_known = carry_forward(rows, self._last_known)[-1].copy()
         self._reference = reference if len(reference) else None
@@ -207,6 +211,8 @@ class StreamingVETime:
     def _advance(self, rows: NDArray[np.float64], ends: NDArray[np.int64]) -> NDArray[np.float64]:
         """Append `rows` and score up to each of `ends`, counted from the first point; all or nothing."""
         known = np.concatenate([self._past, rows]) if len(self._past) else rows
+        if len(known) >= min(self.context, _ROWS_TO_JUDGE):
+            self._warn_of_doubtful(known)
         carried = carry_forward(known, self._last_known)
         seen = self._n_seen + len(rows)
         stops = ends - seen + len(known)  # the same ends as positions in `known`
@@ -224,10 +230,17 @@ class StreamingVETime:
             self._n_scored = int(ends[-1])
         return np.concatenate(scores)
 
+    def _warn_of_doubtful(self, rows: NDArray[np.float64]) -> None:
+        """Look at the first points that are enough, once; a stream that is too short will grow."""
+        if not self._checked:
+            warn_of_doubtful([Series.from_columns(rows)], has_more=[True])
+            self._checked = True
+
     def _window(self, known: NDArray[np.float64], carried: NDArray[np.float64], stop: int) -> Series:
         window = known[max(0, stop - self.context) : stop]
         silent = np.isnan(window).all(axis=0)
-        return Series.from_columns(np.where(silent, carried[stop - 1], window) if silent.any() else window)
+        values = np.where(silent, carried[stop - 1], window) if silent.any() else window
+        return Series.from_columns(values, checked=True)
 
     def _pipeline(self) -> VETimePipeline:
         from vetime_plugins.pipeline import cached_pipeline  # imports torch
@@ -335,6 +348,7 @@ class StreamingVETime:
             raise ValueError(f"format {header['format']!r}, expected {_FORMAT!r}")
         settings = {name: header[name] for name in _SETTINGS}
         stream = cls(**settings | ({} if device is None else {"device": device}))
+        stream._checked = True
         stream._n_seen, stream._n_scored = int(header["n_seen"]), int(header["n_scored"])
         stream._last_known = arrays["last_known"]
         width = len(stream._last_known)

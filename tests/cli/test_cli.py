@@ -8,6 +8,7 @@ import os
 import select
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -135,6 +136,21 @@ class TestScore:
         pd.DataFrame({"load": wave[0], "y": 0}).to_csv(path, index=False)
         assert main(["score", str(path), "--labels", "y"]) == 0
         assert "no metric is defined" in capsys.readouterr().out
+
+    def test_doubtful_input_is_one_line_of_warning(self, tmp_path, wave, capsys):
+        path = tmp_path / "lags.csv"
+        frame = pd.DataFrame({f"lag{i}": wave[0][i : 300 + i] for i in range(3)})
+        frame.to_csv(path, index=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            assert main(["score", str(path), "--json"]) == 0
+        captured = capsys.readouterr()
+        assert captured.err.count("\n") == 1
+        assert captured.err.startswith(
+            "vetime score: warning: series looks like a lag matrix: 2 of 3 columns"
+        )
+        assert len(json.loads(captured.out)["scores"]) == 300
+        assert "looks like a lag matrix" in fails(capsys, "score", path)  # pytest makes errors of warnings
 
     def test_draws_on_request(self, table, tmp_path):
         assert main(["score", str(table), *ROLES, "--plot", str(tmp_path / "a.png")]) == 0
@@ -271,6 +287,7 @@ class TestProcess:
     def test_help_names_every_command_and_does_not_wait_for_torch(self):
         code = """
 import sys
+import warnings
 from vetime_plugins.cli import main
 try:
     main(["--help"])

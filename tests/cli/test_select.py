@@ -77,5 +77,17 @@ def test_bad_usage(table, capsys, options, message):
     assert message in fails(capsys, "select", table[0], "--column", "load", *options)
 
 
+def test_another_notation(tmp_path, capsys):
+    path = tmp_path / "wave.csv"
+    cells = [f"{value:.4f}".replace(".", ",") for value in wave(300)]
+    path.write_text(
+        "\n".join(["load;rate", *(f"{cell};-" for cell in cells[:9]), *(f"{c};{c}" for c in cells)])
+    )
+    assert "add --decimal ," in fails(capsys, "select", path, *QUICK)
+    assert "add --na=- ;" in fails(capsys, "select", path, *QUICK, "--decimal", ",")
+    assert main(["select", str(path), *QUICK, "--decimal", ",", "--na", "-", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 309
+
+
 def test_missing_file(tmp_path, capsys):
     assert "nothing.csv" in fails(capsys, "select", tmp_path / "nothing.csv")

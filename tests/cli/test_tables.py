@@ -61,6 +61,36 @@ class TestReadTable:
         assert list(table.columns) == ["a", "b"]
         np.testing.assert_array_equal(table.columns["a"], [1, 3])
 
+    @pytest.mark.parametrize(
+        "text",
+        ["t;a;b\n1,5;-0,25;7\n2,5;1e-3;8\n", 't,a,b\n"1,5","-0,25",7\n"2,5","1e-3",8\n'],
+        ids=["semicolons", "quotes"],
+    )
+    def test_decimal_commas(self, tmp_path, text):
+        table = read(tmp_path, text, decimal=",", separator="," if text[1] == "," else None)
+        np.testing.assert_array_equal(table.columns["t"], [1.5, 2.5])
+        np.testing.assert_array_equal(table.columns["a"], [-0.25, 0.001])
+        assert table.columns["b"].dtype == np.int64
+
+    def test_a_lone_column_of_decimal_commas(self, tmp_path):
+        np.testing.assert_array_equal(read(tmp_path, "a\n1,5\n2,5\n", decimal=",").columns["a"], [1.5, 2.5])
+        with pytest.raises(InputError, match=r"not a clean table.*add --decimal ,"):
+            read(tmp_path, "a\n1,5\n2,5\n")
+        with pytest.raises(InputError, match=r"not a clean table") as caught:
+            read(tmp_path, "a\n1,2,3\n2,5,6\n")
+        assert "--decimal" not in str(caught.value)
+
+    def test_other_words_for_a_gap(self, tmp_path):
+        text = "a,b,c\n1,-,ok\n-999.0,2.5,-\nn.a.,3,ok\n"
+        columns = read(tmp_path, text, missing=["-", "-999", " n.a. "]).columns
+        np.testing.assert_array_equal(columns["a"], [1, np.nan, np.nan])
+        np.testing.assert_array_equal(columns["b"], [np.nan, 2.5, 3])
+        assert columns["c"].tolist() == ["ok", None, "ok"]
+
+    def test_another_decimal_mark_is_refused(self, tmp_path):
+        with pytest.raises(InputError, match=r"must be \. or ,"):
+            read(tmp_path, "a\n1\n", decimal="'")
+
     def test_short_rows_end_in_gaps(self, tmp_path):
         np.testing.assert_array_equal(read(tmp_path, "a,b\n1,2\n3\n").columns["b"], [2.0, np.nan])
 
@@ -142,13 +172,14 @@ CELLS = (
 )
 
 
-@pytest.mark.parametrize("other", ["", "1", "1.5", "true", "x"])
-@pytest.mark.parametrize("cell", CELLS)
-def test_both_parsers_read_a_column_alike(tmp_path, monkeypatch, cell, other):
-    text = f"a,b\n{other},1\n{cell},1\n"
-    first = read(tmp_path, text).columns["a"]
+@pytest.mark.parametrize("other", ["", "1", "1.5", "1,5", "true", "x"])
+@pytest.mark.parametrize("options", [{}, {"decimal": ","}, {"missing": ["-", "1"]}])
+@pytest.mark.parametrize("cell", [*CELLS, "1,5", "-,5", "1.234,5", "1.0", "1,0"])
+def test_both_parsers_read_a_column_alike(tmp_path, monkeypatch, cell, other, options):
+    text = f"a;b\n{other};1\n{cell};1\n"
+    first = read(tmp_path, text, **options).columns["a"]
     monkeypatch.setattr(vetime_plugins.cli.tables, "_has", lambda *modules: False)
-    second = read(tmp_path, text).columns["a"]
+    second = read(tmp_path, text, **options).columns["a"]
     assert first.dtype == second.dtype
     np.testing.assert_array_equal(first, second)
 
@@ -285,6 +316,30 @@ class TestSelectSeries:
     def test_refuses_what_is_not_a_measurement(self, columns, options, message):
         with pytest.raises(InputError, match=message):
             select_series(table(**columns), **options)
+
+    @pytest.mark.parametrize(
+        ("cells", "hint"),
+        [
+            (["1,5", "2,5"], "where the comma is its decimal mark, add --decimal , ;"),
+            (["1.234,5", "2", ",5"], "add --decimal ,"),
+            (["1", "-", "2"], "add --na=- ;"),
+            (["1", "2", "3", "-", "no data"], "add --na=- --na='no data' ;"),
+            (["1", "2", "3", "-", "2,5"], "--na=- --na=2,5"),
+            (["ok", "fault"], None),
+            (["2020-01-01", "2020-01-02", "2020-01-03"], None),
+            (["1", "a", "b", "c", "d", "2", "3", "4", "5"], None),
+        ],
+    )
+    def test_hints_at_another_notation(self, cells, hint):
+        with pytest.raises(InputError, match="not numeric") as caught:
+            select_series(table(a=np.array(cells, dtype=object)))
+        assert hint in str(caught.value) if hint else "--na" not in str(caught.value)
+        assert hint or "--decimal" not in str(caught.value)
+
+    def test_the_cell_that_is_no_number_is_shown(self):
+        given = Table("x.csv", {"a": np.array(["1,5", "x"], dtype=object)}, decimal=",")
+        with pytest.raises(InputError, match="'x' in row 2"):
+            select_series(given)
 
     def test_lists_a_bounded_number_of_columns(self):
         many = {f"v{i}": [1, 5] for i in range(500)}

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from vetime_plugins.adapters import _shared
+from vetime_plugins.errors import InputWarning
 from vetime_plugins.pipeline import VETimePipeline, cached_pipeline
 from vetime_plugins.thresholds import find_threshold
 
@@ -251,3 +252,19 @@ def test_common_parameters_have_common_defaults(adapter):
 def test_registry_is_complete():
     files = Path(_shared.__file__).parent.glob("[!_]*.py")
     assert {path.stem for path in files} == {adapter.module for adapter in ADAPTERS.values()}
+
+
+def test_doubtful_columns_are_named_in_every_framework(adapter):
+    frame = make_frame(2).assign(is_anomaly=0.0)
+    frame.iloc[SPIKE, 2] = 1
+    with pytest.warns(InputWarning, match="a column 'is_anomaly' of 0 and 1 alone"):
+        adapter.fitted(frame)
+    frame = frame.rename(columns={"is_anomaly": "valve"})
+    adapter.score(adapter.fitted(frame), frame)  # pytest makes errors of warnings
+
+
+def test_windows_in_place_of_the_series_are_seen_in_every_framework(adapter):
+    frame = make_frame(1)
+    lags = pd.DataFrame({f"lag{i}": frame["s0"].shift(i) for i in range(4)}).iloc[4:]
+    with pytest.warns(InputWarning, match="lag matrix: 3 of 4 columns"):
+        adapter.fitted(lags)

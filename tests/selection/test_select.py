@@ -22,7 +22,7 @@ from tests.selection._fakes import (
     Tiring,
     wave,
 )
-from vetime_plugins.errors import InputError
+from vetime_plugins.errors import InputError, InputWarning
 from vetime_plugins.selection import CandidateDetector, budget, runs, select_detector
 from vetime_plugins.selection.experience import EXPERIENCE
 from vetime_plugins.selection.trials import measure
@@ -260,6 +260,23 @@ class TestSeries:
         expected = without_times(select(series, n_trials=2))
         for given in (series.tolist(), pd.Series(series), pd.DataFrame({"a": series}), series[:, None]):
             assert without_times(select(given, n_trials=2)) == expected
+
+    @pytest.mark.parametrize(("name", "looks"), [("is_anomaly", "labels"), ("timestamp", "time stamps")])
+    def test_a_column_that_is_no_measurement_is_refused(self, name, looks):
+        pd = pytest.importorskip("pandas")
+        frame = pd.DataFrame({"load": wave(300), name: np.arange(300) % 100 == 0})
+        with pytest.raises(InputError, match=f"its column '{name}' looks like {looks}"):
+            select(frame)
+
+    def test_doubtful_input_is_warned_of_once(self, tmp_path):
+        series = np.c_[wave(300), np.linspace(0, 1, 300)]
+        candidates = ["vetime", "sub-knn"]
+        with pytest.warns(InputWarning, match="column 1 that rises") as caught:
+            found = select(series, candidates, weights=save_tiny_weights(tmp_path), n_trials=1)
+        assert len(caught) == 1
+        with pytest.warns(InputWarning, match="column 1 that rises"):
+            CandidateDetector("sub-knn").fit(series)
+        assert found.candidates[0].status == "OK"
 
     def test_several_variables(self):
         one = wave()

@@ -6,18 +6,17 @@ counters or labels among the variables would spoil every score unnoticed.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from vetime_plugins.cli.tables import Table, to_float
+from vetime_plugins.cli.tables import Table, is_decimal_comma, to_float
 from vetime_plugins.errors import InputError
+from vetime_plugins.series.roles import doubtful_role
 
-_LABEL_NAMES = frozenset({"label", "labels", "is_anomaly", "anomaly", "is_outlier", "outlier"})
-_TIME_NAMES = frozenset(
-    {"time", "timestamp", "timestamps", "date", "datetime", "ds", "index", "unnamed: 0", ""}
-)
+_MOST_WORDS = 3  # that a column may have for missing values
 
 
 @dataclass(frozen=True)
@@ -89,39 +88,45 @@ def _numbers(table: Table, name: str) -> np.ndarray:
     column = table.columns[name]
     if column.dtype.kind in "biuf":
         return column.astype(np.float64)
-    came = "time stamps"
+    came, hint = "time stamps", ""
     if column.dtype.kind != "M":
-        numbers = [np.nan if cell is None or cell != cell else to_float(cell) for cell in column]
+        numbers = [
+            np.nan if cell is None or cell != cell else to_float(cell, table.decimal) for cell in column
+        ]
         if None not in numbers:
             return np.array(numbers, dtype=np.float64)
         row = numbers.index(None)
         came = f"{str(column[row])[:40]!r} in row {row + 1}"
+        hint = _notation_hint(table, column, numbers)
     raise InputError(
-        f"column {name!r} is not numeric ({came}); leave it out by naming the variables with --column, or "
-        f"say what it is with --time or --labels"
+        f"column {name!r} is not numeric ({came}); {hint}leave it out by naming the variables with "
+        "--column, or say what it is with --time or --labels"
     )
+
+
+def _notation_hint(table: Table, column: np.ndarray, numbers: list[float | None]) -> str:
+    """Return which option makes numbers of a column of text, where there may be one."""
+    texts = [str(cell).strip() for cell, number in zip(column, numbers, strict=True) if number is None]
+    if table.decimal == "." and all(is_decimal_comma(text) for text in texts):
+        return "where the comma is its decimal mark, add --decimal , ; else "
+    # A word for a missing value comes again and again among numbers, or is no word at all.
+    words = sorted(set(texts), key=texts.index)
+    rare = len(texts) < len(numbers) / 2 or not any(map(str.isalnum, "".join(words)))
+    if rare and len(words) <= _MOST_WORDS:
+        options = " ".join(f"--na={shlex.quote(word)}" for word in words)
+        return f"where that means that a value is missing, add {options} ; else "
+    return ""
 
 
 def _check_is_measurement(table: Table, name: str) -> None:
     """Refuse a numeric column that nobody asked for and that looks like something else."""
-    column, lowered = table.columns[name], name.lower()
-    if lowered in _LABEL_NAMES:
-        looks, option = "labels", "--labels"
-    elif lowered in _TIME_NAMES:
-        looks, option = "time stamps", "--time"
-    elif (
-        len(column) > 2
-        and column.dtype.kind in "iu"
-        and column[0] != column[1]
-        and not np.any(np.diff(column, 2))
-    ):
-        looks, option = "a row counter", "--time"
-    else:
-        return
-    raise InputError(
-        f"column {name!r} looks like {looks}; say so with {option} {name!r}, or name the variables with "
-        "--column"
-    )
+    looks = doubtful_role(name, table.columns[name])
+    if looks is not None:
+        option = "--labels" if looks == "labels" else "--time"
+        raise InputError(
+            f"column {name!r} looks like {looks}; say so with {option} {name!r}, or name the variables with "
+            "--column"
+        )
 
 
 def _as_labels(table: Table, name: str) -> np.ndarray:

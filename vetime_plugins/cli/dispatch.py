@@ -11,11 +11,13 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from vetime_plugins import __version__
-from vetime_plugins.errors import VETimeError
+from vetime_plugins.errors import InputWarning, VETimeError
 
 __all__ = ["main"]
 
@@ -67,6 +69,24 @@ def _build_parser() -> _Parser:
     return parser
 
 
+@contextmanager
+def _warnings_in_a_line(command: str) -> Iterator[None]:
+    """Show this package's warnings as it shows its errors; others are none of its business."""
+    show = warnings.showwarning
+
+    def show_in_a_line(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
+        if issubclass(category, InputWarning):
+            print(f"vetime {command}: warning: {message}", file=sys.stderr)
+        else:
+            show(message, category, *rest, **options)
+
+    warnings.showwarning = show_in_a_line
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line with `argv`, or with ``sys.argv[1:]``, and return its exit status.
 
@@ -75,9 +95,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = _build_parser().parse_args(argv)
     try:
-        status: int = args.run(args) or 0
+        with _warnings_in_a_line(args.command):
+            status: int = args.run(args) or 0
         sys.stdout.flush()
-    except VETimeError as error:
+    except (VETimeError, InputWarning) as error:  # the latter under `python -W error`
         print(f"vetime {args.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:

@@ -17,6 +17,7 @@ from vetime_plugins._progress import TerminalBar
 from vetime_plugins.cli import tables
 from vetime_plugins.cli.columns import LabelledSeries, select_series
 from vetime_plugins.errors import InputError, MissingDependencyError
+from vetime_plugins.series.inputs import as_series
 from vetime_plugins.thresholds import RULES, check_contamination, check_rule, find_threshold
 
 if TYPE_CHECKING:
@@ -66,6 +67,17 @@ def add_table_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--time", metavar="NAME", help="the column of time stamps; kept, never scored")
     group.add_argument("--labels", metavar="NAME", help="the column of true labels, 0 or 1; never scored")
     group.add_argument("--separator", metavar="CHAR", help="of a CSV file (default: comma, semicolon or tab)")
+    group.add_argument(
+        "--decimal", choices=(".", ","), default=".", help="decimal mark of a CSV file (default: %(default)s)"
+    )
+    group.add_argument(
+        "--na",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="a cell of a CSV file that stands for a missing value, e.g. - or -999; may be repeated "
+        "(empty cells, NA, nan, NULL and the like do in any case)",
+    )
     group.add_argument(
         "--header",
         action=argparse.BooleanOptionalAction,
@@ -162,8 +174,14 @@ def check_picture(path: str | None) -> None:
 
 def load_series(args: argparse.Namespace) -> LabelledSeries:
     """Read the file and the columns that the arguments name."""
-    table = tables.read_table(args.file, separator=args.separator, header=args.header)
+    table = _read(args, args.file)
     return select_series(table, columns=args.column, time=args.time, labels=args.labels)
+
+
+def _read(args: argparse.Namespace, path: str) -> tables.Table:
+    return tables.read_table(
+        path, separator=args.separator, header=args.header, decimal=args.decimal, missing=args.na
+    )
 
 
 def load_pipeline(args: argparse.Namespace) -> VETimePipeline:
@@ -179,7 +197,8 @@ def score_series(args: argparse.Namespace, series: LabelledSeries) -> Scored:
     pipeline = load_pipeline(args)
     started = time.perf_counter()
     with TerminalBar("scoring") as bar:
-        scores = pipeline.score(series.values, reference=reference, readout=args.readout, progress=bar)
+        given = as_series(series.values, names=series.names)
+        scores = pipeline.score(given, reference=reference, readout=args.readout, progress=bar)
     seconds = time.perf_counter() - started
     basis = scores
     if reference is not None and not isinstance(args.threshold, float):
@@ -242,5 +261,5 @@ def draw(
 def _load_reference(args: argparse.Namespace, names: tuple[str, ...]) -> np.ndarray | None:
     if args.reference is None:
         return None
-    table = tables.read_table(args.reference, separator=args.separator, header=args.header)
+    table = _read(args, args.reference)
     return select_series(table, columns=names).values

@@ -10,11 +10,14 @@ import csv
 import gzip
 import importlib.util
 import io
+import re
 import sys
 import warnings
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any, TextIO
@@ -29,6 +32,7 @@ STDIN = "-"
 PARQUET_SUFFIXES = (".parquet", ".pq")
 _NO_PARQUET = 'parquet needs pandas>=2.1 and pyarrow>=15,<26; run: pip install "vetime-plugins[cli]"'
 _SEPARATORS = (",", ";", "\t")
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][+-]?\d+)?")
 _MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "none")
 
 
@@ -36,18 +40,48 @@ _MISSING = ("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null"
 class Table:
     """Named columns of one length, each ``(T,)``: numeric, bool, ``datetime64``, or ``object`` (text).
 
-    `source` says where the table came from, for messages.
+    `source` says where the table came from, for messages; `decimal` is the decimal mark of numbers in text.
     """
 
     source: str
     columns: dict[str, np.ndarray]
+    decimal: str = "."
 
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(next(iter(self.columns.values()), ()))
 
 
-def read_table(path: str | Path, *, separator: str | None = None, header: bool | None = None) -> Table:
+@dataclass(frozen=True)
+class _Notation:
+    """How a CSV file writes numbers: its decimal mark, and what stands for a missing value."""
+
+    decimal: str = "."
+    missing: tuple[str, ...] = _MISSING
+
+    def is_missing(self, cell: str) -> bool:
+        if cell in self.missing:
+            return True
+        # A number that stands for nothing, such as -999, does so however many zeros are behind its point.
+        return len(self.missing) > len(_MISSING) and self.number(cell) in self.numbers
+
+    @cached_property
+    def numbers(self) -> frozenset[float]:
+        found = {self.number(token) for token in self.missing[len(_MISSING) :]}
+        return frozenset(value for value in found if value is not None)
+
+    def number(self, cell: str) -> float | None:
+        return to_float(cell, self.decimal)
+
+
+def read_table(
+    path: str | Path,
+    *,
+    separator: str | None = None,
+    header: bool | None = None,
+    decimal: str = ".",
+    missing: Sequence[str] = (),
+) -> Table:
     """Read every column of a CSV or parquet file.
 
     Parameters
@@ -60,6 +94,11 @@ def read_table(path: str | Path, *, separator: str | None = None, header: bool |
         Whether the first line of a CSV file names the columns. When not given, a first line of nothing but
         numbers is refused, since either guess could be wrong. Without a header the columns are ``"0"``,
         ``"1"``, ...
+    decimal : {".", ","}
+        Decimal mark of a CSV file. With a comma, a comma is not looked for as the separator.
+    missing : sequence of str
+        Cells of a CSV file that stand for a missing value, besides the usual ``""``, ``"NA"``, ``"nan"``,
+        ``"NULL"``, ...
 
     Raises
     ------
@@ -69,13 +108,16 @@ def read_table(path: str | Path, *, separator: str | None = None, header: bool |
     MissingDependencyError
         If a parquet file is given without pandas and pyarrow.
     """
+    if decimal not in (".", ","):
+        raise InputError(f"the decimal mark must be . or , but is {decimal!r}")
+    notation = _Notation(decimal, (*_MISSING, *(token.strip() for token in missing)))
     source = "standard input" if str(path) == STDIN else str(path)
     try:
         if source.endswith(PARQUET_SUFFIXES):
             columns = _read_parquet(Path(path), source)
         else:
             with _open_text(path) as stream:
-                columns = _read_csv(stream, source, separator, header)
+                columns = _read_csv(stream, source, separator, header, notation)
     except UnicodeDecodeError as error:
         raise InputError(
             f"{source} is not text in UTF-8 ({error.reason}); give a CSV or parquet file"
@@ -86,7 +128,7 @@ def read_table(path: str | Path, *, separator: str | None = None, header: bool |
         raise InputError(f"{source} is a damaged .gz file ({error}); fetch or pack it again") from error
     except OSError as error:
         raise InputError(f"cannot read {source}: {error.strerror or error}") from error
-    table = Table(source, columns)
+    table = Table(source, columns, decimal)
     if not len(table):
         raise InputError(f"{source} has no rows; at least one is needed")
     return table
@@ -131,13 +173,14 @@ def _open_text(path: str | Path) -> TextIO:
 
 
 def _read_csv(
-    stream: TextIO, source: str, separator: str | None, header: bool | None
+    stream: TextIO, source: str, separator: str | None, header: bool | None, notation: _Notation
 ) -> dict[str, np.ndarray]:
     first = stream.readline()
     if not first.strip():
         raise InputError(f"{source} is empty")
     if separator is None:
-        separator = max(_SEPARATORS, key=first.count)
+        marks = [mark for mark in _SEPARATORS if mark != notation.decimal]
+        separator = max(marks, key=first.count)
     try:
         names = [name.strip() for name in next(csv.reader([first], delimiter=separator, strict=True))]
     except (csv.Error, TypeError) as error:  # a quote that never closes; a separator of two characters
@@ -145,7 +188,7 @@ def _read_csv(
     numbered = [str(position) for position in range(len(names))]
     # A data frame without names is written with the header 0,1,2,...: no measurement looks like that.
     counted = len(names) > 1 and names == numbered
-    if header is None and not counted and all(to_float(name) is not None for name in names):
+    if header is None and not counted and all(notation.number(name) is not None for name in names):
         raise InputError(
             f"the first line of {source} holds only numbers; add --no-header if they are data, "
             "--header if they are the names of the columns"
@@ -158,9 +201,18 @@ def _read_csv(
     stream.seek(0)
     parse = _parse_with_pandas if _has("pandas") else _parse_with_csv
     try:
-        return parse(stream, names, separator, header is not False)
+        return parse(stream, names, separator, header is not False, notation)
     except _NotATable as error:
-        raise InputError(f"{source} is not a clean table: {error}") from error
+        stream.seek(0)
+        row = next(islice(stream, 1, None), "").strip()
+        halves = separator == "," and all(is_decimal_comma(cell) for cell in _pairs(row.split(",")))
+        hint = "; where the comma is the decimal mark, add --decimal ," if halves else ""
+        raise InputError(f"{source} is not a clean table: {error}{hint}") from error
+
+
+def _pairs(cells: list[str]) -> list[str]:
+    """Put cells together that a decimal comma may have parted."""
+    return [",".join(cells[i : i + 2]) for i in range(0, len(cells), 2)]
 
 
 class _NotATable(Exception):
@@ -168,7 +220,7 @@ class _NotATable(Exception):
 
 
 def _parse_with_pandas(
-    stream: TextIO, names: list[str], separator: str, header: bool
+    stream: TextIO, names: list[str], separator: str, header: bool, notation: _Notation
 ) -> dict[str, np.ndarray]:
     import pandas as pd
 
@@ -183,7 +235,8 @@ def _parse_with_pandas(
                 index_col=False,
                 skipinitialspace=True,
                 keep_default_na=False,
-                na_values=list(_MISSING),
+                na_values=list(notation.missing),
+                decimal=notation.decimal,
                 low_memory=False,  # one dtype for a column, whatever the file's length
                 float_precision="round_trip",  # the nearest number, as without pandas
             )
@@ -191,16 +244,19 @@ def _parse_with_pandas(
         raise _NotATable(f"its rows have more cells than the {len(names)} named in its first line") from error
     except pd.errors.ParserError as error:
         raise _NotATable(_one_line(error).removeprefix("Error tokenizing data. C error: ")) from error
-    return {name: _settled(values) for name, values in _from_frame(frame).items()}
+    return {name: _settled(values, notation) for name, values in _from_frame(frame).items()}
 
 
-def _settled(values: np.ndarray) -> np.ndarray:
+def _settled(values: np.ndarray, notation: _Notation) -> np.ndarray:
     """Give a column of pandas' reader the type that it has without pandas."""
+    if values.dtype.kind in "if":  # pandas knows no cell with a blank behind for one of its missing values
+        gaps = np.isin(values, list(notation.numbers))
+        return np.where(gaps, np.nan, values) if gaps.any() else values
     if values.dtype.kind == "u":  # whole numbers beyond int64
         return values.astype(np.float64)
     if values.dtype != object:
         return values
-    return _to_array(["" if cell is None else str(cell).strip() for cell in values.tolist()])
+    return _to_array(["" if cell is None else str(cell).strip() for cell in values.tolist()], notation)
 
 
 def _from_frame(frame: Any) -> dict[str, np.ndarray]:
@@ -222,7 +278,9 @@ def _from_frame(frame: Any) -> dict[str, np.ndarray]:
     return columns
 
 
-def _parse_with_csv(stream: TextIO, names: list[str], separator: str, header: bool) -> dict[str, np.ndarray]:
+def _parse_with_csv(
+    stream: TextIO, names: list[str], separator: str, header: bool, notation: _Notation
+) -> dict[str, np.ndarray]:
     columns: list[list[str]] = [[] for _ in names]
     reader = csv.reader(stream, delimiter=separator, skipinitialspace=True, strict=True)
     try:
@@ -234,21 +292,28 @@ def _parse_with_csv(stream: TextIO, names: list[str], separator: str, header: bo
                     cells.append(cell.strip())
     except csv.Error as error:
         raise _NotATable(_one_line(error)) from error
-    return {name: _to_array(cells) for name, cells in zip(names, columns, strict=True)}
+    return {name: _to_array(cells, notation) for name, cells in zip(names, columns, strict=True)}
 
 
-def _to_array(cells: list[str]) -> np.ndarray:
+def _to_array(cells: list[str], notation: _Notation) -> np.ndarray:
     """Give text cells the narrowest of int64, float64, bool and object that keeps all of them."""
-    missing = any(cell in _MISSING for cell in cells)
-    filled = ["nan" if cell in _MISSING else cell for cell in cells] if missing else cells
-    if all(map(_may_be_number, cells)):
+    gaps = [notation.is_missing(cell) for cell in cells]
+    missing = any(gaps)
+    pairs = list(zip(cells, gaps, strict=True))
+    filled = ["nan" if gap else _with_point(cell, notation.decimal) for cell, gap in pairs]
+    if all(map(_may_be_number, filled)):
         for dtype in (np.float64,) if missing else (np.int64, np.float64):
             with suppress(ValueError, OverflowError):
                 return np.array(filled, dtype=dtype)
     if {cell.lower() for cell in filled} <= {"true", "false", "nan"}:
-        flags = [None if cell in _MISSING else cell.lower() == "true" for cell in cells]
+        flags = [None if gap else cell.lower() == "true" for cell, gap in pairs]
         return np.array(flags, dtype=object if missing else bool)
-    return np.array([None if cell in _MISSING else cell for cell in cells], dtype=object)
+    return np.array([None if gap else cell for cell, gap in pairs], dtype=object)
+
+
+def is_decimal_comma(cell: Any) -> bool:
+    """Tell whether a cell is a number with a decimal comma."""
+    return _DECIMAL_COMMA.fullmatch(str(cell).strip()) is not None
 
 
 def _may_be_number(cell: str) -> bool:
@@ -256,10 +321,18 @@ def _may_be_number(cell: str) -> bool:
     return cell.isascii() and "_" not in cell
 
 
-def to_float(cell: Any) -> float | None:
+def _with_point(cell: str, decimal: str) -> str:
+    """Return a cell as Python writes numbers; what has a point beside another mark is then no number."""
+    if decimal == ".":
+        return cell
+    return "_" if "." in cell else cell.replace(decimal, ".")
+
+
+def to_float(cell: Any, decimal: str = ".") -> float | None:
     """Return the number that a cell holds, or None."""
     try:
-        return float(cell) if _may_be_number(str(cell)) else None
+        text = _with_point(str(cell), decimal)
+        return float(text) if _may_be_number(text) else None
     except (TypeError, ValueError):
         return None
 

@@ -21,6 +21,7 @@ from vetime_plugins import detectors
 from vetime_plugins.detectors.framework import FrameworkDetector, complete
 from vetime_plugins.errors import InputError
 from vetime_plugins.selection.objects import Interface, find_interface
+from vetime_plugins.series.inputs import Series
 
 __all__ = ["DEFAULT_CANDIDATES", "VETIME", "Candidate", "Fitted", "resolve", "resolve_all"]
 
@@ -85,7 +86,9 @@ class _VETime(Candidate):
     def score(self, values: Scores, reference: Scores | None) -> Scores:
         from vetime_plugins.pipeline import cached_pipeline
 
-        return cached_pipeline(self.weights, device=self.device).score(values, reference=reference)
+        return cached_pipeline(self.weights, device=self.device).score(
+            Series.from_columns(values, checked=True), reference=reference
+        )
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from vetime_plugins._arguments import check_seed
 from vetime_plugins.errors import InputError
 from vetime_plugins.metrics import find_buffer
 from vetime_plugins.selection.candidates import VETIME, Fitted, resolve
+from vetime_plugins.series.guards import warn_of_doubtful
 from vetime_plugins.series.inputs import as_series
 from vetime_plugins.thresholds import check_rule
 
@@ -161,6 +162,8 @@ class CandidateDetector(SeriesDetector):
         """
         check_rule(self.threshold)
         check_seed(self.random_state)
-        values = as_series(X, "X").with_gaps
+        series = as_series(X, "X")
+        warn_of_doubtful([series])
+        values = series.with_gaps
         candidate = resolve(self.candidate, weights=self.weights, device=self.device)
         return self.adopt(candidate.fit(values, find_buffer(values), self.random_state), values.shape[1])

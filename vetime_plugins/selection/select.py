@@ -23,6 +23,7 @@ from vetime_plugins.selection.profile import describe
 from vetime_plugins.selection.report import Selection
 from vetime_plugins.selection.runs import Entry, Progress, Work
 from vetime_plugins.selection.trials import find_suspects, iterate_trials, margin_for
+from vetime_plugins.series.guards import refuse_doubtful, warn_of_doubtful
 from vetime_plugins.series.inputs import Series, as_series
 from vetime_plugins.thresholds import check_contamination, check_rule
 
@@ -91,7 +92,12 @@ def select_detector(
     ------
     InputError
         If the series is unusable, an argument is out of its range, a candidate is unknown, or all candidates
-        fail.
+        fail; also if a column of a data frame is named like labels or time stamps, or counts the rows.
+
+    Warns
+    -----
+    InputWarning
+        If the series looks like something else, as in `vetime_plugins.VETimePipeline.score`.
 
     Notes
     -----
@@ -113,6 +119,7 @@ def select_detector(
     >>> sorted(found.ranking)
     ['moving-variance', 'sub-knn']
     """
+    refuse_doubtful(series)
     whole = as_series(series)
     values = whole.with_gaps
     _check(budget, n_trials, max_points)
@@ -123,6 +130,7 @@ def select_detector(
     clock = Budget(budget)
     missing = "" if candidates is not None else left_out(DEFAULT_CANDIDATES)
     chosen = installed(DEFAULT_CANDIDATES) if candidates is None else candidates
+    warn_of_doubtful([whole])
     entries = [Entry(candidate) for candidate in resolve_all(chosen, weights=weights, device=device)]
     base = _default(entries, default)
     part = values if max_points is None or max_points >= len(values) else _latest(values, max_points)

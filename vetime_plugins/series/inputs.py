@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from vetime_plugins.errors import InputError
 from vetime_plugins.series.gaps import fill_gaps
+from vetime_plugins.series.roles import column_names
 
 _HUGE = 1e100
 _TINY = 1e-3
@@ -32,18 +34,32 @@ class Series:
         False for variables that never change beyond rounding.
     one_dimensional : bool
         Whether the input was 1-D.
+    names : tuple of str, optional
+        Names of the variables, where the input had them.
+    checked : bool
+        Whether doubtful input was warned of before, see `vetime_plugins.series.guards`.
     """
 
     values: NDArray[np.float64]
     observed: NDArray[np.bool_]
     varies: NDArray[np.bool_]
     one_dimensional: bool
+    names: tuple[str, ...] | None = None
+    checked: bool = False
 
     @classmethod
-    def from_columns(cls, columns: NDArray[np.float64], *, one_dimensional: bool = False) -> Series:
+    def from_columns(
+        cls,
+        columns: NDArray[np.float64],
+        *,
+        one_dimensional: bool = False,
+        names: tuple[str, ...] | None = None,
+        checked: bool = False,
+    ) -> Series:
         """Fill the gaps of numbers that were checked before: (T, C) with T, C >= 1, finite or NaN."""
         values = fill_gaps(columns)
-        return cls(values, ~np.isnan(columns), _extent(values)[2], one_dimensional)
+        varies = _extent(values)[2]
+        return cls(values, ~np.isnan(columns), varies, one_dimensional, names, checked)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -143,11 +159,14 @@ def _columns(series: Any, what: str, infinite_is_gap: bool) -> tuple[NDArray[np.
     return values, array.ndim == 1
 
 
-def as_series(series: Any, what: str = "series", *, check_empty: bool = True) -> Series:
+def as_series(
+    series: Any, what: str = "series", *, check_empty: bool = True, names: Sequence[object] | None = None
+) -> Series:
     """Validate one series, (T,) or (T, C), and fill its gaps; a `Series` is returned as it is.
 
     NaN (and None, NA) marks a gap. Errors call the series `what`. Without `check_empty` a variable without
-    any value is left at zero; see `check_no_empty_variable`.
+    any value is left at zero; see `check_no_empty_variable`. `names` are those of the columns, where the
+    input itself has none; they appear in messages.
 
     Raises
     ------
@@ -158,7 +177,10 @@ def as_series(series: Any, what: str = "series", *, check_empty: bool = True) ->
         one = series
     else:
         columns, one_dimensional = _columns(series, what, infinite_is_gap=False)
-        one = Series.from_columns(columns, one_dimensional=one_dimensional)
+        texts = column_names(series) if names is None else tuple(str(name) for name in names)
+        one = Series.from_columns(
+            columns, one_dimensional=one_dimensional, names=None if one_dimensional else texts
+        )
     if check_empty:
         check_no_empty_variable(one.observed, what)
     return one
