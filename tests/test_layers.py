@@ -18,7 +18,7 @@ LAYERS = (
     ("explanation", "parallel", "training"),
     ("plotting",),
     ("pipeline",),
-    ("streaming",),
+    ("long_format", "streaming"),
     ("adapters",),
     ("detectors",),
     ("leaderboard", "selection"),

@@ -51,7 +51,11 @@ _FEWEST_VALUES_FOR_LAGS = 8  # switches repeat each other by chance
 
 
 def warn_of_doubtful(
-    all_series: Sequence[Series], *, has_more: Sequence[bool] | None = None, many: bool = False
+    all_series: Sequence[Series],
+    *,
+    has_more: Sequence[bool] | None = None,
+    many: bool = False,
+    ids: Sequence[object] | None = None,
 ) -> None:
     """Warn, once for each kind, of series that look like something else or like too little.
 
@@ -63,6 +67,8 @@ def warn_of_doubtful(
         Of which series there are further rows, such as a reference; these are not called too short.
     many : bool
         Whether they came as a list, so that messages number them.
+    ids : sequence, optional
+        What messages call them.
 
     Warns
     -----
@@ -81,6 +87,8 @@ def warn_of_doubtful(
     for messages in found.values():
         first, message = messages[0]
         name = f"series[{first}]" if many else "series"
+        if ids is not None:
+            name = f"series {ids[first]!r}"
         others = f" (and {len(messages) - 1} more series)" if len(messages) > 1 else ""
         warnings.warn(f"{name}{others} {message}", InputWarning, stacklevel=_outside())
 

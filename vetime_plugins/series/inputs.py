@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,10 @@ class Series:
     def with_gaps(self) -> NDArray[np.float64]:
         """The numbers as they came, (T, C), NaN where there was none."""
         return np.where(self.observed, self.values, np.nan)
+
+    def as_checked(self) -> Series:
+        """Return the same series, of which no more warnings are due."""
+        return replace(self, checked=True)
 
     def select(self, columns: NDArray[np.intp]) -> Series:
         """Return some of the columns."""

@@ -1,0 +1,369 @@
+"""Many series in one long table: a row for each point, which says in columns whose it is and when it was.
+
+Works on pandas and polars data frames, neither of which is imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vetime_plugins._progress import Progress
+from vetime_plugins.errors import InputError
+from vetime_plugins.series.guards import warn_of_doubtful
+from vetime_plugins.series.inputs import Series, as_float64
+from vetime_plugins.series.roles import doubtful_role
+from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
+
+if TYPE_CHECKING:
+    from vetime_plugins.pipeline import VETimePipeline
+
+__all__ = ["Group", "group_rows", "score_groups", "score_long"]
+
+Frame = TypeVar("Frame")
+
+_SHOWN = 5  # rows, of which an error tells
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """One series of a long table.
+
+    Attributes
+    ----------
+    id : hashable
+    rows : ndarray of shape (n,), int
+        Positions of its points in the table, in the order of time.
+    """
+
+    id: Hashable
+    rows: NDArray[np.intp]
+
+
+def score_long(
+    frame: Frame,
+    *,
+    id: str,
+    time: str | None,
+    values: str | Sequence[str] | None = None,
+    pipeline: VETimePipeline | None = None,
+    readout: str | None = None,
+    threshold: str | float = "quantile",
+    contamination: float = 0.1,
+    n_jobs: int | None = None,
+    progress: Progress = False,
+) -> Frame:
+    """Score every row of a long table, series by series.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame or polars.DataFrame
+        A row for each point of each series, in any order. It is not changed.
+    id : str
+        Column that says which series a row belongs to: text, numbers, categories, ... In pandas also a level
+        of the index.
+    time : str or None
+        Column of times (dates, durations or numbers), or level of the index. A series is sorted by it. None:
+        its rows are in order as they come.
+    values : str or sequence of str, optional
+        Columns of the variables; every other one where left out. Each must then be numeric and must not look
+        like labels, time stamps or a row counter. A missing value is a gap, which is bridged.
+    pipeline : VETimePipeline, optional
+        The bundled weights ``"small"`` where left out.
+    readout : {"point", "window"}, optional
+        Sharp scores, or scores averaged over the period; the checkpoint's default if omitted.
+    threshold : {"quantile", "std", "pot"} or float, default "quantile"
+        Rule of `vetime_plugins.thresholds.find_threshold`, applied to each series by itself.
+    contamination : float in (0, 0.5], default 0.1
+        Share of anomalous points in each series that ``threshold="quantile"`` expects.
+    n_jobs : int, optional
+        Processes, see `VETimePipeline.score`.
+    progress : bool or callable
+        See `VETimePipeline.score`.
+
+    Returns
+    -------
+    pandas.DataFrame or polars.DataFrame
+        `frame` with two more columns: ``score``, float64 in [0, 1], and ``anomaly``, bool. Rows, their order
+        and the index are those of `frame`.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or unfit, an id or a time is missing, two rows have the same id and time, a
+        value is infinite, or `frame` has a column ``score`` or ``anomaly`` already.
+
+    Warns
+    -----
+    InputWarning
+        Once for each kind of doubt, naming the first series that it is about.
+
+    Notes
+    -----
+    Series are batched together and get the scores that each would get alone. A variable without any value in
+    one of the series counts as constant there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from vetime_plugins.long_format import score_long
+    >>> day = np.sin(np.arange(200) / 4)
+    >>> frame = pd.DataFrame({
+    ...     "machine": ["a"] * 200 + ["b"] * 200,
+    ...     "hour": [*range(200), *range(200)],
+    ...     "load": [*day, *(day + (np.arange(200) == 120))],
+    ... })
+    >>> scored = score_long(frame, id="machine", time="hour")
+    >>> list(scored.columns)
+    ['machine', 'hour', 'load', 'score', 'anomaly']
+    >>> scored.loc[scored["score"].idxmax(), ["machine", "hour"]].tolist()
+    ['b', 120]
+    """
+    check_rule(threshold)
+    check_contamination(contamination)
+    table = _Table(frame)
+    names = table.variables(values, id, time)
+    groups = group_rows(table.ids(id), None if time is None else table.times(time), id=id, time=time)
+    scores, anomalies, _ = score_groups(
+        groups,
+        table.numbers(names),
+        names,
+        pipeline=pipeline,
+        readout=readout,
+        threshold=threshold,
+        contamination=contamination,
+        n_jobs=n_jobs,
+        progress=progress,
+    )
+    return table.with_columns(score=scores, anomaly=anomalies)
+
+
+def group_rows(
+    ids: Sequence[Hashable], times: NDArray[Any] | None, *, id: str = "id", time: str | None = "time"
+) -> list[Group]:
+    """Part the rows of a table into series, each in the order of time.
+
+    Parameters
+    ----------
+    ids : sequence of n hashable objects
+    times : ndarray of shape (n,), optional
+        Sortable and without gaps. Left out, rows are in order as they come.
+    id, time : str
+        How errors call them.
+
+    Returns
+    -------
+    list of Group
+        In the order in which the series first appear.
+
+    Raises
+    ------
+    InputError
+        If two rows have the same id and time.
+    """
+    if not len(ids):
+        raise InputError("the table needs at least one row, got none.")
+    known: dict[Hashable, int] = {}
+    codes = np.array([known.setdefault(one, len(known)) for one in ids])
+    order = np.argsort(codes, kind="stable") if times is None else np.lexsort((times, codes))
+    if times is not None:
+        first, second = order[:-1], order[1:]
+        twice = np.flatnonzero((codes[first] == codes[second]) & (times[first] == times[second]))
+        if len(twice):
+            shown = "; ".join(
+                f"rows {first[i]} and {second[i]} ({id} {ids[first[i]]!r}, {time} {times[first[i]]})"
+                for i in twice[:_SHOWN]
+            )
+            more = f" and {len(twice) - _SHOWN} more" if len(twice) > _SHOWN else ""
+            raise InputError(
+                f"a series needs one row for each time, but {shown}{more} have the same {id} and {time} "
+                "(rows are counted from 0). Drop or average them."
+            )
+    bounds = np.cumsum(np.bincount(codes, minlength=len(known)))[:-1]
+    return [Group(one, rows) for one, rows in zip(known, np.split(order, bounds), strict=True)]
+
+
+def score_groups(
+    groups: Sequence[Group],
+    values: NDArray[np.float64],
+    names: Sequence[str],
+    *,
+    pipeline: VETimePipeline | None = None,
+    readout: str | None = None,
+    threshold: str | float = "quantile",
+    contamination: float = 0.1,
+    n_jobs: int | None = None,
+    progress: Progress = False,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[float]]:
+    """Score the series of a table.
+
+    Parameters
+    ----------
+    groups : sequence of Group
+        Together they hold every row once.
+    values : float64 ndarray of shape (n, C)
+        The whole table; NaN marks gaps.
+    names : sequence of str
+        Names of the C variables.
+    pipeline, readout, threshold, contamination, n_jobs, progress
+        As for `score_long`.
+
+    Returns
+    -------
+    scores : float64 ndarray of shape (n,)
+        On the rows of the table.
+    anomalies : bool ndarray of shape (n,)
+    thresholds : list of float
+        One for each series.
+
+    Raises
+    ------
+    InputError
+        If a value is infinite.
+    """
+    infinite = np.argwhere(np.isinf(values))
+    if len(infinite):
+        row, column = infinite[0]
+        raise InputError(
+            f"the table needs finite or missing values, got {len(infinite)} infinite, the first in row {row} "
+            f"of column {names[column]!r}. Replace them by a missing value, or by the sensor's limit."
+        )
+    all_series = []
+    for group in groups:
+        columns = values[group.rows]
+        silent = np.isnan(columns).all(axis=0)
+        all_series.append(
+            Series.from_columns(np.where(silent, 0.0, columns), names=tuple(names), checked=False)
+        )
+    warn_of_doubtful(all_series, ids=[group.id for group in groups])
+    if pipeline is None:
+        from vetime_plugins.pipeline import cached_pipeline  # imports torch
+
+        pipeline = cached_pipeline()
+    looked_at = [one.as_checked() for one in all_series]
+    found = pipeline.score(looked_at, readout=readout, n_jobs=n_jobs, progress=progress)
+    scores, anomalies = np.empty(len(values)), np.empty(len(values), dtype=bool)
+    thresholds = []
+    for group, one in zip(groups, found, strict=True):
+        thresholds.append(find_threshold(one, threshold, contamination=contamination))
+        scores[group.rows], anomalies[group.rows] = one, one > thresholds[-1]
+    return scores, anomalies, thresholds
+
+
+class _Table:
+    """A data frame of pandas or polars, as far as it is needed here."""
+
+    def __init__(self, frame: Any) -> None:
+        self.is_pandas = hasattr(frame, "iloc") and hasattr(frame, "columns")
+        if not self.is_pandas and not (hasattr(frame, "get_column") and hasattr(frame, "with_columns")):
+            raise InputError(
+                f"a long table needs to be a pandas or polars DataFrame, got {type(frame).__name__}. "
+                "Of a LazyFrame pass frame.collect()."
+            )
+        self.frame = frame
+        self.names = [str(name) for name in frame.columns]
+        for name in ("score", "anomaly"):
+            if name in self.names:
+                raise InputError(f"the table has a column {name!r}, which the result is to have. Rename it.")
+        if len(set(self.names)) < len(self.names):
+            raise InputError("the table needs columns of different names, got some twice. Rename them.")
+
+    def variables(self, values: str | Sequence[str] | None, id: str, time: str | None) -> list[str]:
+        """Return the names of the columns that are to be scored."""
+        if values is not None:
+            names = [values] if isinstance(values, str) else [str(name) for name in values]
+            for name in names:
+                self._column(name)
+                if names.count(name) > 1 or name in (id, time):
+                    raise InputError(
+                        f"column {name!r} is named twice; it is one variable, the id or the time."
+                    )
+            if not names:
+                raise InputError("values needs at least one column, got none.")
+            return names
+        names = [name for name in self.names if name not in (id, time)]
+        for name in names:
+            looks = doubtful_role(name, np.asarray(self._column(name)))
+            if looks is not None:
+                raise InputError(
+                    f"column {name!r} looks like {looks}. Name the variables with values=[...], this one too "
+                    "if it is a measurement."
+                )
+        if not names:
+            raise InputError("the table needs a column besides the id and the time, got none.")
+        return names
+
+    def numbers(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Return columns as numbers (n, C), NaN where there is none."""
+        found = []
+        for name in names:
+            column = self._column(name)
+            if self.is_pandas and getattr(column.dtype, "na_value", None) is not None:  # nullable, Arrow
+                kind = str(column.dtype).lower()
+                if kind.startswith(("int", "uint", "float", "double", "bool")):
+                    column = column.to_numpy(dtype=np.float64, na_value=np.nan)
+            try:
+                found.append(as_float64(column, f"column {name!r}").astype(np.float64))
+            except InputError as error:
+                raise InputError(f"{error} Or name the variables with values=[...].") from error
+        return np.stack(found, axis=1)
+
+    def ids(self, name: str) -> list[Hashable]:
+        """Return a column of ids as objects, none of which is missing."""
+        column = self._column(name)
+        self._refuse_missing(column, name)
+        return column.tolist() if self.is_pandas else column.to_list()
+
+    def times(self, name: str) -> NDArray[Any]:
+        """Return a column of times as numbers, dates or durations, none of which is missing."""
+        column = self._column(name)
+        self._refuse_missing(column, name)
+        if not self.is_pandas:
+            found = column.to_numpy()
+        elif getattr(column.dtype, "tz", None) is not None:
+            found = column.dt.tz_convert("UTC").dt.tz_localize(None).to_numpy()
+        elif type(column.dtype).__name__ == "PeriodDtype":
+            found = column.dt.to_timestamp().to_numpy()
+        else:
+            found = column.to_numpy()
+            if found.dtype == object and str(column.dtype) != "object":
+                found = np.asarray(column.tolist())
+        if found.dtype.kind not in "iufMm":
+            raise InputError(
+                f"the times in column {name!r} need to be dates or numbers, got {column.dtype}. Convert "
+                "them, e.g. with pandas.to_datetime or polars.Expr.str.to_datetime: text has no order."
+            )
+        return found
+
+    def with_columns(self, **columns: NDArray[Any]) -> Any:
+        """Return the frame with more columns behind its own."""
+        if self.is_pandas:
+            return self.frame.assign(**columns)
+        module = type(self.frame.get_column(self.frame.columns[0]))
+        return self.frame.with_columns([module(name, values) for name, values in columns.items()])
+
+    def _column(self, name: str) -> Any:
+        if name in self.names:
+            place = self.names.index(name)
+            return self.frame.iloc[:, place] if self.is_pandas else self.frame.get_column(name)
+        if self.is_pandas and name in self.frame.index.names:
+            return self.frame.index.get_level_values(name).to_series(index=range(len(self.frame)))
+        known = ", ".join(map(repr, self.names[:20])) + (", ..." if len(self.names) > 20 else "")
+        raise InputError(f"the table has no column {name!r}; it has {known}.")
+
+    def _refuse_missing(self, column: Any, name: str) -> None:
+        if self.is_pandas:
+            missing = np.flatnonzero(column.isna().to_numpy())
+        else:
+            nan = column.is_nan() if column.dtype.is_float() else column.is_null()
+            missing = np.flatnonzero((column.is_null() | nan).fill_null(True).to_numpy())
+        if len(missing):
+            raise InputError(
+                f"column {name!r} needs a value in every row, got {len(missing)} without, the first in row "
+                f"{missing[0]} (counted from 0). Drop these rows or fill them."
+            )
