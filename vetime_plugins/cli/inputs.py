@@ -36,6 +36,7 @@ __all__ = [
     "judge",
     "load_pipeline",
     "load_series",
+    "read_file",
     "score_series",
     "show_metric",
     "write_scores",
@@ -174,11 +175,12 @@ def check_picture(path: str | None) -> None:
 
 def load_series(args: argparse.Namespace) -> LabelledSeries:
     """Read the file and the columns that the arguments name."""
-    table = _read(args, args.file)
+    table = read_file(args, args.file)
     return select_series(table, columns=args.column, time=args.time, labels=args.labels)
 
 
-def _read(args: argparse.Namespace, path: str) -> tables.Table:
+def read_file(args: argparse.Namespace, path: str) -> tables.Table:
+    """Read a file in the notation that the arguments tell."""
     return tables.read_table(
         path, separator=args.separator, header=args.header, decimal=args.decimal, missing=args.na
     )
@@ -208,10 +210,16 @@ def score_series(args: argparse.Namespace, series: LabelledSeries) -> Scored:
     return Scored(scores, threshold, seconds)
 
 
-def write_scores(path: str, series: LabelledSeries, scores: np.ndarray, flagged: np.ndarray) -> None:
-    """Write scores and flags beside the time stamps and labels of a series."""
+def write_scores(
+    path: str,
+    series: LabelledSeries,
+    scores: np.ndarray,
+    flagged: np.ndarray,
+    ids: dict[str, np.ndarray] | None = None,
+) -> None:
+    """Write scores and flags beside the time stamps and labels of a series, and ids in front."""
     tables.write_scores(
-        path, scores, flagged, time=series.time, time_name=series.time_name, labels=series.labels
+        path, scores, flagged, time=series.time, time_name=series.time_name, labels=series.labels, ids=ids
     )
 
 
@@ -261,5 +269,5 @@ def draw(
 def _load_reference(args: argparse.Namespace, names: tuple[str, ...]) -> np.ndarray | None:
     if args.reference is None:
         return None
-    table = _read(args, args.reference)
+    table = read_file(args, args.reference)
     return select_series(table, columns=names).values

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vetime_plugins.cli import inputs, tables
+from vetime_plugins.cli import inputs, long, tables
 from vetime_plugins.cli.columns import LabelledSeries
 from vetime_plugins.cli.spans import Span, anomalous_spans
 
@@ -26,6 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     inputs.add_table_arguments(parser)
     inputs.add_model_arguments(parser)
     inputs.add_threshold_arguments(parser)
+    group = parser.add_argument_group("many series")
+    group.add_argument(
+        "--id",
+        metavar="NAME",
+        help="the column that says which series a row belongs to; each is sorted by --time, then scored "
+        "and flagged by itself",
+    )
     group = parser.add_argument_group("output")
     group.add_argument(
         "--out", metavar="FILE", help="write time, score and is_anomaly here (.csv or .parquet; - is stdout)"
@@ -42,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
     """Score the file that the arguments name, and report."""
     inputs.check_output(args.out, as_json=args.json)
     inputs.check_picture(args.plot)
+    if args.id is not None:
+        return long.run(args)
     series = inputs.load_series(args)
     scored = inputs.score_series(args, series)
     flagged = scored.scores > scored.threshold

@@ -345,10 +345,12 @@ def write_scores(
     time: np.ndarray | None = None,
     time_name: str | None = None,
     labels: np.ndarray | None = None,
+    ids: dict[str, np.ndarray] | None = None,
 ) -> None:
     """Write scores, flags and labels, each ``(T,)``, beside their time stamps or row numbers.
 
-    A name of the time column that another column has becomes ``time``. Where `target` is no parquet file it
+    A name of the time column that another column has becomes ``time``. `ids` are a column in front, whose
+    name becomes ``id`` likewise. Where `target` is no parquet file it
     is CSV; ``-`` is CSV on standard output.
 
     Raises
@@ -365,6 +367,8 @@ def write_scores(
         columns = {"index": np.arange(len(scores)), **columns}
     else:
         columns = {"time" if time_name is None or time_name in columns else time_name: time, **columns}
+    if ids is not None:
+        columns = {"id" if name in columns else name: column for name, column in ids.items()} | columns
     try:
         if str(target).endswith(PARQUET_SUFFIXES):
             if not _has("pandas", "pyarrow"):

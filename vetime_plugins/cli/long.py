@@ -1,0 +1,174 @@
+"""``vetime score --id``: a table of many series, each scored by itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from vetime_plugins._progress import TerminalBar
+from vetime_plugins.cli import inputs, tables
+from vetime_plugins.cli.columns import LabelledSeries, select_series
+from vetime_plugins.cli.spans import Span, anomalous_spans
+from vetime_plugins.cli.tables import Table, to_float
+from vetime_plugins.errors import InputError
+from vetime_plugins.long_format import Group, group_rows, score_groups
+
+_SHOWN_SERIES = 10
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was found in one series."""
+
+    group: Group
+    threshold: float
+    highest: float
+    spans: list[Span]
+
+    @property
+    def anomalous(self) -> int:
+        return sum(span.stop - span.start for span in self.spans)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.group.id,
+            "rows": len(self.group.rows),
+            "threshold": self.threshold,
+            "highest_score": self.highest,
+            "anomalous_rows": self.anomalous,
+            "spans": [span.as_dict() for span in self.spans],
+        }
+
+
+def run(args: argparse.Namespace) -> int:
+    """Score the series of the file that the arguments name, and report."""
+    for option, given in (("--reference", args.reference), ("--plot", args.plot)):
+        if given:
+            raise InputError(f"{option} is for one series, and --id scores many; leave one of them out")
+    table = inputs.read_file(args, args.file)
+    if args.id not in table.columns:
+        raise InputError(f"{table.source} has no column {args.id!r}; --id names the column of the series")
+    if args.id in (*args.column, args.time, args.labels):
+        raise InputError(
+            f"column {args.id!r} is given twice; it is the id, a variable, the time or the labels"
+        )
+    rest = {name: column for name, column in table.columns.items() if name != args.id}
+    series = select_series(
+        Table(table.source, rest, table.decimal), columns=args.column, time=args.time, labels=args.labels
+    )
+    ids = table.columns[args.id]
+    moments = None if series.time is None else _moments(series.time, args.time)
+    groups = group_rows(_known(ids, args.id), moments, id=args.id, time=args.time)
+    pipeline = inputs.load_pipeline(args)
+    started = time.perf_counter()
+    with TerminalBar("scoring") as bar:
+        scores, flagged, thresholds = score_groups(
+            groups,
+            series.values,
+            series.names,
+            pipeline=pipeline,
+            readout=args.readout,
+            threshold=args.threshold,
+            contamination=args.contamination,
+            progress=bar,
+        )
+    seconds = time.perf_counter() - started
+    if args.out:
+        inputs.write_scores(args.out, series, scores, flagged, ids={args.id: ids})
+    found = [
+        _Found(group, threshold, float(scores[group.rows].max()), _spans(group, series, scores, flagged))
+        for group, threshold in zip(groups, thresholds, strict=True)
+    ]
+    if args.json:
+        result: dict[str, Any] = {
+            "file": args.file,
+            "rows": len(scores),
+            "columns": list(series.names),
+            "weights": args.weights,
+            "seconds": round(seconds, 3),
+            "threshold": {"rule": args.threshold},
+            "anomalous_rows": int(flagged.sum()),
+            "series": [one.as_dict() for one in found],
+            "out": args.out,
+        }
+        if not args.out:
+            result["scores"] = scores.tolist()
+        print(json.dumps(result, allow_nan=False))
+    else:
+        for line in _report(args, series, found, seconds):
+            print(line, file=sys.stderr if args.out == tables.STDIN else sys.stdout)
+    return 0
+
+
+def _known(ids: np.ndarray, name: str) -> list[Hashable]:
+    """Return ids as objects, none of which is missing."""
+    found = ids.astype(str).tolist() if ids.dtype.kind == "M" else ids.tolist()
+    missing = [row for row, one in enumerate(found) if one is None or one != one]
+    if missing:
+        raise InputError(
+            f"column {name!r} needs a series in every row, got {len(missing)} rows without, the first is row "
+            f"{missing[0] + 1}; drop or fill them"
+        )
+    return found
+
+
+def _moments(stamps: np.ndarray, name: str) -> np.ndarray:
+    """Return a column of times as numbers or dates that can be sorted."""
+    if stamps.dtype.kind in "iuM" or (stamps.dtype.kind == "f" and not np.isnan(stamps).any()):
+        return stamps
+    numbers = [to_float(cell) for cell in stamps]
+    if None not in numbers:
+        found = np.array(numbers, dtype=np.float64)
+        if not np.isnan(found).any():
+            return found
+    try:
+        moments = [datetime.fromisoformat(str(cell)) for cell in stamps]
+        aware = {moment.tzinfo is not None for moment in moments}
+        if len(aware) > 1:
+            raise ValueError("some with a time zone, some without")
+    except ValueError as error:
+        raise InputError(
+            f"the times in column {name!r} need to be numbers or dates like 2024-03-01 09:30, by which "
+            f"rows are put in order, got {error}; write them so, or sort the rows and drop the column"
+        ) from error
+    naive = [m.astimezone(UTC).replace(tzinfo=None) if m.tzinfo is not None else m for m in moments]
+    return np.array(naive, dtype="datetime64[us]")
+
+
+def _spans(group: Group, series: LabelledSeries, scores: np.ndarray, flagged: np.ndarray) -> list[Span]:
+    stamps = None if series.time is None else series.time[group.rows]
+    return anomalous_spans(flagged[group.rows], scores[group.rows], stamps)
+
+
+def _report(
+    args: argparse.Namespace, series: LabelledSeries, found: list[_Found], seconds: float
+) -> Iterator[str]:
+    """Yield the lines for a person."""
+    rows = len(series.values)
+    anomalous = sum(one.anomalous for one in found)
+    names = f"{', '.join(series.names[:8])}{', ...' * (len(series.names) > 8)}"
+    yield f"{args.file}: {rows:,} rows of {names} in {len(found):,} series"
+    yield (
+        f"scored with weights {args.weights!r} in {seconds:.2f} s ({rows / max(seconds, 1e-9):,.0f} rows/s)"
+    )
+    rule = f"{args.threshold:.4f} (given)" if isinstance(args.threshold, float) else args.threshold
+    yield f"threshold {rule}, of each series by itself: {anomalous:,} anomalous rows ({anomalous / rows:.1%})"
+    for one in sorted(found, key=lambda one: -one.highest)[:_SHOWN_SERIES]:
+        first = one.spans[0] if one.spans else None
+        when = f"  {first.start_time} .. {first.end_time}" if first and first.start_time else ""
+        yield (
+            f"  {one.group.id!s:<20} {len(one.group.rows):>9,} rows  {one.anomalous:>7,} anomalous  "
+            f"highest score {one.highest:.4f}{when}"
+        )
+    if len(found) > _SHOWN_SERIES:
+        yield f"  ... and {len(found) - _SHOWN_SERIES:,} more series with lower scores"
+    if args.out and args.out != tables.STDIN:
+        yield f"scores: {args.out}"
