@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from vetime_plugins._progress import TerminalBar
-from vetime_plugins.cli.report import add_report_command
+from vetime_plugins.cli.report import add_report_command, add_site_command
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.results import STATUSES, Cell, read_cells
 from vetime_plugins.leaderboard.summary import compare_cells, summarise_cells
@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--json", action="store_true", help="print all that is known of them as JSON")
     listing.set_defaults(run=_list_detectors)
     add_report_command(commands)
+    add_site_command(commands)
 
 
 def _add_run(commands: Any) -> None:

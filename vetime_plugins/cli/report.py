@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-__all__ = ["add_report_command"]
+__all__ = ["add_report_command", "add_site_command"]
 
 DESCRIPTION = """\
 Write what a run of the leaderboard found as one HTML file: tables that sort, ranks, intervals, figures, and
@@ -81,4 +81,30 @@ def _run(args: argparse.Namespace) -> int:
     print(f"report: {args.out}")
     if args.markdown:
         print(f"markdown: {args.markdown}")
+    return 0
+
+
+def add_site_command(subparsers: Any) -> None:
+    """Add the command ``site`` to a group of sub-commands."""
+    parser = subparsers.add_parser(
+        "site",
+        help="write a static site of several runs",
+        description="Write a page that lists runs, the report of each, and a page about each detector.",
+    )
+    parser.set_defaults(run=_run_site)
+    parser.add_argument(
+        "runs", nargs="+", metavar="RUN", help="folders of results, or files of `vetime leaderboard export`"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the site")
+    parser.add_argument(
+        "--metric", default="VUS-PR", metavar="NAME", help="to order detectors by (default: %(default)s)"
+    )
+    parser.add_argument("--title", default="Leaderboard", help="default: %(default)s")
+
+
+def _run_site(args: argparse.Namespace) -> int:
+    from vetime_plugins.leaderboard.report.site import write_site
+
+    pages = write_site(args.runs, args.out, metric=args.metric, title=args.title)
+    print(f"{len(pages)} pages: {pages[0]}")
     return 0

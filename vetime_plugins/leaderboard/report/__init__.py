@@ -15,6 +15,7 @@ _HOME = {
     "render_markdown": "markdown",
     "render_page": "page",
     "write_report": "page",
+    "write_site": "site",
 }
 
 __all__ = sorted(_HOME)

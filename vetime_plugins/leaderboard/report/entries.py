@@ -41,7 +41,8 @@ class Column:
 class Entry:
     """One cell: its text, what it sorts by (None: last), and how it looks.
 
-    `weight` in [-1, 1] colours it from one end of the scale to the other; `more` is a long text to unfold.
+    `weight` in [-1, 1] colours it from one end of the scale to the other; `more` is a long text to unfold,
+    and `href` where the text leads.
     """
 
     text: str
@@ -50,6 +51,7 @@ class Entry:
     kind: str = ""
     weight: float | None = None
     more: str = ""
+    href: str = ""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from vetime_plugins.leaderboard.report.origin import describe_run, merge_equal
 from vetime_plugins.leaderboard.report.series import SeriesSource, choose_series, draw_scores
 from vetime_plugins.leaderboard.results import Cell
 
-__all__ = ["render_page", "write_report"]
+__all__ = ["render", "render_page", "write_report", "write_text"]
 
 
 def write_report(
@@ -99,9 +99,9 @@ def write_report(
     cells, merged = merge_equal(cells) if merge else (cells, {})
     against = next((name for name, others in merged.items() if against in others), against)
     analysis = analyse(build_board(cells, metric=metric, missing=missing), against)
-    _write(out, render_page(analysis, SeriesSource(folder, data), merged))
+    write_text(out, render_page(analysis, SeriesSource(folder, data), merged))
     if markdown is not None:
-        _write(markdown, render_markdown(analysis))
+        write_text(markdown, render_markdown(analysis))
     return analysis
 
 
@@ -118,39 +118,60 @@ def _choose(cells: Sequence[Cell], patterns: Sequence[str]) -> list[Cell]:
 
 
 def render_page(
-    analysis: Analysis, source: SeriesSource, merged: Mapping[str, Sequence[str]] | None = None
+    analysis: Analysis,
+    source: SeriesSource,
+    merged: Mapping[str, Sequence[str]] | None = None,
+    *,
+    home: str = "",
+    links: Mapping[str, str] | None = None,
 ) -> str:
     """Return the HTML page of a run; the same for the same results: nothing of it is of the day it is made.
 
-    `merged` are detectors that are shown as one, see `merge_equal`.
+    `merged` are detectors that are shown as one, see `merge_equal`; `home` and `links` the addresses of a
+    page above this one and of pages about detectors.
 
     Raises
     ------
     MissingDependencyError
         If Jinja or matplotlib is not installed.
     """
+    return render(
+        "report.html.jinja",
+        **_describe(analysis, links),
+        merged=merged or {},
+        home=home,
+        pictures=_draw(analysis),
+        drawings=_draw_series(analysis, source),
+    )
+
+
+def render(template: str, **fields: Any) -> str:
+    """Return a page made of one of the templates, with the style and the script that all pages have.
+
+    Raises
+    ------
+    MissingDependencyError
+        If Jinja is not installed.
+    """
     jinja = need("jinja2", "the report needs jinja2>=3.1", extra="report")
+    assets = {
+        file.name: file.read_text(encoding="utf-8")
+        for file in resources.files(__package__).joinpath("assets").iterdir()
+        if file.name.endswith((".jinja", ".css", ".js"))
+    }
     environment = jinja.Environment(
+        loader=jinja.DictLoader(assets),
         autoescape=True,  # names come from whoever ran the leaderboard; pictures are marked as safe
         undefined=jinja.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    template, style, script = (
-        resources.files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
-        for name in ("report.html.jinja", "report.css", "report.js")
-    )
+    script = assets["report.js"]
     # The page's policy names the one script that may run: a name that got past the escaping would not.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    page: str = environment.from_string(template).render(
-        **_describe(analysis),
-        merged=merged or {},
-        style=style,
-        script=script,
-        script_hash=digest,
-        pictures=_draw(analysis),
-        drawings=_draw_series(analysis, source),
+    page: str = environment.get_template(template).render(
+        **fields, style=assets["report.css"], script=script, script_hash=digest
     )
     return page
 
@@ -186,7 +207,7 @@ def _draw_series(analysis: Analysis, source: SeriesSource) -> list[tuple[str, st
     ]
 
 
-def _describe(analysis: Analysis) -> Mapping[str, Any]:
+def _describe(analysis: Analysis, links: Mapping[str, str] | None) -> Mapping[str, Any]:
     """Return the texts and tables that the template fills in."""
     board, comparison = analysis.board, analysis.comparison
     others = [name for name in board.metrics if name != board.metric]
@@ -205,7 +226,7 @@ def _describe(analysis: Analysis) -> Mapping[str, Any]:
         "level": f"{100 * comparison.level:.0f} %",
         "facts": describe_run(board),
         "enough": analysis.enough,
-        "standings": tables.standings(analysis),
+        "standings": tables.standings(analysis, links),
         "all_metrics": tables.all_metrics(board),
         "by_dataset": tables.by_dataset(board, board.metric),
         "other_metrics": [tables.by_dataset(board, name) for name in others],
@@ -229,7 +250,8 @@ def _group_incomplete(board: Board) -> list[tuple[int, str]]:
     return [(number, ", ".join(sorted(names))) for number, names in sorted(lacking.items()) if number]
 
 
-def _write(path: str | PathLike[str], text: str) -> None:
+def write_text(path: str | PathLike[str], text: str) -> None:
+    """Write a page; InputError if that cannot be."""
     try:
         Path(path).write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -31,8 +32,8 @@ FRAMEWORKS = ("vetime_plugins", "pyod", "sktime", "darts", "merlion")
 """Frameworks with a colour of their own in the page."""
 
 
-def standings(analysis: Analysis) -> Table:
-    """Return the table that orders the detectors."""
+def standings(analysis: Analysis, links: Mapping[str, str] | None = None) -> Table:
+    """Return the table that orders the detectors; `links` are the addresses of their own pages."""
     board, reference = analysis.board, analysis.reference
     seen = {name: find_seen(board.of(name)) for name in board.detectors}
     columns = [
@@ -64,7 +65,7 @@ def standings(analysis: Analysis) -> Table:
         others = share[i][~np.isnan(share[i])]
         rows.append(
             [
-                show_text(name),
+                Entry(name, name, href=(links or {}).get(name, "")),
                 _framework(board, name),
                 show_number(math.nan if math.isnan(mean) else i + 1, ".0f"),
                 show_score(mean),
