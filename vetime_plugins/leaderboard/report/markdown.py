@@ -23,7 +23,8 @@ def render_markdown(analysis: Analysis) -> str:
     """Return the detectors with their means, and one metric by data set, by kind of series and of anomaly."""
     board = analysis.board
     parts = [_describe(analysis), _standings(analysis)]
-    by_dataset = None if breakdown.only_kinds(board) else tables.by_dataset(board, board.metric)
+    told = breakdown.only_kinds(board) or len(board.datasets) == 1  # by the other tables
+    by_dataset = None if told else tables.by_dataset(board, board.metric)
     broken_down = (*breakdown.by_anomaly(board), breakdown.by_recurrence(board))
     for table in (tables.by_kind(board), by_dataset, *broken_down):
         if table is not None:
