@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 WORKERS ?= auto
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo leaderboard test test-all lint format docs clean
+.PHONY: help install demo leaderboard test test-all matrix lint format docs clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -41,6 +41,12 @@ test: $(STAMP)  ## Run the tests that take less than a minute each, on all cores
 test-all: $(STAMP)  ## Run all tests
 	$(PYTEST)
 
+# ONLY is an expression of nox: `make matrix ONLY='highest and not merlion'`.
+matrix:  ## Test every adapter alone at its lowest and highest versions, in environments of its own
+	$(PYTHON) -m venv $(VENV)-nox
+	$(VENV)-nox/bin/python -m pip install --quiet nox
+	$(VENV)-nox/bin/nox -f tests/noxfile.py --force-python $(notdir $(PYTHON)) $(if $(ONLY),-k "$(ONLY)")
+
 lint: $(STAMP)  ## Check style and types
 	$(RUN) -m ruff check
 	$(RUN) tests/check_types.py
@@ -53,4 +59,4 @@ docs: $(STAMP)  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
 clean:  ## Remove what the targets made, .venv included
-	rm -rf $(VENV) build dist site demo-output leaderboard-output *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-nox build dist site demo-output leaderboard-output *.egg-info .pytest_cache .mypy_cache .ruff_cache
