@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import resources
+
 import numpy as np
 import pytest
 
 from tests.leaderboard._pages import report, squeeze
 from vetime_plugins.leaderboard.report.board import build_board
 from vetime_plugins.leaderboard.report.origin import describe_run, find_framework, find_seen, merge_equal
+from vetime_plugins.leaderboard.report.svg import FRAMEWORKS
 from vetime_plugins.leaderboard.results import Cell, write_cell
 
 pytest.importorskip("jinja2", reason="the report needs the extra report")
@@ -121,3 +124,16 @@ def test_the_page_shows_what_was_seen_and_by_whom(tmp_path):
     assert "<b>" not in text
     markdown = squeeze((tmp_path / "t.md").read_text(encoding="utf-8"))
     assert "Detectors that have seen these data: mine (tuned on UCR)." in markdown
+
+
+def test_colours_of_frameworks_are_the_same_in_tables_and_figures(tmp_path):
+    found = cells(5, pyod_knn=0.5, darts_knn=0.4, mine=0.3)
+    found = [one.replace(score_seconds=0.1 + number) for number, one in enumerate(found)]
+    _, text, page = report(write(tmp_path / "r", found))
+    style = resources.files("vetime_plugins.leaderboard.report").joinpath("assets/report.css").read_text()
+    for name, color in FRAMEWORKS.items():
+        assert f"td.of.{name} {{ border-left-color: {color}; }}" in style
+    figure = text[text.index('aria-label="VUS-PR against') :].partition("</svg>")[0]
+    assert {name for name, color in FRAMEWORKS.items() if color in figure} == {"pyod", "darts"}
+    assert ">pyod<" in figure  # the legend
+    assert [row[1] for row in page.table("Detectors by VUS-PR")["rows"]] == ["pyod", "darts", "-"]

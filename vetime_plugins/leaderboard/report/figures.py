@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vetime_plugins.leaderboard.report.board import Board
-from vetime_plugins.leaderboard.report.svg import BLUE, GREY, INK, PAPER, RED, render, shorten
+from vetime_plugins.leaderboard.report.svg import BLUE, FRAMEWORKS, GREY, INK, PAPER, RED, render, shorten
 from vetime_plugins.metrics.statistics import Comparison, PairedDifference
 
 if TYPE_CHECKING:
@@ -123,11 +123,12 @@ def draw_trade_off(
     accuracy: Sequence[float],
     incomplete: Sequence[bool],
     metric: str,
+    frameworks: Sequence[str] | None = None,
 ) -> str | None:
     """Draw accuracy, in [0, 1], against the mean time a series; None where no detector has both.
 
     A detector that never succeeded has the time NaN and is not drawn. The point of an `incomplete` one, whose
-    time leaves out the series that it failed on, is hollow.
+    time leaves out the series that it failed on, is hollow. Points have the colours of their `frameworks`.
     """
     times, heights = np.asarray(seconds, float), 100 * np.asarray(accuracy, float)
     kept = np.flatnonzero(np.isfinite(times) & np.isfinite(heights) & (times > 0))
@@ -136,10 +137,12 @@ def draw_trade_off(
     times, heights = times[kept], heights[kept]
     names = [detectors[i] for i in kept]
     front = pareto_front(times, heights)
+    of = [frameworks[i] if frameworks is not None else "" for i in kept]
+    colors = [FRAMEWORKS.get(framework, GREY) for framework in of]
     size = (_WIDTH, 4.6 if len(names) <= 15 else 6.6)
 
     def paint(figure: Figure) -> None:
-        ax = _axes(figure, size, left=0.6, bottom=0.55, top=0.15, right=0.2)
+        ax = _axes(figure, size, left=0.6, bottom=0.55, top=0.35, right=0.2)
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(lambda value, _: _seconds(value))
         ax.xaxis.set_minor_formatter(lambda value, _: "")
@@ -153,9 +156,13 @@ def draw_trade_off(
         along = np.flatnonzero(front)[np.argsort(times[front], kind="stable")]
         ax.plot(times[along], heights[along], color=BLUE, linewidth=1, drawstyle="steps-post", alpha=0.6)
         for i in range(len(names)):
-            color = BLUE if front[i] else GREY
+            color = colors[i]
             inside, edge = (PAPER, color) if incomplete[kept[i]] else (color, PAPER)
             ax.plot(times[i], heights[i], "o", markersize=7, markerfacecolor=inside, markeredgecolor=edge)
+        for framework in sorted(set(of) & set(FRAMEWORKS)):
+            ax.plot([], [], "o", markersize=6, color=FRAMEWORKS[framework], label=framework)
+        if set(of) & set(FRAMEWORKS):
+            figure.legend(loc="upper center", ncol=len(FRAMEWORKS), frameon=False, borderpad=0.1)
         points = ax.transData.transform(np.column_stack((times, heights)))
         corners = [((x1, y0), (x1, y1)) for (x0, y0), (x1, y1) in pairwise(points[along])]
         steps = [((x0, y0), (x1, y0)) for (x0, y0), (x1, y1) in pairwise(points[along])]

@@ -11,7 +11,7 @@ from vetime_plugins.leaderboard.report.board import Board
 from vetime_plugins.leaderboard.results import Cell
 from vetime_plugins.leaderboard.summary import by_detector
 
-__all__ = ["describe_run", "find_framework", "find_seen", "merge_equal"]
+__all__ = ["describe_run", "find_framework", "find_seen", "framework_of", "merge_equal"]
 
 _DIGITS = 6  # of metrics: the same model through two frameworks differs by rounding
 
@@ -20,6 +20,11 @@ def find_framework(cell: Cell) -> str:
     """Return the framework of a cell's detector; empty where neither the cell nor the registry knows it."""
     known = built_in_detectors().get(cell.detector.partition("(")[0])
     return cell.framework or (known.framework if known is not None else "")
+
+
+def framework_of(board: Board, name: str) -> str:
+    """Return the framework of one of a board's detectors; empty where no cell tells it."""
+    return next((one for one in map(find_framework, board.of(name)) if one), "")
 
 
 def find_seen(cells: Sequence[Cell]) -> dict[str, list[str]]:

@@ -29,7 +29,7 @@ from vetime_plugins.leaderboard.report.board import (
 )
 from vetime_plugins.leaderboard.report.entries import format_p
 from vetime_plugins.leaderboard.report.markdown import render_markdown
-from vetime_plugins.leaderboard.report.origin import describe_run, merge_equal
+from vetime_plugins.leaderboard.report.origin import describe_run, framework_of, merge_equal
 from vetime_plugins.leaderboard.report.series import SeriesSource, choose_series, draw_scores
 from vetime_plugins.leaderboard.results import Cell
 
@@ -182,6 +182,7 @@ def _draw(analysis: Analysis) -> dict[str, str | None]:
     accuracy = [board.summary(name).mean[metric] for name in board.detectors]
     seconds = [board.seconds(name) for name in board.detectors]
     failed = [any(board.counts(name)[status] for status in FAILURES) for name in board.detectors]
+    frameworks = [framework_of(board, name) for name in board.detectors]
     several = len(board.detectors) > 1 and analysis.comparison.n_series > 0
     compared = any(found is not None for found in analysis.differences.values())
     return {
@@ -193,7 +194,7 @@ def _draw(analysis: Analysis) -> dict[str, str | None]:
             if compared
             else None
         ),
-        "time": figures.draw_trade_off(board.detectors, seconds, accuracy, failed, metric),
+        "time": figures.draw_trade_off(board.detectors, seconds, accuracy, failed, metric, frameworks),
         "heat": figures.draw_heat_map(board) if analysis.comparison.n_series else None,
     }
 

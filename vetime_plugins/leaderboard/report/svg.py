@@ -13,11 +13,19 @@ from vetime_plugins._lazy import need
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["BLUE", "GREY", "INK", "PAPER", "RED", "render", "shorten"]
+__all__ = ["BLUE", "FRAMEWORKS", "GREY", "INK", "PAPER", "RED", "render", "shorten"]
 
 # Stand-ins that no colour map yields. In the page they are its variables: light and dark mode have others.
 INK, GREY, LINE, PAPER, BLUE, RED = (f"#0{i}0f0{i}" for i in range(1, 7))
 _VARIABLES = {INK: "ink", GREY: "grey", LINE: "line", PAPER: "paper", BLUE: "blue", RED: "red"}
+FRAMEWORKS = {
+    "vetime_plugins": "#0072b2",
+    "pyod": "#e69f00",
+    "sktime": "#009e73",
+    "darts": "#cc79a7",
+    "merlion": "#d55e00",
+}
+"""Colours of frameworks, the same in light and dark mode; the page's style has them too."""
 _POINTS = 72  # an inch
 
 

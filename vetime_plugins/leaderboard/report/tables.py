@@ -23,13 +23,11 @@ from vetime_plugins.leaderboard.report.entries import (
     show_text,
     text_column,
 )
-from vetime_plugins.leaderboard.report.origin import find_framework, find_seen
+from vetime_plugins.leaderboard.report.origin import find_seen, framework_of
+from vetime_plugins.leaderboard.report.svg import FRAMEWORKS
 from vetime_plugins.metrics.statistics import PairedDifference, average_ranks
 
 __all__ = ["all_metrics", "by_dataset", "by_kind", "by_series", "standings", "win_matrix"]
-
-FRAMEWORKS = ("vetime_plugins", "pyod", "sktime", "darts", "merlion")
-"""Frameworks with a colour of their own in the page."""
 
 
 def standings(analysis: Analysis, links: Mapping[str, str] | None = None) -> Table:
@@ -196,7 +194,7 @@ def win_matrix(analysis: Analysis) -> Table:
 
 
 def _framework(board: Board, name: str) -> Entry:
-    found = next((one for one in map(find_framework, board.of(name)) if one), "")
+    found = framework_of(board, name)
     kind = f"of {found}" if found in FRAMEWORKS else "of other"
     return Entry(found or DASH, found or None, kind=kind)
 
