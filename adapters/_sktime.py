@@ -95,7 +95,7 @@ class VETimeDetector(BaseDetector):
     >>> from vetime_plugins.adapters.sktime import VETimeDetector
     >>> x = np.sin(np.arange(1000) / 8)
     >>> x[600:620] = x[600]
-    >>> detector = VETimeDetector(contamination=0.02).fit(x)
+    >>> detector = VETimeDetector(threshold="quantile", contamination=0.02).fit(x)
     >>> len(detector.predict(x))
     20
     >>> int(detector.transform_scores(x)["scores"].idxmax()) in range(590, 630)

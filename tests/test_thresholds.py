@@ -190,7 +190,7 @@ def series_of_margins(incidents: int, seed: int = 0, n: int = 2000) -> tuple[np.
     for i in range(incidents):
         start = 100 + i * (n - 200) // max(incidents, 1)
         labels[start : start + 5] = True
-    margins[labels] = 12 + RNG(seed + 1).random(labels.sum())
+    margins[labels] = 20 + RNG(seed + 1).random(labels.sum())
     return margins, labels
 
 
@@ -244,3 +244,9 @@ def test_a_threshold_above_every_score_warns():
         find_threshold(np.r_[np.zeros(4), 1.0], "std")
     with pytest.warns(UserWarning, match="'pot' threshold"):
         find_threshold(np.linspace(0, 1, 50), "pot")
+
+
+def test_a_share_that_auto_does_not_use_warns():
+    with pytest.warns(UserWarning, match=r"contamination=0.02 is not used .*threshold='quantile'"):
+        find_threshold(calm_scores := RNG(0).random(100), "auto", contamination=0.02)
+    assert find_threshold(calm_scores, "auto") >= calm_scores.max()

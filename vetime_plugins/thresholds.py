@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 RULES = ("auto", "quantile", "std", "pot")
 """Names of the data-driven rules; a number is the fifth rule, a fixed threshold."""
 
+_CONTAMINATION = 0.1
+
 # Chosen on draws of 50 to 3,000 exponential, normal and beta scores: from fewer peaks than the second number,
 # the estimate of the shape scatters more than the exponential is wrong where the true shape is another.
 _PEAKS_WANTED = 30
@@ -40,7 +42,7 @@ def find_threshold(
     scores: ArrayLike,
     rule: str | float = "quantile",
     *,
-    contamination: float = 0.1,
+    contamination: float = _CONTAMINATION,
     risk: float = 1e-4,
     level: float = 0.98,
 ) -> float:
@@ -84,7 +86,8 @@ def find_threshold(
     Warns
     -----
     UserWarning
-        If the threshold of ``"std"`` or ``"pot"`` lies above every score, so that nothing is flagged.
+        If the threshold of ``"std"`` or ``"pot"`` lies above every score, so that nothing is flagged; if
+        `contamination` is given with ``"auto"``, which does not use it.
 
     Notes
     -----
@@ -110,6 +113,13 @@ def find_threshold(
     check_contamination(contamination)
     if isinstance(rule, float):
         return rule
+    if rule == "auto" and contamination != _CONTAMINATION:
+        warnings.warn(
+            f"contamination={contamination:g} is not used by threshold='auto'; to flag that share of the "
+            "points, pass threshold='quantile'",
+            UserWarning,
+            stacklevel=2,
+        )
     values = _check_scores(scores)
     if values.min() == values.max():  # the mean of equal numbers can round below them: all would be flagged
         return float(values[0])

@@ -172,7 +172,10 @@ class TestAttributesOfTheSeries:
 
 
 class TestThreshold:
-    @pytest.mark.parametrize("rule", ["quantile", "std", "pot", 0.25])
+    @pytest.mark.filterwarnings(
+        "ignore:the '(std|pot)' threshold:UserWarning", "ignore:contamination=:UserWarning"
+    )
+    @pytest.mark.parametrize("rule", ["auto", "quantile", "std", "pot", 0.25])
     @pytest.mark.parametrize("max_reference", [20_000, 100])
     def test_follows_from_the_scores_of_the_fitted_series(self, rule, max_reference):
         series = [with_spike(make_series()), make_series(length=90, seed=2)]
@@ -191,7 +194,7 @@ class TestThreshold:
     @pytest.mark.parametrize("dtype", [np.float32, np.float64])
     def test_flags_the_expected_share_of_the_fitted_series(self, dtype):
         series = make_series(dtype=dtype)
-        scorer = VETimeScorer(contamination=0.05).fit(series)
+        scorer = VETimeScorer(threshold="quantile", contamination=0.05).fit(series)
         flags = scorer.detector().detect(scorer.score(series))
         assert flags.values().sum() == 0.05 * LENGTH
 
@@ -207,7 +210,7 @@ class TestThreshold:
     def test_detector_without_fit(self):
         series = with_spike(make_series())
         scores = VETimeScorer().score(series)
-        detector = VETimeScorer(contamination=0.01).detector(scores)
+        detector = VETimeScorer(threshold="quantile", contamination=0.01).detector(scores)
         assert isinstance(detector, ThresholdDetector)
         assert detector.high_threshold == [pytest.approx(np.quantile(scores.values(), 0.99))]
         assert detector.detect(scores).values().sum() == 0.01 * LENGTH

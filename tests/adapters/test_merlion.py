@@ -226,7 +226,7 @@ class TestScores:
 
     def test_reset_forgets_the_reference_and_keeps_the_configuration(self, calls):
         ts = series()
-        model = VETimeDetector(VETimeDetectorConfig(contamination=0.07, context=50))
+        model = VETimeDetector(VETimeDetectorConfig(threshold="quantile", contamination=0.07, context=50))
         model.train(ts[:SPLIT])
         model.reset()
         assert model.train_data is None

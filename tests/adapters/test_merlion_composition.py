@@ -148,7 +148,11 @@ class TestEnsembles:
             "DetectorEnsemble",
             models=[{"name": "VETimeDetector", "readout": readout} for readout in ("point", "window")],
             combiner={"name": "Mean", "abs_score": False},
-            threshold={"name": f"{adapter.__name__}:VETimeThreshold", "contamination": 0.02},
+            threshold={
+                "name": f"{adapter.__name__}:VETimeThreshold",
+                "rule": "quantile",
+                "contamination": 0.02,
+            },
         )
         scores = values_of(ensemble.train(ts))
         single = []

@@ -27,7 +27,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:merlion.*")
 
 
 class TestLabels:
-    @pytest.mark.parametrize("rule", ["quantile", "std", "pot", 0.4])
+    @pytest.mark.filterwarnings(
+        "ignore:the '(std|pot)' threshold:UserWarning", "ignore:contamination=:UserWarning"
+    )
+    @pytest.mark.parametrize("rule", ["auto", "quantile", "std", "pot", 0.4])
     @pytest.mark.parametrize("calibrated", [True, False])
     def test_labels_are_the_raw_scores_above_the_rules_threshold(self, rule, calibrated):
         ts = series()
@@ -42,7 +45,7 @@ class TestLabels:
 
     def test_labels_carry_the_calibrated_score(self):
         ts = series()
-        model = VETimeDetector()
+        model = VETimeDetector(VETimeDetectorConfig(threshold="quantile"))
         trained = model.train(ts)
         labelled = values_of(model.get_anomaly_label(ts))
         z_scores = values_of(model.calibrator(trained))
@@ -80,11 +83,11 @@ class TestLabels:
 
     def test_given_labels_tune_the_threshold(self):
         ts, truth = series(), labels()
-        model = VETimeDetector(VETimeDetectorConfig(contamination=0.4))
+        model = VETimeDetector(VETimeDetectorConfig(threshold="quantile", contamination=0.4))
         scores = model.train(
             ts, anomaly_labels=truth, post_rule_train_config={"metric": TSADMetric.PointwiseF1}
         )
-        unsupervised = VETimeDetector(VETimeDetectorConfig(contamination=0.4))
+        unsupervised = VETimeDetector(VETimeDetectorConfig(threshold="quantile", contamination=0.4))
         unsupervised.train(ts)
         f1 = TSADMetric.PointwiseF1.value(truth, model.post_rule(scores))
         assert f1 > TSADMetric.PointwiseF1.value(truth, unsupervised.post_rule(scores))
@@ -99,7 +102,7 @@ class TestLabels:
         model.train(series())
         calm = TimeSeries.from_pd(frame()[110:290])
         scores = values_of(model.train(calm))
-        assert model.threshold.alm_threshold == find_threshold(scores)
+        assert model.threshold.alm_threshold == find_threshold(scores, "auto")
 
     def test_constant_series_has_no_anomaly(self):
         flat = TimeSeries.from_pd(frame() * 0 + 7)

@@ -133,7 +133,10 @@ def test_read_only_data_and_no_view_of_them():
     [[0.5], np.zeros(50), np.full((50, 2), 1e300), series() * 1e300, [np.nan, 1.0, np.nan, *range(20)]],
     ids=["one_point", "zeros", "huge_constant", "huge", "gaps"],
 )
-@pytest.mark.parametrize("threshold", ["quantile", "std", "pot", 0.5])
+@pytest.mark.filterwarnings(
+    "ignore:the '(std|pot)' threshold:UserWarning", "ignore:contamination=:UserWarning"
+)
+@pytest.mark.parametrize("threshold", ["auto", "quantile", "std", "pot", 0.5])
 def test_difficult_series_have_finite_results(values, threshold):
     detector = VETime(threshold=threshold).fit(values)
     for result in (
@@ -262,7 +265,10 @@ def test_contamination_is_checked_again_after_set_params():
 
 
 # ------------------------------------------------------------------------------------------ thresholds
-@pytest.mark.parametrize("rule", ["quantile", "std", "pot", 0.2, np.float32(0.25)])
+@pytest.mark.filterwarnings(
+    "ignore:the '(std|pot)' threshold:UserWarning", "ignore:contamination=:UserWarning"
+)
+@pytest.mark.parametrize("rule", ["auto", "quantile", "std", "pot", 0.2, np.float32(0.25)])
 def test_threshold_rules(rule):
     detector = VETime(threshold=rule, contamination=0.03).fit(series())
     assert detector.threshold_ == find_threshold(detector.decision_scores_, rule, contamination=0.03)

@@ -81,7 +81,7 @@ def test_readout_reaches_the_pipeline(readout):
 
 def test_the_outputs_agree_with_each_other():
     x = frame()
-    detector = VETimeDetector(contamination=0.05).fit(x)
+    detector = VETimeDetector(threshold="quantile", contamination=0.05).fit(x)
     scores = detector.transform_scores(x)
     labels = detector.transform(x)
     events = detector.predict(x)
@@ -106,7 +106,7 @@ def test_the_outputs_agree_with_each_other():
 @pytest.mark.parametrize("fitted", [True, False], ids=["fitted data", "new data"])
 def test_index_is_kept(index, fitted):
     x = frame().set_axis(index)
-    detector = VETimeDetector(contamination=0.05)
+    detector = VETimeDetector(threshold="quantile", contamination=0.05)
     detector.fit(x if fitted else frame(seed=1)[:SPLIT])
     scores, labels = detector.transform_scores(x), detector.transform(x)
     for out in (scores, labels):
@@ -117,7 +117,10 @@ def test_index_is_kept(index, fitted):
     events = detector.predict(x)["ilocs"]
     np.testing.assert_array_equal(events, np.flatnonzero(labels["labels"]))
     assert len(events)
-    assert_frame_equal(VETimeDetector(contamination=0.05).fit_transform(x), detector.fit(x).transform(x))
+    assert_frame_equal(
+        VETimeDetector(threshold="quantile", contamination=0.05).fit_transform(x),
+        detector.fit(x).transform(x),
+    )
 
 
 def test_time_index_beyond_nanoseconds():
@@ -194,7 +197,7 @@ def test_short_series(n):
 
 
 def test_constant_series_has_no_anomalies():
-    for rule in ("quantile", "std", "pot"):
+    for rule in ("auto", "quantile", "std", "pot"):
         detector = VETimeDetector(threshold=rule)
         assert detector.fit_transform(pd.Series(np.full(100, 3.0)))["labels"].sum() == 0
 
@@ -207,7 +210,7 @@ def test_scoring_is_deterministic():
 
 def test_segments_lie_between_anomalies():
     x = frame()
-    detector = VETimeDetector(contamination=0.02).fit(x)
+    detector = VETimeDetector(threshold="quantile", contamination=0.02).fit(x)
     cuts = detector.predict(x)["ilocs"]
     segments = detector.predict_segments(x)["ilocs"]
     assert isinstance(segments.dtype, pd.IntervalDtype)
@@ -241,7 +244,10 @@ def test_fit_keeps_a_copy():
 # fit: reference and threshold
 
 
-@pytest.mark.parametrize("rule", ["quantile", "std", "pot", 0.25])
+@pytest.mark.filterwarnings(
+    "ignore:the '(std|pot)' threshold:UserWarning", "ignore:contamination=:UserWarning"
+)
+@pytest.mark.parametrize("rule", ["auto", "quantile", "std", "pot", 0.25])
 def test_threshold_rules(rule):
     x = frame()
     detector = VETimeDetector(threshold=rule, contamination=0.03).fit(x)
@@ -402,7 +408,7 @@ def test_construction_loads_nothing():
 
 def test_in_a_new_process(tmp_path):
     x = frame()
-    detector = VETimeDetector(contamination=0.05).fit(x[:SPLIT])
+    detector = VETimeDetector(threshold="quantile", contamination=0.05).fit(x[:SPLIT])
     detector.save(tmp_path / "detector")
     x.to_pickle(tmp_path / "x.pkl")
     script = (

@@ -26,12 +26,22 @@ from vetime_plugins.errors import InputError
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Differencer() * VETimeDetector(contamination=0.05),
-        lambda: StandardScaler() * VETimeDetector(contamination=0.05),
-        lambda: StandardScaler() * ExponentTransformer(3) * VETimeDetector(contamination=0.05),
-        lambda: ExponentTransformer(3) * (Differencer() * VETimeDetector(contamination=0.05)),
+        lambda: Differencer() * VETimeDetector(threshold="quantile", contamination=0.05),
+        lambda: StandardScaler() * VETimeDetector(threshold="quantile", contamination=0.05),
+        lambda: (
+            StandardScaler()
+            * ExponentTransformer(3)
+            * VETimeDetector(threshold="quantile", contamination=0.05)
+        ),
+        lambda: (
+            ExponentTransformer(3)
+            * (Differencer() * VETimeDetector(threshold="quantile", contamination=0.05))
+        ),
         lambda: DetectorPipeline(
-            [("cube", ExponentTransformer(3)), ("vetime", VETimeDetector(contamination=0.05))]
+            [
+                ("cube", ExponentTransformer(3)),
+                ("vetime", VETimeDetector(threshold="quantile", contamination=0.05)),
+            ]
         ),
     ],
     ids=["sktime", "scikit-learn", "three steps", "nested", "named"],
@@ -44,7 +54,7 @@ def test_pipelines(make):
     for _, step in make().steps_[:-1]:
         transformed_train = step.fit_transform(transformed_train)
         transformed = step.transform(transformed)
-    expected = VETimeDetector(contamination=0.05).fit(transformed_train)
+    expected = VETimeDetector(threshold="quantile", contamination=0.05).fit(transformed_train)
     assert_frame_equal(events, expected.predict(transformed))
     assert len(events)
     assert pipe.transform(x[SPLIT:])["labels"].sum() == len(events)
@@ -88,10 +98,10 @@ def test_panels(levels):
     keys = list(singles) if levels == 1 else [("a", "north"), ("b", "south")]
     names = ["site"] if levels == 1 else ["region", "site"]
     panel = pd.concat(list(singles.values()), keys=keys, names=[*names, "time"])
-    transformer = DetectorAsTransformer(VETimeDetector(contamination=0.05))
+    transformer = DetectorAsTransformer(VETimeDetector(threshold="quantile", contamination=0.05))
     out = transformer.fit_transform(panel)
     for key, single in zip(keys, singles.values(), strict=True):
-        expected = VETimeDetector(contamination=0.05).fit_transform(single)
+        expected = VETimeDetector(threshold="quantile", contamination=0.05).fit_transform(single)
         np.testing.assert_array_equal(out.loc[key].to_numpy(), expected.to_numpy())
         assert expected["labels"].sum() == round(0.05 * N)
     assert out.index.get_level_values("time").nunique() == N
@@ -104,9 +114,11 @@ def test_panels_of_several_variables():
 
     singles = {name: frame(seed=seed) for seed, name in enumerate(["north", "south"])}
     panel = pd.concat(singles, names=["site", "time"])
-    out = FramesDetectorAsTransformer(VETimeDetector(contamination=0.05)).fit_transform(panel)
+    out = FramesDetectorAsTransformer(VETimeDetector(threshold="quantile", contamination=0.05)).fit_transform(
+        panel
+    )
     for name, single in singles.items():
-        expected = VETimeDetector(contamination=0.05).fit_transform(single)
+        expected = VETimeDetector(threshold="quantile", contamination=0.05).fit_transform(single)
         np.testing.assert_array_equal(out.loc[name].to_numpy(), expected.to_numpy())
 
 

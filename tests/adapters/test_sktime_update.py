@@ -30,7 +30,7 @@ def weights(tmp_path_factory):
 def test_update_scores_as_a_stream_does(weights):
     x = frame().set_axis(pd.date_range("2024-01-01", periods=N, freq="h", tz="Asia/Tokyo"))
     past, new = x[:SPLIT], x[SPLIT : SPLIT + 20]
-    detector = VETimeDetector(weights, context=64, contamination=0.05).fit(past)
+    detector = VETimeDetector(weights, context=64, threshold="quantile", contamination=0.05).fit(past)
     assert detector.update(new) is detector
     stream = StreamingVETime(64, weights=weights)
     stream.warm_up(past)
@@ -105,7 +105,7 @@ def test_update_keeps_the_latest(weights):
     )
     assert_frame_equal(detector.reference_, x[SPLIT - 70 : SPLIT + 30])
     assert len(detector.scores_) == 100
-    assert detector.threshold_ == find_threshold(detector.scores_)
+    assert detector.threshold_ == find_threshold(detector.scores_, "auto")
 
 
 def test_a_fixed_threshold_stays(weights):

@@ -193,6 +193,9 @@ def test_the_fitted_series_beyond_the_bound_is_not_its_own_reference(adapter):
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-6)
 
 
+@pytest.mark.filterwarnings(
+    "ignore:the '(std|pot)' threshold:UserWarning", "ignore:contamination=:UserWarning"
+)
 @pytest.mark.parametrize("rule", RULES)
 def test_thresholds(adapter, rule):
     frame = make_frame(2)

@@ -1,6 +1,7 @@
 """The metrics against reference values, against scikit-learn and against their definitions."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from tests.metrics import _naive
 from vetime_plugins import metrics
-from vetime_plugins.metrics import evaluate
+from vetime_plugins.metrics import evaluate, event_f1, flag_quality, standard_f1
 
 REFERENCE = Path(__file__).with_name("reference.json")  # says where its values are from
 
@@ -119,3 +120,21 @@ def test_long_ranges_do_not_overflow_and_stay_exact():
     cuts = np.quantile(scores, [0.999, 0.9, 0.5, 0.0])
     coarse = np.searchsorted(np.sort(cuts), scores, side="right").astype(float)
     assert metrics.pate(labels, coarse, 40) == pytest.approx(_naive.pate(labels, coarse, 40))
+
+
+def test_flags_of_one_threshold_agree_with_the_best_one_where_it_is_that():
+    rng = np.random.default_rng(0)
+    labels = (np.arange(3000) % 300 < 20).astype(int)
+    scores = rng.normal(size=3000) + 2.5 * labels
+    best = event_f1(labels, scores)
+    found = flag_quality(labels, scores > best.threshold)
+    assert found["Event-F1"] == pytest.approx(best.f1)
+    assert found["Event-Recall"] == pytest.approx(best.recall)
+    assert found["Standard-Precision"] == pytest.approx(best.precision)
+    points = standard_f1(labels, scores)
+    assert flag_quality(labels, scores >= points.threshold)["Standard-F1"] == pytest.approx(points.f1)
+
+
+def test_flags_of_nothing_are_worth_nothing():
+    assert set(flag_quality([0, 1, 0], [0, 0, 0]).values()) == {0.0}
+    assert all(math.isnan(value) for value in flag_quality([0, 0], [0, 1]).values())

@@ -33,7 +33,9 @@ __all__ = [
     "check_output",
     "check_picture",
     "draw",
+    "is_at_best_threshold",
     "judge",
+    "judge_flags",
     "load_pipeline",
     "load_series",
     "read_file",
@@ -234,6 +236,21 @@ def judge(
 
     found = evaluate(labels, scores, series=series.values, metrics=metrics)
     return {name: float(value) if math.isfinite(value) else None for name, value in found.items()}
+
+
+def is_at_best_threshold(metric: str) -> bool:
+    """Tell whether a metric of `judge` is that of its best threshold and not of all."""
+    return metric.endswith(("F1", "F1-T", "Precision", "Recall"))
+
+
+def judge_flags(series: LabelledSeries, flagged: np.ndarray) -> dict[str, float | None] | None:
+    """Return the metrics of flags (T,), or None where there are no labels to judge by."""
+    labels = series.labels
+    if labels is None or labels.min() == labels.max():
+        return None
+    from vetime_plugins.metrics import flag_quality
+
+    return {name: float(value) for name, value in flag_quality(labels, flagged).items()}
 
 
 def show_metric(value: float | None) -> str:

@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
             "anomalous_rows": int(flagged.sum()),
             "spans": [span.as_dict() for span in spans],
             "metrics": metrics,
+            "metrics_at_threshold": inputs.judge_flags(series, flagged),
             "out": args.out,
             "plot": args.plot,
         }
@@ -99,17 +100,27 @@ def _report(
     yield f"scored with weights {args.weights!r} in {scored.seconds:.2f} s ({speed:,.0f} rows/s)"
     rule = "given" if isinstance(args.threshold, float) else args.threshold
     yield (
-        f"threshold {scored.threshold:.4f} ({rule}): {anomalous:,} anomalous rows "
+        f"threshold {scored.threshold:.6g} ({rule}): {anomalous:,} anomalous rows "
         f"({anomalous / rows:.1%}) in {len(spans):,} spans"
     )
+    if not anomalous:
+        yield f"  no row is above it; the highest score is {scored.scores.max():.6g}"
     for span in spans[:_SHOWN_SPANS]:
         when = "" if span.start_time is None else f"  {span.start_time} .. {span.end_time}"
-        yield f"  rows {span.start:>9,} .. {span.stop - 1:>9,}  highest score {span.score:.4f}{when}"
+        yield f"  rows {span.start:>9,} .. {span.stop - 1:>9,}  highest score {span.score:.6g}{when}"
     if len(spans) > _SHOWN_SPANS:
         yield f"  ... and {len(spans) - _SHOWN_SPANS:,} more with lower scores"
     if metrics is not None:
-        yield f"against the labels in {args.labels!r}:"
+        yield f"against the labels in {args.labels!r}, over all thresholds:"
+        best = {name: value for name, value in metrics.items() if inputs.is_at_best_threshold(name)}
         for name, value in metrics.items():
+            if name not in best:
+                yield f"  {name:<22} {inputs.show_metric(value)}"
+        yield "at the threshold that is best for each metric, which nobody knows without labels:"
+        for name, value in best.items():
+            yield f"  {name:<22} {inputs.show_metric(value)}"
+        yield f"at the threshold shown above, {scored.threshold:.6g}:"
+        for name, value in (inputs.judge_flags(series, scored.scores > scored.threshold) or {}).items():
             yield f"  {name:<22} {inputs.show_metric(value)}"
     elif series.labels is not None:
         yield f"the labels in {args.labels!r} are all {series.labels[0]}: no metric is defined"

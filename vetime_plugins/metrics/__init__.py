@@ -13,7 +13,7 @@ from vetime_plugins.metrics.affiliation import affiliation_f1
 from vetime_plugins.metrics.care import CareScore, Frame, care_score, criticality
 from vetime_plugins.metrics.pate import pate
 from vetime_plugins.metrics.peaks import exact_peak_rate
-from vetime_plugins.metrics.pointwise import event_f1, point_adjusted_f1, standard_f1
+from vetime_plugins.metrics.pointwise import event_f1, flag_quality, point_adjusted_f1, standard_f1
 from vetime_plugins.metrics.ranges import range_f1
 from vetime_plugins.metrics.ranking import auc_pr, auc_roc
 from vetime_plugins.metrics.suite import METRIC_NAMES, Evaluation, check_metric_names, evaluate
@@ -38,6 +38,7 @@ __all__ = [
     "exact_peak_rate",
     "explain_undefined",
     "find_buffer",
+    "flag_quality",
     "pate",
     "point_adjusted_f1",
     "range_f1",

@@ -10,7 +10,7 @@ from vetime_plugins.metrics._best import BestF1, pick_best, quantile_thresholds
 from vetime_plugins.metrics._inputs import as_pair, explain_undefined
 from vetime_plugins.metrics._levels import accumulate, assign_levels, find_segments, first_hits
 
-__all__ = ["event_f1", "point_adjusted_f1", "standard_f1"]
+__all__ = ["event_f1", "flag_quality", "point_adjusted_f1", "standard_f1"]
 
 
 def standard_f1(labels: Any, scores: Any) -> BestF1:
@@ -146,3 +146,42 @@ def event_f1(labels: Any, scores: Any) -> BestF1:
         precision = np.nan_to_num(true / predicted)
         f1 = np.nan_to_num(2 * precision * recall / (precision + recall))
     return pick_best(f1, precision, recall, thresholds)
+
+
+def flag_quality(labels: Any, flagged: Any) -> dict[str, float]:
+    """Precision, recall and F1 of flags, which were made by one threshold.
+
+    Parameters
+    ----------
+    labels, flagged : array-like, shape (T,)
+        1 for anomalous and for flagged points, else 0.
+
+    Returns
+    -------
+    dict of str to float
+        ``Standard-F1``, ``Standard-Precision`` and ``Standard-Recall`` over points; ``Event-Recall``, the
+        share of events with at least one flagged point, and ``Event-F1`` of it and the precision over points.
+        NaN throughout where `explain_undefined` gives a reason, precision 0 where nothing is flagged.
+
+    Raises
+    ------
+    InputError
+        If the input is malformed.
+
+    Examples
+    --------
+    >>> flag_quality([0, 1, 1, 0, 1, 0], [0, 0, 1, 0, 0, 0])["Event-Recall"]
+    0.5
+    """
+    truth, values = as_pair(labels, flagged)
+    names = ("Standard-F1", "Standard-Precision", "Standard-Recall", "Event-F1", "Event-Recall")
+    if explain_undefined(truth):
+        return dict.fromkeys(names, float("nan"))
+    chosen = values > 0
+    starts, stops = find_segments(truth)
+    before = np.concatenate(([0], np.cumsum(chosen)))
+    precision = float(truth[chosen].mean()) if chosen.any() else 0.0
+    recall = float(chosen[truth].mean())
+    events = float((before[stops] > before[starts]).mean())
+    f1s = [2 * precision * part / (precision + part) if precision > 0 else 0.0 for part in (recall, events)]
+    return dict(zip(names, (f1s[0], precision, recall, f1s[1], events), strict=True))

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Runs = tuple[NDArray[np.intp], NDArray[np.intp]]
 
-RISK = 0.025
+RISK = 0.012
 """Chance that a calm series as long as this one has a run above :meth:`Tail.alarm`, by the fitted tail. On
-calm series the observed share is about twice that: the tail of a single series is known roughly."""
+calm series the observed share is three times that: the tail of a single series is known roughly."""
 _TAIL, _LEAST_ABOVE, _MOST_ABOVE = 0.03, 10, 500
 """Share of what is usual that is fitted as the tail, and bounds of how many points that may be: few say
 nothing of a tail, and of many the lower ones need no model."""
@@ -32,9 +32,10 @@ _JOINED = 8
 """Steps between two runs of one incident, at most."""
 _USUAL_EXCESS, _PRIOR_RUNS = 0.7, 8.0
 """Mean height of calm tails in low widths, measured as `_SUSPECT`; as many runs it is worth."""
-_SHAPE, _UNSURE = 0.05, 2.0
-"""Shape of the tail, and the runs that are added to those seen: a scale known from r runs makes an
-exponential tail one of shape 1 / r."""
+_SHAPE, _UNSURE, _RUN = 0.05, 1.5, 7
+"""Shape of the tail, the runs that are added to those that told its scale, and the points of a run: a scale
+known from r runs makes an exponential tail one of shape 1 / r. The runs are not counted for that: a worse
+anomaly would change their number, and now and then lower its own score."""
 _FEWEST = 100
 """Points of a reference that stand for themselves; fewer are joined with the series."""
 
@@ -172,7 +173,7 @@ def _fit_usual(values: Array, usual: NDArray[np.bool_], width: float) -> Tail:
     runs = len(find_runs((values > start) & usual)[0])
     mean = float(excess.mean()) if len(excess) else 0.0
     scale = (runs * mean + _PRIOR_RUNS * _USUAL_EXCESS * width) / (runs + _PRIOR_RUNS)
-    shape = _SHAPE + 1 / (runs + _UNSURE)
+    shape = _SHAPE + 1 / (share * len(values) / _RUN + _UNSURE)
     return Tail(knots, shares, start, share, scale, shape, max(runs, 1), width, usual)
 
 
