@@ -89,7 +89,7 @@ def explain_series(
     pooled = pool_margins(margins, config.variable_pooling)
     return Explanation(
         series=series.values,
-        scores=read_out(pooled, config.readout, periods[:1], scale=config.scale),
+        scores=read_out(pooled, config.readout, [max(periods)], scale=config.scale),
         variable_scores=read_out(margins, config.readout, periods, scale=config.scale),
         reconstruction=reconstruction,
         expert_weights=weights,

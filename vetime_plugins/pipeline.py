@@ -277,7 +277,7 @@ class VETimePipeline:
     def _pool(
         self, margins: NDArray[np.float64], periods: list[int]
     ) -> tuple[NDArray[np.float64], list[int]]:
-        return pool_margins(margins, self.config.variable_pooling), periods[:1]
+        return pool_margins(margins, self.config.variable_pooling), [max(periods)]
 
     def _usual(
         self, series: Series, references: Sequence[Series], gammas: NDArray[np.float64] | None

@@ -18,42 +18,17 @@ from torch import Tensor
 
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.model import ModelInput
-from vetime_plugins.retrieval import RetrievalFeatures, retrieval_distances
+from vetime_plugins.retrieval import RetrievalConfig, RetrievalFeatures, retrieval_distances
 from vetime_plugins.series.imaging import (
     FoldGeometry,
     Strip,
     default_gammas,
     make_strip,
-    standardise,
 )
-from vetime_plugins.series.inputs import Series, as_series, check_no_empty_variable, unit_exponents
+from vetime_plugins.series.inputs import Series, as_series, check_no_empty_variable
 from vetime_plugins.series.overlap import new_parts
 from vetime_plugins.series.period import series_period
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """From the unit of a series to that of the network and back, (..., C) each.
-
-    Powers of two bring extreme units into range (see `unit_exponents`); `mean` and `std` are of what they
-    make of the series. All are (C,).
-    """
-
-    exponents: NDArray[np.intp]
-    mean: NDArray[np.float64]
-    std: NDArray[np.float64]
-
-    def standardise(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return values in the unit of the network."""
-        return (np.ldexp(values, self.exponents) - self.mean) / self.std
-
-    def restore(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what the network says in the unit of the series."""
-        return np.ldexp(z * self.std + self.mean, -self.exponents)
-
-    def of(self, columns: slice) -> Scaling:
-        """Return that of some variables."""
-        return Scaling(self.exponents[columns], self.mean[columns], self.std[columns])
+from vetime_plugins.series.scaling import Scaling
 
 
 @dataclass(frozen=True)
@@ -117,12 +92,8 @@ def prepare(
     (z, *earlier), scaling = _standardise_together([series.values, *references])
     features = None
     if config.retrieval is not None:
-        features = retrieval_distances(
-            torch.from_numpy(z.astype(np.float32)),
-            config=config.retrieval,
-            reference=[torch.from_numpy(one.astype(np.float32)) for one in earlier],
-            valid=None if series.observed.all() else torch.from_numpy(series.observed),
-        )
+        features = _retrieve([z, *earlier], series.observed, config.retrieval)
+    exact = scaling.exact(series.values)
     longest = max([z, *earlier], key=len)
     n_variables = z.shape[1]
     groups = [slice(0, n_variables)] if config.any_variate else [slice(c, c + 1) for c in range(n_variables)]
@@ -132,14 +103,15 @@ def prepare(
     units = []
     for group in groups:
         gamma = gammas[group] if gammas is not None else own_gammas[group]
+        # Whole intensities need no rounding before, and theirs are the authors' to the last.
         strip = make_strip(
-            z[:, group], config.patch_size, period=series_period(longest[:, group]), gammas=gamma
+            exact[:, group], config.patch_size, period=series_period(longest[:, group]), gammas=gamma
         )
         padded = np.zeros((group.stop - group.start, strip.intensities.shape[2]), dtype=np.float32)
         padded[:, : len(z)] = z[:, group].T
         width = padded.shape[1]
         channels, evidence = _channels(features, group, width), _evidence(features, group, width)
-        units.append(Prepared(padded, strip, channels, scaling.of(group), len(z), evidence))
+        units.append(Prepared(padded, strip, channels, scaling.select(group), len(z), evidence))
     return units
 
 
@@ -183,10 +155,29 @@ def _standardise_together(
     parts: Sequence[NDArray[np.float64]],
 ) -> tuple[list[NDArray[np.float64]], Scaling]:
     together = np.concatenate(parts)
-    exponents = unit_exponents(together)
-    z, mean, std = standardise(np.ldexp(together, exponents))
+    scaling = Scaling.of_values(together)
     ends = np.cumsum([len(part) for part in parts])[:-1]
-    return np.split(z, ends), Scaling(exponents, mean, std)
+    return np.split(scaling.standardise(together), ends), scaling
+
+
+def _retrieve(
+    parts: Sequence[NDArray[np.float64]], observed: NDArray[np.bool_], config: RetrievalConfig
+) -> RetrievalFeatures:
+    """Compare the first of the standardised parts with all, whatever the order of the variables."""
+    columns = [np.ascontiguousarray(part.T, dtype=np.float32) for part in parts]  # (C, T_i)
+    # What is summed over variables is rounded by their order, which means nothing: theirs is by content.
+    content = [b"".join(part[c].tobytes() for part in columns) for c in range(len(columns[0]))]
+    order = sorted(range(len(content)), key=content.__getitem__)
+    series, *earlier = (torch.from_numpy(part[order].T.copy()) for part in columns)
+    features = retrieval_distances(
+        series,
+        config=config,
+        reference=earlier,
+        valid=None if observed.all() else torch.from_numpy(observed[:, order]),
+    )
+    back = torch.from_numpy(np.argsort(order))
+    evidence = None if features.evidence is None else features.evidence[:, back]
+    return RetrievalFeatures(features.variables[:, back], features.joint, evidence)
 
 
 def _channels(features: RetrievalFeatures | None, group: slice, width: int) -> Tensor | None:

@@ -20,10 +20,10 @@ from vetime_plugins._arguments import check_whole
 from vetime_plugins.errors import InputError
 from vetime_plugins.series.inputs import as_series
 from vetime_plugins.series.period import series_period
+from vetime_plugins.series.scaling import Scaling
 
 NO_PERIOD_WINDOW = 25
 """Moving-average window of the trend when there is no period."""
-_STD_EPSILON = 1e-8
 _RANGE_EPSILON = 1e-5
 
 
@@ -64,18 +64,6 @@ class Strip:
     length: int
     period: int
     patch_size: int
-
-
-def standardise(
-    values: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Z-score columns (T, C) with the population deviation, as the authors do; also return mean, std (C,).
-
-    The deviation includes the 1e-8 that keeps a constant finite.
-    """
-    mean = values.mean(axis=0)
-    std = values.std(axis=0) + _STD_EPSILON
-    return (values - mean) / std, mean, std
 
 
 def default_gammas(n_variables: int) -> NDArray[np.float64]:
@@ -235,8 +223,7 @@ class ImageGeometry:
     length: int
     one_dimensional: bool
     period: int
-    mean: NDArray[np.float64]
-    std: NDArray[np.float64]
+    scaling: Scaling
     low: NDArray[np.float64]
     high: NDArray[np.float64]
     gamma: NDArray[np.float64]
@@ -282,8 +269,11 @@ def series_to_image(
     one = as_series(series)
     if not one.observed.all():
         raise InputError("series needs finite values to be an image, got NaN: fill the gaps first.")
-    z, mean, std = standardise(one.values)
-    period = series_period(z) if period is None else check_whole("period", period)
+    scaling = Scaling.of_values(one.values)
+    z = scaling.exact(one.values)
+    if period is None:
+        period = series_period(scaling.standardise(one.values))
+    period = check_whole("period", period)
     channels, low, high, gamma = _intensity_channels(z, period, gammas)
     scaled = channels ** gamma[:, None, None] * 255.0
     n_patches = -(-len(z) // patch_size)
@@ -294,7 +284,7 @@ def series_to_image(
     folded = filled.reshape(z.shape[1], 3, fold.rows, row_length).transpose(0, 2, 3, 1)
     folded = folded.reshape(z.shape[1] * fold.rows, row_length, 3)
     geometry = ImageGeometry(
-        fold, patch_size, size, len(z), one.one_dimensional, period, mean, std, low, high, gamma
+        fold, patch_size, size, len(z), one.one_dimensional, period, scaling, low, high, gamma
     )
     if size is None:
         return folded, geometry
@@ -339,7 +329,7 @@ def image_to_series(image: NDArray[np.floating], geometry: ImageGeometry) -> NDA
     scaled = np.clip(flat / 255.0, 0.0, None) ** (1.0 / geometry.gamma[:, None])
     low, high = geometry.low[:, :1], geometry.high[:, :1]
     z = scaled * (high - low + _RANGE_EPSILON) + low
-    series = z.T * geometry.std + geometry.mean
+    series = geometry.scaling.restore(z.T)
     return series[:, 0] if geometry.one_dimensional else series
 
 

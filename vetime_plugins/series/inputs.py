@@ -58,7 +58,7 @@ class Series:
     ) -> Series:
         """Fill the gaps of numbers that were checked before: (T, C) with T, C >= 1, finite or NaN."""
         values = fill_gaps(columns)
-        varies = _extent(values)[2]
+        varies = extent(values)[1]
         return cls(values, ~np.isnan(columns), varies, one_dimensional, names, checked)
 
     def __len__(self) -> int:
@@ -117,7 +117,12 @@ def is_collection(series: object) -> bool:
 
 def _is_number(value: object) -> bool:
     """Tell whether it has no dimensions: a number, or what stands for a missing one."""
-    return isinstance(value, (float, int)) or (not isinstance(value, (list, tuple)) and np.ndim(value) == 0)  # type: ignore[arg-type]
+    if isinstance(value, (float, int, list, tuple)):
+        return isinstance(value, (float, int))
+    try:
+        return np.ndim(value) == 0  # type: ignore[arg-type]
+    except Exception:  # what numpy cannot read is no number; the check of the entry tells why
+        return False
 
 
 def as_columns(series: Any, what: str = "series", *, infinite_is_gap: bool = False) -> NDArray[np.float64]:
@@ -262,28 +267,71 @@ def as_float64(series: Any, what: str) -> NDArray[Any]:
     InputError
         If it is ragged, or holds anything but real numbers. The message calls it `what`.
     """
-    kind = type(series)
-    if hasattr(series, "detach") and hasattr(series, "cpu"):
-        series = series.detach().cpu()
-    if hasattr(series, "to_numpy"):
-        series = series.to_numpy()
+    kind = type(series).__name__
     try:
-        array = np.asarray(series)
+        array = _to_numpy(series)
     except ValueError as error:
         raise InputError(
-            f"{what} needs rows of one length, got a ragged {kind.__name__}: {error}. "
+            f"{what} needs rows of one length, got a ragged {kind}: {error}. "
             "Of several series at least one must be an array, else lists are rows."
         ) from error
-    if np.ma.isMaskedArray(series):
-        array = np.where(np.ma.getmaskarray(series), np.nan, np.ma.getdata(series).astype(np.float64))
+    except MemoryError:
+        raise
+    except Exception as error:  # containers raise what they like
+        raise InputError(
+            f"{what} needs what numpy can read, got a {kind}: {error}. Pass a numpy array of its numbers."
+        ) from error
+    mask = None
+    if np.ma.isMaskedArray(array):
+        mask, array = np.ma.getmaskarray(array), np.ma.getdata(array)
+        if array.dtype == object:
+            array = array.copy()
+            array[mask] = None
     if array.dtype == object:
-        array = _from_objects(array, what, kind.__name__)
+        array = _from_objects(array, what, kind)
     if array.dtype.kind not in "fiub":
         raise InputError(
-            f"{what} needs numbers, got values of type {array.dtype} in a {kind.__name__}. "
+            f"{what} needs numbers, got values of type {array.dtype} in a {kind}. "
             "Convert or drop what is not numeric (times belong into the index)."
         )
-    return array
+    if mask is not None:
+        array = np.where(mask, np.nan, array)
+    return _in_range(array, what) if array.dtype.itemsize > 8 else array
+
+
+def _to_numpy(series: Any) -> NDArray[Any]:
+    """Return any container as an array, masks kept; raises whatever the container does."""
+    if isinstance(series, (list, tuple)) and any(hasattr(entry, "detach") for entry in series):
+        series = [_plain(entry) if hasattr(entry, "detach") else entry for entry in series]
+    if hasattr(series, "detach") and hasattr(series, "cpu"):
+        series = _plain(series)
+    elif hasattr(series, "to_numpy"):
+        try:
+            series = series.to_numpy()
+        except Exception:  # pyarrow wants to be asked in another way where it has to copy
+            return np.asarray(series)
+    return np.asanyarray(series) if np.ma.isMaskedArray(series) else np.asarray(series)
+
+
+def _plain(tensor: Any) -> Any:
+    """Return a tensor that numpy can read: on the CPU, no gradient, dense, in a format that numpy has."""
+    tensor = tensor.detach().cpu()
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
+    tensor = tensor.to_dense().resolve_conj().resolve_neg()
+    return tensor.double() if tensor.is_floating_point() else tensor
+
+
+def _in_range(array: NDArray[Any], what: str) -> NDArray[np.float64]:
+    """Convert long doubles, which may be larger than any float64."""
+    with np.errstate(over="ignore"):
+        values = array.astype(np.float64)
+    beyond = np.isinf(values) & ~np.isinf(array)
+    if beyond.any():
+        raise InputError(
+            f"{what} needs values that float64 can hold, got {array[beyond][0]!r}. Divide by a power of ten."
+        )
+    return values
 
 
 def _from_objects(array: NDArray[Any], what: str, kind: str) -> NDArray[np.float64]:
@@ -291,8 +339,9 @@ def _from_objects(array: NDArray[Any], what: str, kind: str) -> NDArray[np.float
     flat = [math.nan if v is None or type(v).__name__ in ("NAType", "NaTType") else v for v in array.ravel()]
     for value in flat:
         if isinstance(value, (str, bytes, complex)) or np.ndim(value):
+            found = " ".join(repr(value).split())
             raise InputError(
-                f"{what} needs numbers, got {value!r} in a {kind}. Convert or drop what is not numeric."
+                f"{what} needs numbers, got {found} in a {kind}. Convert or drop what is not numeric."
             )
     try:
         return np.array(flat, dtype=np.float64).reshape(array.shape)
@@ -303,20 +352,23 @@ def _from_objects(array: NDArray[Any], what: str, kind: str) -> NDArray[np.float
 def unit_exponents(values: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return, for each column of (T, C), the power of two that brings an extreme unit into an ordinary range.
 
-    Scores must not depend on the unit, but squares of huge values overflow and those of tiny ones vanish
-    beside the epsilon of the standardisation. A power of two changes no digit; ordinary columns get 0.
+    A power of two changes no digit. Ordinary columns get 0: they keep their unit.
     """
-    size, spread, varies = _extent(values)
-    extreme = varies & ((size > _HUGE) | (spread < _TINY))
-    exponents = np.where(extreme, -np.frexp(spread)[1], 0)
-    return np.where(~varies & (size > _HUGE), -np.frexp(size)[1], exponents)
+    exponents, varies = extent(values)
+    size = np.abs(values).max(axis=0)
+    extreme = (size > _HUGE) | (varies & (np.ldexp(1.0, -exponents) < _TINY))
+    return np.where(extreme, exponents, 0)
 
 
-def _extent(
-    values: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """Return the largest size, half the range, and whether it exceeds rounding, of each column."""
+def extent(values: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return the power of two that brings the range of each column into [1, 2), and whether it varies.
+
+    A column whose range is no more than rounding does not vary, and its size comes into [1/2, 1).
+    """
     low, high = values.min(axis=0), values.max(axis=0)
-    size = np.maximum(np.abs(low), np.abs(high))
-    spread = high / 2 - low / 2  # halves: the difference of two huge numbers overflows
-    return size, spread, spread > _ROUNDING * size
+    # First the size: the difference of two huge numbers overflows, that of two tiny ones loses digits.
+    exponents = -np.frexp(np.maximum(np.abs(low), np.abs(high)))[1].astype(np.intp)
+    spread = np.ldexp(high, exponents) - np.ldexp(low, exponents)
+    size = np.maximum(np.abs(np.ldexp(low, exponents)), np.abs(np.ldexp(high, exponents)))
+    varies = spread > 2 * _ROUNDING * size
+    return np.where(varies, exponents + 1 - np.frexp(spread)[1], exponents), varies
