@@ -14,6 +14,7 @@ from vetime_plugins.adapters._shared import (
     latest,
     load_pipeline,
     missing_dependency,
+    telling,
 )
 from vetime_plugins.errors import InputError
 from vetime_plugins.series.inputs import as_series
@@ -391,7 +392,8 @@ class VETimeDetector(DetectorBase):
             config = self.config
             pipeline = load_pipeline(config.weights, device=config.device, dtype=config.dtype)
             values = as_series(series.to_numpy(dtype=float), names=series.columns)
-            scores = pipeline.score(values, reference=self._reference, readout=config.readout)[-len(rows) :]
+            reference = None if self._reference is None else telling(self._reference)
+            scores = pipeline.score(values, reference=reference, readout=config.readout)[-len(rows) :]
         return pd.DataFrame({"anom_score": scores}, index=rows.index)
 
 

@@ -14,6 +14,7 @@ from vetime_plugins.adapters._shared import (
     latest,
     load_pipeline,
     missing_dependency,
+    telling,
 )
 from vetime_plugins.errors import InputError
 from vetime_plugins.series.inputs import Series, as_series
@@ -175,7 +176,7 @@ class VETime(SeriesBase):
         series = as_series(X, "X")
         check_width("VETime", self.n_features_in_, series.n_variables)
         self._check_names(X)
-        return self._score(series, self.reference_)
+        return self._score(series, telling(self.reference_))
 
     def _check_parameters(self) -> None:
         check_rule(self.threshold)

@@ -146,6 +146,9 @@ class SeriesBase(BaseDetector):
             super()._process_decision_scores()
         finally:
             self.contamination = given
+        if np.ptp(self.decision_scores_) == 0:
+            # "unify" divides by the deviation of the scores: what exceeds equal ones is as sure as can be.
+            self._mu, self._sigma = self.decision_scores_[0], np.finfo(np.float64).eps
         self._classes = 2  # the base counts the values of y, and fails later where y holds only one
         if self.threshold != "quantile":
             self.threshold_ = find_threshold(self.decision_scores_, self.threshold)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import numpy as np
+
 from vetime_plugins._arguments import check_whole
 from vetime_plugins.errors import InputError, MissingDependencyError
 
@@ -85,6 +87,11 @@ def check_max_reference(max_reference: object) -> int:
 def latest(series: Rows, max_reference: object) -> Rows:
     """Return the last `max_reference` rows of an array or DataFrame: what ``fit`` keeps."""
     return series[-check_max_reference(max_reference) :]
+
+
+def telling(reference: Rows) -> Rows | None:
+    """Return a reference if it has a value of every variable: else, after an outage, it tells nothing."""
+    return None if np.isnan(np.asarray(reference, dtype=np.float64)).all(axis=0).any() else reference
 
 
 def check_width(adapter: str, fitted: int, given: int) -> None:

@@ -12,6 +12,7 @@ from vetime_plugins.adapters._shared import (
     latest,
     load_pipeline,
     missing_dependency,
+    telling,
 )
 from vetime_plugins.errors import InputError
 from vetime_plugins.streaming import StreamingVETime
@@ -173,7 +174,8 @@ class VETimeDetector(BaseDetector):
         stream = self._stream()
         past = self._before(X)
         if len(past):
-            stream.warm_up(past)
+            earlier = latest(past[: -self.context], self.max_reference)
+            stream.warm_up(past, as_reference=telling(earlier) is not None)
         scores = np.concatenate([stream.update(X), stream.flush()])
         known = latest(self.scores_, self.max_reference)
         merged = pd.Series(scores, index=X.index, name="scores").combine_first(known)
@@ -292,7 +294,7 @@ class VETimeDetector(BaseDetector):
         seen, scores = self._seen
         if len(X) == len(seen) and X.set_axis(seen.index).equals(seen):
             return scores.copy()
-        return self._pipeline().score(X, reference=self.reference_, readout=self.readout)
+        return self._pipeline().score(X, reference=telling(self.reference_), readout=self.readout)
 
     def _set_threshold(self) -> None:
         scores = self.scores_.to_numpy()

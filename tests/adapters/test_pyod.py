@@ -297,6 +297,25 @@ def test_rejection_is_defined_whatever_share_is_flagged(threshold):
     assert detector.compute_rejection_stats() == tuple(stats)
 
 
+@pytest.mark.parametrize("method", ["linear", "unify"])
+@pytest.mark.parametrize("level", [0.0, 0.1])
+@pytest.mark.parametrize("threshold", ["quantile", "std", 0.3])
+def test_probabilities_where_all_scores_are_equal(method, level, threshold, monkeypatch):
+    monkeypatch.setattr(VETime, "_score", lambda self, series, reference: np.full(len(series), level))
+    detector = VETime(threshold=threshold).fit(np.zeros(20))
+    np.testing.assert_array_equal(detector.predict_proba(np.zeros(20), method=method), [[1, 0]] * 20)
+    monkeypatch.setattr(VETime, "_score", lambda self, series, reference: np.array([level, level + 0.5]))
+    probability = detector.predict_proba(np.zeros(2), method=method)[:, 1]
+    assert probability[0] == 0 < probability[1] <= 1
+
+
+def test_scores_go_on_after_an_outage_as_long_as_the_reference():
+    x = series()
+    x[-50:, 1] = np.nan
+    detector = VETime(max_reference=50).fit(x)
+    np.testing.assert_array_equal(detector.decision_function(x), detector.decision_scores_)
+
+
 def test_thresholder_as_contamination():
     detector = VETime(contamination=Thresholder()).fit(series())
     assert detector.threshold_ == detector.contamination.thresh_

@@ -147,3 +147,24 @@ def test_refused_updates_change_nothing(weights, new, message):
     more = pd.Series(np.zeros(3), index=pd.date_range("2024-02-01", periods=3, freq="h"))
     assert_frame_equal(detector.update(more).reference_, untouched.update(more).reference_)
     assert detector.threshold_ == untouched.threshold_
+
+
+@pytest.mark.parametrize("context", [4, 16])
+@pytest.mark.parametrize("variables", [1, 2])
+@pytest.mark.parametrize("known", [1, 2, 18])
+def test_update_goes_on_after_a_piece_that_was_silent_before_its_end(weights, context, variables, known):
+    x = frame(variables)
+    x.iloc[: 20 - known, -1] = np.nan  # what would be the reference has no value
+    detector = VETimeDetector(weights, context=context).fit(x[:20])
+    scores = detector.update(x[20:40]).transform_scores(x[20:40])["scores"]
+    assert np.isfinite(scores).all()
+    assert len(detector.scores_) == 40
+
+
+def test_scores_go_on_after_an_outage_as_long_as_the_reference(weights):
+    x = frame(2)
+    x.iloc[20:40, 0] = np.nan
+    detector = VETimeDetector(weights, context=8, max_reference=20).fit(x[:20]).update(x[20:40])
+    np.testing.assert_allclose(
+        detector.transform_scores(x[50:])["scores"], cached_pipeline(weights).score(x[50:])
+    )
