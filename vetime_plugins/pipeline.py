@@ -398,7 +398,13 @@ class VETimePipeline:
             margin = output.margins()
             for row, (chunk, (one, columns)) in enumerate(group):
                 steps = slice(chunk.start * p, min(chunk.stop * p, len(one.margins)))
-                one.margins[steps, columns] = margin[row, :, : steps.stop - steps.start].T
+                found = margin[row, :, : steps.stop - steps.start].T
+                if not np.isfinite(found).all():
+                    raise CheckpointError(
+                        f"The weights {self.source!r} say something that is no number: they are damaged, or "
+                        "were trained astray. Fetch them again or train anew."
+                    )
+                one.margins[steps, columns] = found
                 one.missing -= 1
                 report((steps.stop - steps.start) * len(columns))
             while pending and not pending[0].missing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,11 @@ _FORMAT = "vetime-stream-1"
 _SETTINGS = ("context", "stride", "weights", "device", "dtype", "readout", "max_reference")
 _ARRAYS = ("past", "last_known", "reference")
 _ROWS_TO_JUDGE = 100  # whether the input looks like something else than measurements
+_DAMAGE = (
+    *(KeyError, TypeError, ValueError, OverflowError, NotImplementedError, OSError, EOFError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What reading a damaged archive of arrays raises."""
 _WINDOWS_AT_ONCE = 64  # bounds the memory of a long feed; larger than any batch size worth having
 
 
@@ -298,7 +304,7 @@ class StreamingVETime:
                 name: np.array(state[name], dtype=np.float64) for name in _ARRAYS if state[name] is not None
             }
             return cls._restore(state, arrays, device)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"not a state of StreamingVETime: {type(error).__name__}: {error}") from error
 
     def save(self, path: str | Path) -> None:
@@ -330,7 +336,7 @@ class StreamingVETime:
                 return cls._restore(json.loads(archive["header"].item()), arrays, device)
         except FileNotFoundError as error:
             raise InputError(f"no such file: {path}") from error
-        except (KeyError, TypeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGE as error:
             raise InputError(f"{path} was not written by StreamingVETime.save: {error}") from error
 
     def _header(self) -> dict[str, Any]:
@@ -347,15 +353,33 @@ class StreamingVETime:
         if header["format"] != _FORMAT:
             raise ValueError(f"format {header['format']!r}, expected {_FORMAT!r}")
         settings = {name: header[name] for name in _SETTINGS}
+        for name in ("weights", "device", "dtype", "readout"):
+            if not isinstance(settings[name], str) and not (name == "readout" and settings[name] is None):
+                raise TypeError(f"{name} is {settings[name]!r}")
         stream = cls(**settings | ({} if device is None else {"device": device}))
         stream._checked = True
-        stream._n_seen, stream._n_scored = int(header["n_seen"]), int(header["n_scored"])
-        stream._last_known = arrays["last_known"]
+        stream._n_seen = check_whole("n_seen", header["n_seen"], least=0)
+        stream._n_scored = check_whole("n_scored", header["n_scored"], least=0)
+        if not 0 <= stream.n_pending < stream.stride or (stream._n_seen and not len(arrays["past"])):
+            raise ValueError(f"{stream._n_seen} points seen, {stream._n_scored} of them scored")
+        stream._last_known = _checked(arrays["last_known"], 1)
         width = len(stream._last_known)
-        stream._past = arrays["past"].reshape(-1, width) if width else stream._past
+        if width:
+            stream._past = _checked(arrays["past"].reshape(-1, width), 2, stream.context)
         if "reference" in arrays:
-            stream._reference = arrays["reference"].reshape(-1, width)
+            stream._reference = _checked(arrays["reference"].reshape(-1, width), 2, stream.max_reference)
+            if np.isnan(stream._reference).all(axis=0).any():
+                raise ValueError("the reference has no value of some variable")
         return stream
+
+
+def _checked(array: NDArray[Any], ndim: int, longest: int | None = None) -> NDArray[np.float64]:
+    """Return an array of a saved stream unless it is none that a stream can have."""
+    if array.ndim != ndim or (longest is not None and len(array) > longest) or array.dtype.kind != "f":
+        raise ValueError(f"an array of shape {array.shape} and type {array.dtype}")
+    if np.isinf(array).any():
+        raise ValueError("infinite values")
+    return array.astype(np.float64, copy=False)
 
 
 def _to_lists(array: NDArray[np.float64] | None) -> Any:

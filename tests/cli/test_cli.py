@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import select
 import subprocess
 import sys
 import warnings
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -261,6 +264,23 @@ class TestInfo:
         model = VETimePipeline.from_pretrained("small").model
         assert small["parameters"] == sum(tensor.numel() for tensor in model.state_dict().values())
         assert facts["devices"][0] == "cpu"
+
+    def test_verify_scores_the_recorded_series_again(self, capsys):
+        assert main(["info", "--verify", "--json"]) == 0
+        (found,) = json.loads(capsys.readouterr().out)["verified"]
+        weights = Path(str(resources.files("vetime_plugins") / "weights/small/model.safetensors"))
+        assert found["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+        assert found["series"] > 0
+        assert main(["info", "--verify"]) == 0
+        assert f"SHA-256 {found['sha256']}" in capsys.readouterr().out
+
+    def test_verify_notices_other_scores(self, capsys, monkeypatch):
+        monkeypatch.setattr(VETimePipeline, "score", lambda self, series: np.full(len(series), 0.5))
+        assert "scores the recorded series" in fails(capsys, "info", "--verify")
+
+    def test_verify_wants_a_hash(self, capsys, monkeypatch):
+        monkeypatch.setattr("vetime_plugins.network.checkpoint.read_record", lambda folder: {"config": {}})
+        assert "no SHA-256 to check" in fails(capsys, "info", "--verify")
 
 
 class TestConvert:

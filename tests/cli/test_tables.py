@@ -371,6 +371,9 @@ class TestWriteScores:
         ("time", "written"),
         [
             (np.array(["a,b", None], dtype=object), ['"a,b"', ""]),
+            # text that a spreadsheet would run gets an apostrophe, numbers do not
+            (np.array(["=1+1", "-2"], dtype=object), ["'=1+1", "-2"]),
+            (np.array(["@a", "+b"], dtype=object), ["'@a", "'+b"]),
             (np.array([1600000000, 1600000060]), ["1600000000", "1600000060"]),
             (
                 np.array(["2020-01-01T00:00", "2020-01-01T00:05"], "M8[s]"),

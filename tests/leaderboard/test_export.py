@@ -44,6 +44,18 @@ def test_what_is_written_comes_back_to_six_digits(tmp_path):
         assert math.isnan(found[1].metrics["PATE"])
 
 
+def test_no_spreadsheet_runs_a_name(tmp_path):
+    evil = '=HYPERLINK("http://x","y")'
+    names = [evil, "+1+1", "@SUM(A1)", "-x", "'=quoted", "\tx", "-1"]
+    cells = [cell(series=name, detector=evil) for name in names]
+    path = write_cells(tmp_path / "cells.csv", cells)
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["detector"] for row in rows} == {"'" + evil}
+    assert {row["series"] for row in rows} == {"-1", *("'" + name for name in names[:-1])}
+    assert {one.series for one in read_cells(path)} == set(names)
+
+
 def test_anything_can_read_it(tmp_path):
     path = write_cells(tmp_path / "cells.csv", [cell()])
     (row,) = csv.DictReader(path.read_text(encoding="utf-8").splitlines())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -179,6 +180,15 @@ class TestCsv:
             task.load(task.find()[0])
         assert "x.csv" in str(error.value)
 
+    @pytest.mark.parametrize("pattern", ["../*.csv", "/etc/*", "a/../../*", ""])
+    def test_patterns_stay_in_their_folder(self, tmp_path, pattern):
+        write_csv(tmp_path / "x.csv", ["0;1;1;0"])
+        (tmp_path / "data").mkdir()
+        task = read(tmp_path, FULL)
+        source = dataclasses.replace(task.source, options={**task.source.options, "pattern": pattern})
+        with pytest.raises(InputError, match="pattern must name files within the folder"):
+            dataclasses.replace(task, source=source).find()
+
     def test_nothing_to_read(self, tmp_path):
         with pytest.raises(InputError, match=r"no folder .*--data DIR"):
             read(tmp_path, FULL).find()
@@ -233,6 +243,10 @@ class TestNab:
         self.write(tmp_path, {"real/a.csv": []})
         (tmp_path / "data" / "real" / "a.csv").unlink()
         with pytest.raises(InputError, match=r"names real/a\.csv, which is not in"):
+            self.task(tmp_path).find()
+        (tmp_path / "outside.csv").write_text("timestamp,value\n")
+        (tmp_path / "labels" / "combined_windows.json").write_text('{"../outside.csv": []}')
+        with pytest.raises(InputError, match=r"names \.\./outside\.csv, which is not in"):
             self.task(tmp_path).find()
         (tmp_path / "labels" / "combined_windows.json").write_text('{"real/a.csv": [["x", "y"]]}')
         (tmp_path / "data" / "real" / "a.csv").write_text("timestamp,value\n")

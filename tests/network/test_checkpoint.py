@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import pickle
+import traceback
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests._shared import shared_path
-from vetime_plugins import CheckpointError, VETimeConfig
+from vetime_plugins import CheckpointError, VETimeConfig, VETimePipeline
 from vetime_plugins.network.checkpoint import load_checkpoint, save_checkpoint
 from vetime_plugins.network.conversion import convert_official, our_name
 from vetime_plugins.network.model import VETime
@@ -51,6 +52,26 @@ def test_damaged_weights_are_noticed(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(data)
     with pytest.raises(CheckpointError, match="damaged or was exchanged"):
         load_checkpoint(folder)
+
+
+@pytest.mark.parametrize(
+    "spoilt", [torch.tensor(torch.nan), torch.tensor(torch.inf), torch.tensor(1j), torch.tensor(1)]
+)
+def test_weights_that_are_no_finite_floats_are_refused(folder: Path, spoilt: torch.Tensor) -> None:
+    state = load_file(folder / "model.safetensors")
+    name = min(state)
+    save_file({**state, name: spoilt.expand(state[name].shape).contiguous()}, folder / "model.safetensors")
+    _edit(folder, sha256=None)
+    with pytest.raises(CheckpointError, match=f"needs finite floats in every tensor.*e.g. {name}"):
+        load_checkpoint(folder)
+
+
+def test_weights_that_say_no_number_are_refused_when_they_score(folder: Path) -> None:
+    state = {name: tensor * 1e30 for name, tensor in load_file(folder / "model.safetensors").items()}
+    save_file(state, folder / "model.safetensors")
+    _edit(folder, sha256=None)
+    with pytest.raises(CheckpointError, match="say something that is no number"):
+        VETimePipeline.from_pretrained(folder, device="cpu").score([1.0, 2.0, 3.0])
 
 
 def test_truncated_weights_are_noticed(folder: Path) -> None:
@@ -158,9 +179,28 @@ def test_code_in_a_pth_file_never_runs(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "evil.pth").write_bytes(pickle.dumps(_Harm()))
     torch.save({"x": _Harm()}, tmp_path / "evil2.pth")
     for name in ("evil.pth", "evil2.pth"):
-        with pytest.raises(CheckpointError, match="nothing but tensors"):
+        with pytest.raises(CheckpointError, match="nothing but tensors") as caught:
             convert_official(tmp_path / name, tmp_path / "out")
+        shown = "".join(traceback.format_exception(caught.value))
+        # torch's own error says how to run the code all the same
+        assert not any(advice in shown for advice in ("weights_only` set", "add_safe_globals", "Re-running"))
     assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (pickle.dumps({"x": _Harm()}, protocol=2), r"it holds \S+, which is no tensor"),
+        (b"hello", "cannot be read as a state dict: .* Only safetensors"),
+        (b"", "cannot be read as a state dict: .* Only safetensors"),
+        (b"PK\x03\x04 and no more", "cannot be read as a state dict: .* Only safetensors"),
+    ],
+)
+def test_what_is_no_state_dict_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "file.pth").write_bytes(content)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        convert_official(tmp_path / "file.pth", tmp_path / "out")
+    assert "\n" not in str(caught.value)
 
 
 def test_foreign_and_incomplete_files_are_refused(tmp_path: Path) -> None:

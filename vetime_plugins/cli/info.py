@@ -11,9 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from vetime_plugins import __version__
+from vetime_plugins.errors import CheckpointError
 
 DESCRIPTION = "Show the versions that matter in a bug report, the bundled weights and the usable devices."
 
+GOLDEN_FILE = "golden.safetensors"
+TOLERANCE = 2e-3  # other processors round differently, and may order two equally near neighbours differently
 CORE = ("torch", "numpy", "scipy", "safetensors")
 FRAMEWORKS = ("pyod", "sktime", "darts", "salesforce-merlion")
 OPTIONAL = ("pandas", "pyarrow", "matplotlib", "tqdm")
@@ -23,11 +26,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``vetime info``."""
     parser.description = DESCRIPTION
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="also check the SHA-256 of the bundled weights and score their recorded series again",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print what is installed."""
     facts = _facts()
+    if args.verify:
+        facts["verified"] = [_verify(weights["name"]) for weights in facts["weights"]]
     if args.json:
         print(json.dumps(facts))
         return 0
@@ -43,6 +53,11 @@ def run(args: argparse.Namespace) -> int:
         )
         print(f"{'':<12}{weights['folder']}")
         print(f"{'':<12}{', '.join(f'{key}={value}' for key, value in weights['config'].items())}")
+    for found in facts.get("verified", ()):
+        print(
+            f"{'verified:':<12}{found['name']}  SHA-256 {found['sha256']}\n"
+            f"{'':<12}{found['series']} recorded series, scores within {found['largest_difference']:.1e}"
+        )
     if not facts["weights"]:
         print(f"{'weights:':<12}none bundled")
     return 0
@@ -96,3 +111,41 @@ def _bundled_weights() -> Iterator[dict[str, Any]]:
             "bytes": (folder / WEIGHTS_FILE).stat().st_size,
             **read_record(folder),
         }
+
+
+def _verify(name: str) -> dict[str, Any]:
+    """Load bundled weights, which checks their hash, and compare their scores with those recorded."""
+    import numpy as np
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    from vetime_plugins.network.checkpoint import CONFIG_FILE, read_record, resolve_folder
+    from vetime_plugins.pipeline import VETimePipeline
+
+    folder = resolve_folder(name)
+    digest = read_record(folder).get("sha256")
+    if digest is None:
+        raise CheckpointError(f"{folder / CONFIG_FILE} has no SHA-256 to check; install the package again")
+    pipeline = VETimePipeline.from_pretrained(name, device="cpu")
+    try:
+        recorded = load_file(folder / GOLDEN_FILE)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{folder / GOLDEN_FILE} cannot be read: {error}; install it again") from error
+    cases = sorted(one.removesuffix(".series") for one in recorded if one.endswith(".series"))
+    differences = {
+        case: float(np.abs(pipeline.score(recorded[f"{case}.series"]) - recorded[f"{case}.scores"]).max())
+        for case in cases
+    }
+    worst = max(differences, key=differences.__getitem__)
+    if differences[worst] > TOLERANCE:
+        raise CheckpointError(
+            f"{name} scores the recorded series {worst} otherwise, by {differences[worst]:.1e}, than when it "
+            f"was recorded; up to {TOLERANCE:g} is rounding. Install the versions of constraints.txt, or "
+            "report it with the output of `vetime info`"
+        )
+    return {
+        "name": name,
+        "sha256": digest,
+        "series": len(cases),
+        "largest_difference": differences[worst],
+    }

@@ -24,6 +24,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from vetime_plugins._spreadsheet import guard
 from vetime_plugins.errors import InputError, MissingDependencyError
 
 __all__ = ["Table", "read_table", "write_scores"]
@@ -353,6 +354,8 @@ def write_scores(
     name becomes ``id`` likewise. Where `target` is no parquet file it
     is CSV; ``-`` is CSV on standard output.
 
+    In CSV, text that begins like a formula gets an apostrophe before it, so that no spreadsheet runs it.
+
     Raises
     ------
     InputError
@@ -389,8 +392,9 @@ def write_scores(
 
 def _write_csv(stream: TextIO, columns: dict[str, np.ndarray]) -> None:
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(map(guard, columns))
     texts = [
-        column.astype(str) if column.dtype.kind == "M" else column.tolist() for column in columns.values()
+        column.astype(str) if column.dtype.kind == "M" else map(guard, column.tolist())
+        for column in columns.values()
     ]
     writer.writerows(zip(*texts, strict=True))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vetime_plugins._lazy import need
+from vetime_plugins._spreadsheet import guard, unguard
 from vetime_plugins._validation import validate
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard import results
@@ -66,6 +67,8 @@ _DIGITS = ".6g"  # of metrics and seconds; other machines differ in more
 def write_cells(path: str | PathLike[str], cells: Sequence[Cell]) -> Path:
     """Write cells as a CSV file: all of it or nothing.
 
+    Text that begins like a formula gets an apostrophe before it, which `read_cells` takes away.
+
     Where a metric was taken from some of the scores only, as in rows that were added to older ones, the
     others have a dash for it.
 
@@ -90,6 +93,7 @@ def write_cells(path: str | PathLike[str], cells: Sequence[Cell]) -> Path:
             one: _shorten(cell.metrics[one]) if one in cell.metrics else _NOT_MEASURED for one in metrics
         }
         rows.append({**vars(cell), **texts, **seconds, "error": cell.reason, **values})
+    rows = [{name: one if name in metrics else guard(one) for name, one in row.items()} for row in rows]
     frame = pandas().DataFrame(rows, columns=[*_COLUMNS, *metrics], dtype=object)  # whole numbers stay whole
     path = Path(path)
     write_text(path, frame.to_csv(index=False, lineterminator="\n"))
@@ -132,7 +136,7 @@ def load_cells(source: str | PathLike[str]) -> list[Cell]:
 def _as_fields(record: dict[str, str], metrics: Sequence[str]) -> dict[str, Any]:
     """Return the fields that a row fills; a damaged mapping stays the text that it is, and is refused."""
     unknown = {"task": "", "device": ""}  # where they were not recorded; other empty fields are the defaults
-    fields: dict[str, Any] = unknown | {name: record[name] for name in _COLUMNS if record.get(name)}
+    fields: dict[str, Any] = unknown | {name: unguard(record[name]) for name in _COLUMNS if record.get(name)}
     for name in (*_MAPPINGS, *(one for one in _LISTS if record.get(one))):
         try:
             fields[name] = json.loads(record[name] or "{}")

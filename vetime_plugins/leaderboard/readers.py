@@ -119,9 +119,10 @@ def find_nab(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntr
         windows = json.loads(labels.read_text(encoding="utf-8"))
         entries = []
         for file, spans in windows.items():
-            path = labels.parents[1] / "data" / file
-            if not path.is_file():
-                raise InputError(f"{labels} names {file}, which is not in {labels.parents[1] / 'data'}")
+            data = labels.parents[1] / "data"
+            path = data / file
+            if not path.is_file() or not path.resolve().is_relative_to(data.resolve()):
+                raise InputError(f"{labels} names {file}, which is not in {data}")
             bounds = [(datetime.fromisoformat(begin), datetime.fromisoformat(end)) for begin, end in spans]
             dataset = Path(file).parts[0]
             entries.append(SeriesEntry(path.stem, dataset, partial(_read_nab, path, dataset, bounds)))
@@ -183,6 +184,8 @@ def find_csv(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntr
     """
     root = _existing(folder)
     pattern = options.get("pattern", "**/*.csv")
+    if not pattern or Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+        raise InputError(f"the option pattern must name files within the folder, got {pattern!r}")
     paths = sorted(path for path in root.glob(pattern) if path.is_file())
     if not paths:
         raise InputError(f"no file {pattern} in {root}")

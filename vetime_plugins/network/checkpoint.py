@@ -139,7 +139,14 @@ def load_checkpoint(name_or_folder: str | Path) -> tuple[VETime, dict[str, Any]]
         state = load_file(weights)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{weights} cannot be read as safetensors: {error}.") from error
-    state = {name: tensor.float() for name, tensor in state.items() if not name.startswith(DECODER_PREFIX)}
+    state = {name: tensor for name, tensor in state.items() if not name.startswith(DECODER_PREFIX)}
+    bad = [name for name, one in state.items() if not (one.is_floating_point() and one.isfinite().all())]
+    if bad:
+        raise CheckpointError(
+            f"{weights} needs finite floats in every tensor, has others in {len(bad)}, e.g. {bad[0]}: "
+            "the file is damaged, or a training went astray; fetch it again or train anew."
+        )
+    state = {name: tensor.float() for name, tensor in state.items()}
     # Asked before the network is built, which could take more memory than there is.
     needed, found = config.least_parameters(), sum(tensor.numel() for tensor in state.values())
     if needed > found:

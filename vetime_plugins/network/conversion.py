@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -151,12 +153,14 @@ def read_official(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
                 metadata = json.loads((file.metadata() or {}).get("config", "{}"))
             state: Any = load_file(path)
         else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings(action="ignore"):  # of pickles that it then refuses or reads
+                state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # every reader has exceptions of its own
+        # torch goes on to say how to read the file all the same, which would run the code in it.
         raise CheckpointError(
-            f"{path} cannot be read as a state dict: {error} Only safetensors files and .pth files that hold "
-            "nothing but tensors are accepted, because anything else could run code."
-        ) from error
+            f"{path} cannot be read as a state dict: {_reason(error)}. Only safetensors files and .pth files "
+            "that hold nothing but tensors are accepted, because anything else could run code."
+        ) from None
     for key in ("model_state_dict", "state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
@@ -164,6 +168,14 @@ def read_official(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not isinstance(state, dict) or not state or not all(isinstance(v, Tensor) for v in state.values()):
         raise CheckpointError(f"{path} does not hold a state dict (names to tensors).")
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}, metadata
+
+
+def _reason(error: Exception) -> str:
+    """Return why a file cannot be read, and nothing of what its reader advises."""
+    if isinstance(error, pickle.UnpicklingError):
+        named = re.search(r"GLOBAL (\S+)", str(error))
+        return f"it holds {named[1]}, which is no tensor" if named else "it is no pickle of tensors"
+    return str(error).split(". ")[0].split("\n")[0].strip() or type(error).__name__
 
 
 def infer_config(state: dict[str, Tensor], metadata: dict[str, Any], **heads: int | None) -> VETimeConfig:
