@@ -7,12 +7,14 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 # How many processes run tests: a number, or auto for one a core (tests/conftest.py counts them).
 WORKERS ?= auto
+# How many inputs test-properties generates for each property; costly ones get a part of them.
+CASES ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo leaderboard test test-all matrix lint format docs clean
+.PHONY: help install demo leaderboard test test-all test-properties matrix lint format docs clean
 
 help:  ## List the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
 
 install: $(STAMP)  ## Prepare .venv with the pinned versions
 
@@ -40,6 +42,9 @@ test: $(STAMP)  ## Run the tests that take less than a minute each, on all cores
 
 test-all: $(STAMP)  ## Run all tests
 	$(PYTEST)
+
+test-properties: $(STAMP)  ## Try CASES generated inputs of each property, others in every run
+	VETIME_PROPERTY_CASES=$(CASES) $(RUN) -m pytest tests/properties
 
 # ONLY is an expression of nox: `make matrix ONLY='highest and not merlion'`.
 matrix:  ## Test every adapter alone at its lowest and highest versions, in environments of its own

@@ -1,0 +1,1 @@
+"""Properties that hold for whatever comes in; `make test-properties` tries many more cases."""
