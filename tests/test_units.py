@@ -12,6 +12,8 @@ from vetime_plugins.imaging import image_to_series, series_to_image
 from vetime_plugins.series.inputs import as_series
 from vetime_plugins.series.scaling import Scaling
 
+pytestmark = pytest.mark.filterwarnings("ignore::vetime_plugins.errors.InputWarning")
+
 LARGEST = np.finfo(np.float64).max
 TOLERANCE = 1e-6
 """What docs/reliability.md promises for factors and shifts that round the values."""

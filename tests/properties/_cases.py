@@ -9,6 +9,7 @@ from functools import wraps
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -17,6 +18,11 @@ CASES = int(os.environ.get("VETIME_PROPERTY_CASES", "0"))
 """Cases of each property; 0 for the few, always the same, of `make test`."""
 COUNTS: Counter[str] = Counter()
 """How often each property was tried."""
+ADVICE = [
+    pytest.mark.filterwarnings("ignore::vetime_plugins.errors.InputWarning"),
+    pytest.mark.filterwarnings("ignore:the .* threshold:UserWarning"),
+]
+"""What the package says of doubtful input; any other warning is an error."""
 LARGEST = float(np.finfo(np.float64).max)
 _QUICK = 10
 _MOST_VALUES = 6000

@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.properties._cases import check_scores, tried
+from tests.properties._cases import ADVICE, check_scores, tried
 from vetime_plugins import CheckpointError, InputError, VETimePipeline
 from vetime_plugins.leaderboard.tasks import Task
 from vetime_plugins.network.conversion import convert_official
 from vetime_plugins.streaming import StreamingVETime
+
+pytestmark = ADVICE
 
 X = np.sin(np.arange(40) / 3)
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.properties._cases import check_scores, series, tried
+from tests.properties._cases import ADVICE, check_scores, series, tried
 from vetime_plugins import InputError
 from vetime_plugins.cli.tables import read_table
 from vetime_plugins.imaging import image_to_series, series_to_image
@@ -20,6 +20,8 @@ from vetime_plugins.metrics import evaluate
 from vetime_plugins.pipeline import cached_pipeline
 from vetime_plugins.streaming import StreamingVETime
 from vetime_plugins.synthesis import inject
+
+pytestmark = ADVICE
 
 
 @tried(4)

@@ -13,8 +13,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.properties._cases import LARGEST, check_scores, series, tried
+from tests.properties._cases import ADVICE, LARGEST, check_scores, series, tried
 from vetime_plugins import InputError, VETimePipeline
+
+pytestmark = ADVICE
 
 ROUNDING = 1e-6
 
