@@ -1,6 +1,7 @@
 """Train the expectation network: conceal blocks of a series and learn to say what they should be.
 
     python -m vetime_plugins.training.expectation RUN [--config FILE] [--seconds N] [--backgrounds FILE]
+                                                      [--start WEIGHTS]
 
 The run folder gets ``training.json``, ``curve.csv``, ``state.pt`` and, at the end, ``weights/``. The same
 command again goes on from the last state, which is saved every two minutes; the series that follow are new
@@ -32,6 +33,7 @@ from vetime_plugins.network.expectation import (
     ExpectationConfig,
     ExpectationNetwork,
     conceal,
+    load_expectation,
     save_expectation,
 )
 from vetime_plugins.network.phases import Windows
@@ -150,6 +152,7 @@ def train(
     run_dir: str | Path,
     *,
     backgrounds: str | Path | None = None,
+    start: str | Path | None = None,
     seconds: float = math.inf,
 ) -> Path:
     """Run, or go on with the run in `run_dir`.
@@ -160,6 +163,8 @@ def train(
     run_dir : path
     backgrounds : path, optional
         Real series, see :class:`~vetime_plugins.training.pool.Backgrounds`.
+    start : path, optional
+        Weights folder of another run to begin with; a run that goes on has its own.
     seconds : float
         Leave, with the state saved, after so long.
 
@@ -171,7 +176,10 @@ def train(
     Raises
     ------
     InputError
-        If `run_dir` holds a run of another configuration, or real series are wanted and none given.
+        If `run_dir` holds a run of another configuration, real series are wanted and none given, or `start`
+        has weights of other sizes.
+    CheckpointError
+        If `start` is no weights folder.
     """
     if config.real_share and backgrounds is None:
         raise InputError(f"real_share of {config.real_share} needs a file of backgrounds, got none")
@@ -179,6 +187,8 @@ def train(
     run.mkdir(parents=True, exist_ok=True)
     _claim(run / _CONFIG, config)
     trainer = _Trainer(config, run / _STATE)
+    if start is not None and trainer.step == 0:
+        trainer.begin_with(load_expectation(start))
     rng = np.random.default_rng([config.seed, 0, trainer.step])
     lengths = (config.min_length, config.max_length)
     real = None if backgrounds is None else Backgrounds(backgrounds)
@@ -235,6 +245,13 @@ class _Trainer:
         self.step_points = config.windows_per_batch * config.model.window
         self.total = max(1, config.points // self.step_points)
         self._owed = 0.0
+
+    def begin_with(self, other: ExpectationNetwork) -> None:
+        """Take the weights of another network."""
+        if other.config != self.config.model:
+            raise InputError(f"the run is to have sizes {self.config.model}, its start has {other.config}")
+        for own in (self.network, self.average):
+            own.load_state_dict(other.state_dict())
 
     @property
     def points(self) -> int:
@@ -362,12 +379,13 @@ def main() -> None:
     bundled = resources.files("vetime_plugins.training") / "configs" / "expectation.toml"
     parser.add_argument("--config", default=str(bundled), help="TOML file; the bundled one by default")
     parser.add_argument("--backgrounds", type=Path, help=".npz file of real series")
+    parser.add_argument("--start", type=Path, help="weights folder of another run to begin with")
     parser.add_argument("--seconds", type=float, default=math.inf, help="leave after so long; resume later")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     config = ExpectationTraining.read(args.config)
-    weights = train(config, args.run, backgrounds=args.backgrounds, seconds=args.seconds)
+    weights = train(config, args.run, backgrounds=args.backgrounds, start=args.start, seconds=args.seconds)
     print(f"weights: {weights}" if weights.is_dir() else f"run the same command again to resume {args.run}")
 
 
