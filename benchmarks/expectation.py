@@ -2,18 +2,15 @@
 
     python benchmarks/expectation.py WEIGHTS [--data DIR] [--textbook NPZ] [--dataset NAME ...] [--out CSV]
 
-WEIGHTS is the folder that a run of `vetime_plugins.training.expectation` wrote. The scores:
+WEIGHTS is "expectation" or a folder of such weights. The scores:
 
 evidence
-    The margin of the bundled network, plus twice what both point residuals have above 2: of the retrieval
-    expert, and of the median of 7 steps.
-surprise, scaled surprise, point surprise
-    What `vetime_plugins.network.surprise` makes of the expectation, without retrieval.
-residual novelty, difference novelty
-    The parameter-free novelty of the retrieval expert, of the distance from the expectation in place of the
-    series; and its control, that of the first differences, which needs no network.
-+ ...
-    The evidence plus half of one of these; plus the excess, what the scaled surprise has above 1.5.
+    The margin of the bundled weights `small`.
+surprise
+    What `vetime_plugins.network.surprise` makes of the expectation: the margin of the weights measured,
+    before its last linear step. It reads no retrieval.
++ surprise / 2, + excess
+    The evidence plus half of that, and plus what it has above 1.5.
 
 VUS-PR and AUC-PR are means over the series of a data set, then over data sets (kinds, in textbook series), x
 100, with the paired bootstrap of the difference to the evidence (95 %). Series longer than --max-steps are
@@ -32,23 +29,21 @@ import pandas as pd
 import torch
 from choose_correction import learned_margins
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter, uniform_filter1d
 from tables import show, to_markdown
 
 from vetime_plugins import VETimePipeline
 from vetime_plugins.leaderboard.datasets import find_series, read_series
 from vetime_plugins.metrics import auc_pr, find_buffer, vus_pr
 from vetime_plugins.metrics.statistics import group_means, paired_bootstrap
-from vetime_plugins.network.expectation import ExpectationNetwork, load_expectation
+from vetime_plugins.network.checkpoint import load_expectation
 from vetime_plugins.network.preparation import column_periods, find_units
-from vetime_plugins.network.surprise import expect, point_surprise, standard, surprise
-from vetime_plugins.retrieval import retrieval_distances, retrieval_score
+from vetime_plugins.network.surprise import Reader, expect, surprise
 from vetime_plugins.series.inputs import as_series
 
 Array = NDArray[np.float64]
 METRICS = {"VUS-PR": vus_pr, "AUC-PR": lambda labels, scores, buffer: auc_pr(labels, scores)}
 TEXTBOOK_BUFFER = 100
-EXCESS, SURPRISE_EXCESS = 2.0, 1.5
+EXCESS = 1.5
 
 
 class Labelled(NamedTuple):
@@ -83,67 +78,32 @@ def read_textbook(file: str) -> Iterator[Labelled]:
 
 
 def find_evidence(pipeline: VETimePipeline, values: Array) -> tuple[Array, int]:
-    """Return the margin of the pipeline plus the excess of both point residuals, and the period."""
+    """Return the margin of a pipeline with the bundled weights, and the period."""
     series = as_series(values)
-    units, shape = find_units(series, pipeline.config), series.values.shape
-    margin = learned_margins(pipeline, units, shape)[:, 0]
-    retrieval, config = units[0][0].retrieval, pipeline.config.retrieval
-    assert retrieval is not None
-    assert config is not None
-    names = config.feature_names
-    points = [i for i, name in enumerate(names) if name.startswith("point@")]
-    retrieved = np.sinh(retrieval[: len(values), 0, points].double().numpy()).mean(axis=1)
-    distance = np.abs(values - median_filter(values, 7, mode="nearest"))
-    around = (uniform_filter1d(distance, 129, mode="nearest") + distance.mean()) / 2
-    local = distance / (around + 0.02 * values.std() + 1e-12)
-    both = np.minimum(np.arcsinh(standard(retrieved)), np.arcsinh(standard(local)))
-    return margin + 2 * above(both, EXCESS), column_periods(series, units)[0]
+    units = find_units(series, pipeline.config)
+    return learned_margins(pipeline, units, series.values.shape)[:, 0], column_periods(series, units)[0]
 
 
-def above(values: Array, threshold: float) -> Array:
-    """Return what values have above a threshold."""
-    return np.maximum(values - threshold, 0.0)
-
-
-def find_novelty(residual: Array, spread: float) -> Array:
-    """Return the parameter-free novelty of a residual, whose large values are held back."""
-    features = retrieval_distances(torch.from_numpy(np.arcsinh(2 * residual / (spread + 1e-9))).float())
-    return np.asarray(retrieval_score(features).double().numpy())
-
-
-def find_scores(
-    network: ExpectationNetwork, pipeline: VETimePipeline, values: Array, *, bfloat16: bool
-) -> dict[str, Array]:
+def join(evidence: Array, found: Array) -> dict[str, Array]:
     """Return all scores of a series by name."""
-    evidence, period = find_evidence(pipeline, values)
-    expected = expect(network, values, period, bfloat16=bfloat16)
-    plain, scaled = (surprise(values, expected, period, scaled=one) for one in (False, True))
-    residual = find_novelty(values - expected[0].values, values.std())
-    difference = find_novelty(np.diff(values, prepend=values[0]), values.std())
-    excess = above(scaled, SURPRISE_EXCESS)
     return {
         "evidence": evidence,
-        "surprise": plain,
-        "scaled surprise": scaled,
-        "point surprise": point_surprise(values, expected[0]),
-        "residual novelty": residual,
-        "difference novelty": difference,
-        "+ surprise / 2": evidence + plain / 2,
-        "+ excess": evidence + excess,
-        "+ residual / 2": evidence + residual / 2,
-        "+ residual / 2 + excess": evidence + residual / 2 + excess,
-        "+ difference / 2": evidence + difference / 2,
-        "+ difference / 2 + excess": evidence + difference / 2 + excess,
+        "surprise": found,
+        "+ surprise / 2": evidence + found / 2,
+        "+ excess": evidence + np.maximum(found - EXCESS, 0.0),
     }
 
 
 def measure(args: argparse.Namespace, series: Iterator[Labelled]) -> pd.DataFrame:
     """Return a row for each score and series."""
-    network, pipeline = load_expectation(args.weights), VETimePipeline.from_pretrained("small", device="cpu")
+    reader = Reader(load_expectation(args.weights), bfloat16=args.bfloat16)
+    pipeline = VETimePipeline.from_pretrained("small", device="cpu")
     rows = []
     for one in series:
         judged = slice(one.train, None)
-        for name, scores in find_scores(network, pipeline, one.values, bfloat16=args.bfloat16).items():
+        evidence, period = find_evidence(pipeline, one.values)
+        found = surprise(one.values, expect(reader, one.values, period), period)
+        for name, scores in join(evidence, found).items():
             rows.append(
                 {"score": name, "group": one.group, "series": one.name}
                 | {key: take(one.labels[judged], scores[judged], one.buffer) for key, take in METRICS.items()}
@@ -173,7 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("weights", type=Path)
+    parser.add_argument("weights")
     parser.add_argument("--data", help="folder of labelled series")
     parser.add_argument("--dataset", action="append", help="only these of its data sets")
     parser.add_argument("--textbook", help=".npz file of textbook series")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from vetime_plugins import VETimePipeline
+from vetime_plugins.network.checkpoint import bundled_names
 
-WEIGHTS = Path(__file__).resolve().parents[1] / "vetime_plugins" / "weights" / "small"
+WEIGHTS = Path(__file__).resolve().parents[1] / "vetime_plugins" / "weights"
 
 
 def cases() -> dict[str, NDArray[np.float64]]:
@@ -27,13 +29,17 @@ def cases() -> dict[str, NDArray[np.float64]]:
 
 def main() -> None:
     """Score the cases on the CPU and write them beside the weights."""
-    pipeline = VETimePipeline.from_pretrained("small", device="cpu")
-    golden = {}
-    for name, series in cases().items():
-        golden[f"{name}.series"] = series
-        golden[f"{name}.scores"] = pipeline.score(series)
-    save_file(golden, WEIGHTS / "golden.safetensors")
-    print(WEIGHTS / "golden.safetensors")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weights", nargs="*", help="bundled weights; all by default")
+    for weights in parser.parse_args().weights or bundled_names():
+        pipeline = VETimePipeline.from_pretrained(weights, device="cpu")
+        golden = {}
+        for name, series in cases().items():
+            golden[f"{name}.series"] = series
+            golden[f"{name}.scores"] = pipeline.score(series)
+        file = WEIGHTS / weights / "golden.safetensors"
+        save_file(golden, file)
+        print(file)
 
 
 if __name__ == "__main__":

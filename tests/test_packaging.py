@@ -91,9 +91,10 @@ def test_wheel_holds_every_module_and_no_other(wheel_files):
 
 def test_wheel_holds_weights_and_type_marker(wheel_files):
     assert "vetime_plugins/py.typed" in wheel_files
-    bundled = {path.name for path in (CHECKOUT / "vetime_plugins/weights/small").iterdir()}
-    assert {"model.safetensors", "config.json"} <= bundled
-    assert {f"vetime_plugins/weights/small/{name}" for name in bundled} <= wheel_files
+    for weights in ("small", "expectation"):
+        bundled = {path.name for path in (CHECKOUT / "vetime_plugins/weights" / weights).iterdir()}
+        assert {"model.safetensors", "config.json", "golden.safetensors", "MODEL_CARD.md"} <= bundled
+        assert {f"vetime_plugins/weights/{weights}/{name}" for name in bundled} <= wheel_files
 
 
 def test_wheel_installs_one_top_level_name(wheel_files):

@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.fusion import DETECTION
 from vetime_plugins.network.model import ModelOutput, pool_margins
-from vetime_plugins.network.preparation import Chunk, Prepared, Unit, column_periods
-from vetime_plugins.series.imaging import FoldGeometry, fold_images
+from vetime_plugins.network.preparation import Chunk, Unit, column_periods, standardise_together
+from vetime_plugins.network.surprise import Reader, find_bands, find_margins
+from vetime_plugins.series.imaging import FoldGeometry, Strip, fold_images, make_strip
 from vetime_plugins.series.inputs import Series
 from vetime_plugins.series.readout import read_out
 
-__all__ = ["Explanation", "explain_series", "fold_whole"]
+__all__ = ["Explanation", "explain_expectation", "explain_series", "fold_whole"]
+
+_IMAGE_SIZE = 112
+"""Pixels of the image of a network that reads none."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Explanation:
     reconstruction : float64 ndarray of shape (T, C)
         What the network holds for the normal course, in the input's unit.
     expert_weights : float64 ndarray of shape (T, E)
-        The router's weights for detection, averaged over the variables.
+        The router's weights for detection, averaged over the variables. E is 0 for a network without router.
     expert_names : tuple of str
     image : uint8 ndarray of shape (H, W, 3)
         The whole series folded by its period; several variables stand on top of each other.
@@ -41,6 +45,9 @@ class Explanation:
         Fold of `image`.
     period : int
         In steps; 1 if none was found. Of several variables, the first one's.
+    expected_distance : float64 ndarray of shape (T, C) or None
+        How far from the reconstruction a value was expected to lie, on average, in the input's unit; 95 % of
+        them within three times that. None if the network does not say so.
     """
 
     series: NDArray[np.float64]
@@ -52,6 +59,7 @@ class Explanation:
     image: NDArray[np.uint8]
     geometry: FoldGeometry
     period: int
+    expected_distance: NDArray[np.float64] | None = None
 
 
 def explain_series(
@@ -84,7 +92,8 @@ def explain_series(
             margins[steps, columns] = margin[row, :, :n].T
             reconstruction[steps, columns] = chunk.prepared.scaling.restore(expected[row, :, :n].T)
             weights[steps] += detection[row].repeat(p, axis=0)[:n] / n_read
-    image, geometry, period = fold_whole([unit for unit, _ in units], config)
+    strips = [unit.strip for unit, _ in units]
+    image, geometry, period = fold_whole(strips, config.patch_size, config.image_size)
     periods = column_periods(series, units)
     pooled = pool_margins(margins, config.variable_pooling)
     return Explanation(
@@ -100,16 +109,50 @@ def explain_series(
     )
 
 
+def explain_expectation(series: Series, reader: Reader) -> Explanation:
+    """Put together what an expectation network says of one series.
+
+    Parameters
+    ----------
+    series : Series
+    reader : Reader
+    """
+    config = reader.network.config
+    margins, periods = find_margins(reader, series)
+    expected, distance = find_bands(reader, series)
+    strips = []
+    for column in np.flatnonzero(series.varies):
+        (z,), _ = standardise_together([series.values[:, column : column + 1]])
+        strips.append(make_strip(z, config.patch_size, period=periods[column]))
+    image, geometry, period = fold_whole(strips, config.patch_size, _IMAGE_SIZE)
+    pooled = pool_margins(margins, config.variable_pooling)
+    return Explanation(
+        series=series.values,
+        scores=read_out(pooled, config.readout, periods[:1]),
+        variable_scores=read_out(margins, config.readout, periods),
+        reconstruction=expected,
+        expert_weights=np.zeros((len(series), 0)),
+        expert_names=(),
+        image=image,
+        geometry=geometry,
+        period=period,
+        expected_distance=distance,
+    )
+
+
 def fold_whole(
-    units: Sequence[Prepared], config: VETimeConfig
+    strips: Sequence[Strip], patch_size: int, image_size: int
 ) -> tuple[NDArray[np.uint8], FoldGeometry, int]:
     """Fold a whole series into one image, however many chunks the network reads it in.
 
     Parameters
     ----------
-    units : sequence of Prepared
-        All variables that vary; none gives an empty image.
-    config : VETimeConfig
+    strips : sequence of Strip
+        Of all variables that vary; none gives an empty image.
+    patch_size : int
+        In steps.
+    image_size : int
+        In pixels.
 
     Returns
     -------
@@ -118,13 +161,13 @@ def fold_whole(
     period : int
         In steps, that of the first variable.
     """
-    if not units:
-        size = config.image_size
-        return np.zeros((size, size, 3), dtype=np.uint8), FoldGeometry(1, 1), 1
-    p, period = config.patch_size, units[0].strip.period
-    intensities = torch.from_numpy(np.concatenate([unit.strip.intensities for unit in units]))[None]
-    pads = torch.from_numpy(np.concatenate([unit.strip.pad_value for unit in units]))[None]
-    fold = FoldGeometry.for_period(intensities.shape[3] // p, period, p, intensities.shape[1])
+    if not strips:
+        return np.zeros((image_size, image_size, 3), dtype=np.uint8), FoldGeometry(1, 1), 1
+    period = strips[0].period
+    intensities = torch.from_numpy(np.concatenate([strip.intensities for strip in strips]))[None]
+    pads = torch.from_numpy(np.concatenate([strip.pad_value for strip in strips]))[None]
+    n_patches = intensities.shape[3] // patch_size
+    fold = FoldGeometry.for_period(n_patches, period, patch_size, intensities.shape[1])
     counts = torch.tensor([fold.n_patches]), torch.tensor([fold.patches_per_row])
-    image = fold_images(intensities, pads, *counts, p, config.image_size)[0]
+    image = fold_images(intensities, pads, *counts, patch_size, image_size)[0]
     return image.permute(1, 2, 0).to(torch.uint8).numpy(), fold, period

@@ -19,12 +19,14 @@ from numpy.typing import ArrayLike, NDArray
 from vetime_plugins._arguments import check_whole
 from vetime_plugins._progress import Progress, Reporter
 from vetime_plugins.errors import CheckpointError, InputError
-from vetime_plugins.explanation import Explanation, explain_series
-from vetime_plugins.network.checkpoint import fingerprint, load_checkpoint, stamp
+from vetime_plugins.explanation import Explanation, explain_expectation, explain_series
+from vetime_plugins.network.checkpoint import Network, fingerprint, load_network, stamp
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.devices import choose_device
-from vetime_plugins.network.model import ModelOutput, VETime, pool_margins
+from vetime_plugins.network.expectation import ExpectationConfig, ExpectationNetwork
+from vetime_plugins.network.model import ModelOutput, pool_margins
 from vetime_plugins.network.preparation import Chunk, collate, column_periods, cut, find_units
+from vetime_plugins.network.surprise import Reader, find_margins
 from vetime_plugins.parallel import check_n_jobs, run_parts
 from vetime_plugins.series.guards import warn_of_doubtful
 from vetime_plugins.series.imaging import check_gammas
@@ -42,13 +44,13 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class VETimePipeline:
-    """Score time series with a VETime network.
+    """Score time series with a VETime network, or with one of expectation.
 
     Make one with :meth:`from_pretrained`; it is safe to share between threads.
 
     Parameters
     ----------
-    model : VETime
+    model : VETime or ExpectationNetwork
     source : str
         Name or folder that the weights came from.
     device : torch.device
@@ -73,12 +75,12 @@ class VETimePipeline:
     """
 
     def __init__(
-        self, model: VETime, source: str, device: torch.device, dtype: str = "float32", batch_size: int = 8
+        self, model: Network, source: str, device: torch.device, dtype: str = "float32", batch_size: int = 8
     ) -> None:
         if dtype not in _DTYPES:
             raise InputError(f"dtype must be one of {sorted(_DTYPES)}, got {dtype!r}.")
         self.batch_size = check_whole("batch_size", batch_size, meaning="chunks in one forward pass")
-        self.model = model.to(device).eval()
+        self.model: Network = model.to(device).eval()
         self.source = source
         self.device = device
         self.dtype = dtype
@@ -101,6 +103,8 @@ class VETimePipeline:
         Parameters
         ----------
         name_or_folder : str or path
+            Bundled are "small", a VETime network with retrieval, and "expectation", a network without
+            retrieval that says of every step what the rest of the series lets one expect there.
         device : {"auto", "cpu", "cuda", "mps"} or torch.device
             "auto" takes CUDA, else Apple's MPS, else the CPU.
         dtype : {"float32", "bfloat16"}
@@ -115,13 +119,13 @@ class VETimePipeline:
             If the device does not exist here, or another argument is not one of its choices.
         """
         chosen = choose_device(device)
-        model, _ = load_checkpoint(name_or_folder)
+        model, _ = load_network(name_or_folder)
         pipeline = cls(model, str(name_or_folder), chosen, dtype, batch_size)
         pipeline._loaded = fingerprint(model)
         return pipeline
 
     @property
-    def config(self) -> VETimeConfig:
+    def config(self) -> VETimeConfig | ExpectationConfig:
         """Configuration of the network."""
         return self.model.config
 
@@ -202,13 +206,14 @@ class VETimePipeline:
             checkpoints with a retrieval expert and fixes scale and period for short series. One reference
             serves all series of a list; a list gives one each. Several stretches make one reference as a
             list of arrays. What the series itself holds of it is left out, since it would match itself: a
-            reference that is a part of the series changes nothing.
+            reference that is a part of the series changes nothing. Weights of expectation read it as if it
+            came directly before the series, so each call takes the time of both.
         readout : {"point", "window"}, optional
             Sharp scores, or scores averaged over the period; the checkpoint's default if omitted.
         per_variable : bool
             Return one score per variable.
         variable_gammas : array-like of shape (C,), optional
-            Image gammas in place of the default ones.
+            Image gammas in place of the default ones, for a network that reads an image.
         n_jobs : int, optional
             Score a list of series with so many of joblib's workers, -1 for all, each of which loads the
             weights once; see :mod:`vetime_plugins.parallel` for clusters. Left out, this process scores them.
@@ -240,7 +245,7 @@ class VETimePipeline:
         how = self.config.readout if readout is None else readout
         if how not in READOUTS:
             raise InputError(f"readout must be one of {READOUTS}, got {readout!r}.")
-        gammas = _gammas_for(all_series, variable_gammas)
+        gammas = self._gammas_for(all_series, variable_gammas)
         jobs = 1 if n_jobs is None else check_n_jobs(n_jobs)
         warn_of_doubtful(all_series, has_more=[len(others) > 0 for others in references], many=many)
         sizes = [one.values.size for one in all_series]
@@ -309,7 +314,7 @@ class VETimePipeline:
         return found
 
     def explain(self, series: OneSeries, *, variable_gammas: ArrayLike | None = None) -> Explanation:
-        """Score one series and show what the network saw and whom it believed.
+        """Score one series and show what the network saw and whom it believed, or what it expected.
 
         Parameters
         ----------
@@ -322,8 +327,12 @@ class VETimePipeline:
         """
         one = as_series(series)
         warn_of_doubtful([one])
-        units = find_units(one, self.config, gammas=_gammas_for([one], variable_gammas))
-        return explain_series(one, units, self._run(cut(units, self.config)), self.config)
+        gammas = self._gammas_for([one], variable_gammas)
+        if isinstance(self.model, ExpectationNetwork):
+            return explain_expectation(one, self._reader(self.model))
+        config = self.model.config
+        units = find_units(one, config, gammas=gammas)
+        return explain_series(one, units, self._run(cut(units, config)), config)
 
     def embed(self, series: OneSeries) -> NDArray[np.float64]:
         """Return the fused patch embeddings of one series.
@@ -336,11 +345,16 @@ class VETimePipeline:
         -------
         float64 ndarray of shape (N, D), or (C, N, D) for a 2-D series
             N = ceil(T / patch_size). A variable that never changes has zeros.
+
+        Raises
+        ------
+        InputError
+            If the weights are of expectation, which fuses nothing.
         """
-        one = as_series(series)
-        n_patches = -(-len(one) // self.config.patch_size)
-        result = np.zeros((one.n_variables, n_patches, self.config.d_model))
-        for group, output in self._run(cut(find_units(one, self.config), self.config)):
+        one, config = as_series(series), self._vetime_config("embeddings")
+        n_patches = -(-len(one) // config.patch_size)
+        result = np.zeros((one.n_variables, n_patches, config.d_model))
+        for group, output in self._run(cut(find_units(one, config), config)):
             for row, (chunk, columns) in enumerate(group):
                 tokens = output.stages["F_AD"][row].unflatten(0, (len(columns), -1))
                 tokens = tokens[:, : chunk.stop - chunk.start]
@@ -348,7 +362,7 @@ class VETimePipeline:
         return result[0] if one.one_dimensional else result
 
     def plot(self, series: OneSeries, *, explain: bool = False, **options: Any) -> Figure:
-        """Draw a series with its scores (and, with `explain`, the image, experts and reconstruction).
+        """Draw a series with its scores (and, with `explain`, what :meth:`explain` found).
 
         Parameters
         ----------
@@ -381,7 +395,13 @@ class VETimePipeline:
         report: Callable[[int], None],
     ) -> Iterator[tuple[NDArray[np.float64], list[int]]]:
         """Yield (T, C) anomaly margins, -inf for constant variables, and the variables' periods, in order."""
-        config, p = self.config, self.config.patch_size
+        if isinstance(self.model, ExpectationNetwork):
+            reader = self._reader(self.model)
+            for series, others in zip(all_series, references, strict=True):
+                yield find_margins(reader, series, others)
+                report(series.values.size)
+            return
+        config, p = self.model.config, self.model.config.patch_size
         pending: deque[_Pending] = deque()
 
         def chunks() -> Iterator[tuple[Chunk, tuple[_Pending, NDArray[np.intp]]]]:
@@ -425,8 +445,29 @@ class VETimePipeline:
             if group:
                 yield group, self._forward([chunk for chunk, _ in group])
 
+    def _reader(self, model: ExpectationNetwork) -> Reader:
+        """Return the network of expectation as it is to be run; its windows are a quarter of a chunk."""
+        return Reader(model, self.device, 4 * self.batch_size, self.dtype == "bfloat16")
+
+    def _vetime_config(self, wanted: str) -> VETimeConfig:
+        if isinstance(self.config, VETimeConfig):
+            return self.config
+        raise InputError(f"{wanted} need weights of a VETime network, such as 'small'; got {self.source!r}.")
+
+    def _gammas_for(
+        self, all_series: Sequence[Series], gammas: ArrayLike | None
+    ) -> NDArray[np.float64] | None:
+        """Check the gammas against every series before any of them is scored."""
+        if gammas is None:
+            return None
+        self._vetime_config("variable_gammas")
+        found = None
+        for one in all_series:
+            found = check_gammas(gammas, one.n_variables)
+        return found
+
     def _forward(self, chunks: Sequence[Chunk]) -> ModelOutput:
-        batch = collate(chunks, self.config).to(self.device)
+        batch = collate(chunks, self._vetime_config("chunks")).to(self.device)
         dtype = _DTYPES[self.dtype]
         with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
             return self.model(batch)
@@ -439,14 +480,6 @@ class _Pending:
     margins: NDArray[np.float64]
     periods: list[int]
     missing: int
-
-
-def _gammas_for(all_series: Sequence[Series], gammas: ArrayLike | None) -> NDArray[np.float64] | None:
-    """Check the gammas against every series before any of them is scored."""
-    found = None
-    for one in all_series if gammas is not None else ():
-        found = check_gammas(gammas, one.n_variables)
-    return found
 
 
 _CACHE: dict[tuple[Any, ...], VETimePipeline] = {}
@@ -487,6 +520,6 @@ def _restore(source: str, device: str, dtype: str, batch_size: int, loaded: int)
     return pipeline
 
 
-def _rebuild(model: VETime, source: str, device: str, dtype: str, batch_size: int) -> VETimePipeline:
+def _rebuild(model: Network, source: str, device: str, dtype: str, batch_size: int) -> VETimePipeline:
     """Return a pipeline whose network came along."""
     return VETimePipeline(model, source, choose_device(device), dtype, batch_size)

@@ -85,6 +85,11 @@ def test_vetime_takes_weights_readout_and_correction():
     np.testing.assert_allclose(same, as_shipped, atol=1e-6)
     without = detector.with_params(correction=0.0).fit_score(series(), 0, PERIOD)
     assert not np.allclose(without, as_shipped, atol=1e-3)
+    other = detector.with_params(weights="expectation")
+    expected = VETimePipeline.from_pretrained("expectation", device="cpu").score(series())
+    np.testing.assert_allclose(other.fit_score(series(), 0, PERIOD), expected, atol=1e-6)
+    with pytest.raises(InputError, match="'expectation' has none"):
+        other.with_params(correction=0.0).fit_score(series(), 0, PERIOD)
 
 
 @pytest.mark.parametrize("name", of(lambda detector: detector.supports_multivariate))
@@ -156,10 +161,11 @@ def test_nothing_else_is_random(name):
 
 @pytest.mark.parametrize("n_variables", [1, 3])
 @pytest.mark.parametrize("part", ["", "-train"])
-def test_vetime_gives_the_same_scores_through_all_adapters(n_variables, part):
+@pytest.mark.parametrize("weights", ["small", "expectation"])
+def test_vetime_gives_the_same_scores_through_all_adapters(n_variables, part, weights):
     found = {}
     for framework in ("pyod", "sktime", "darts", "merlion"):
-        detector = detectors.get(f"vetime-{framework}{part}")
+        detector = detectors.get(f"vetime-{framework}{part}", weights=weights)
         if not detector.missing():
             found[framework] = detector.fit_score(series(n_variables), TRAIN, PERIOD)
     if len(found) < 2:

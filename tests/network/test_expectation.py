@@ -9,16 +9,11 @@ import pytest
 import torch
 
 from vetime_plugins.errors import CheckpointError, InputError
-from vetime_plugins.network.expectation import (
-    ExpectationConfig,
-    ExpectationNetwork,
-    bridge,
-    conceal,
-    load_expectation,
-    save_expectation,
-)
+from vetime_plugins.network.checkpoint import load_checkpoint, load_expectation, save_checkpoint
+from vetime_plugins.network.expectation import ExpectationConfig, ExpectationNetwork, bridge, conceal
 from vetime_plugins.network.phases import REACH, align_phases, compress, decompress, make_windows
-from vetime_plugins.network.surprise import Expected, expect, point_surprise, surprise
+from vetime_plugins.network.surprise import Expected, Reader, expect, find_bands, surprise
+from vetime_plugins.series.inputs import as_series
 
 TINY = ExpectationConfig(window=256, width=16, depth=1, heads=2)
 
@@ -112,48 +107,93 @@ def test_no_period_is_no_phase(wave: np.ndarray) -> None:
 def test_an_expectation_of_any_length_in_the_unit_of_the_series(length: int) -> None:
     rng = np.random.default_rng(length)
     series = 1e4 + 50 * rng.normal(size=length)
-    found = expect(_network(), series, 20)
+    found = expect(Reader(_network()), series, 20)
     assert [one.values.shape for one in found] == 3 * [(length,)]
     assert all(np.isfinite(one.values).all() and (one.scale > 0).all() for one in found)
     # An affine change of the series changes the expectation alike.
-    again = expect(_network(), 3 * series - 7, 20)
+    again = expect(Reader(_network()), 3 * series - 7, 20)
     np.testing.assert_allclose(again[0].values, 3 * found[0].values - 7, rtol=1e-3)
     np.testing.assert_allclose(again[0].scale, 3 * found[0].scale, rtol=1e-2)
 
 
 def test_an_untrained_network_expects_the_straight_line() -> None:
     ramp = np.linspace(0, 1, 512)
-    found = expect(ExpectationNetwork(TINY).eval(), ramp, 1)
+    found = expect(Reader(ExpectationNetwork(TINY).eval()), ramp, 1)
     # sigmoid(1) of the line, about the middle of the window
     assert np.corrcoef(found[0].values, ramp)[0, 1] > 0.9
 
 
+def test_windows_that_are_read_together_do_not_matter(
+    wave: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = expect(Reader(_network(), rows=100), wave, 40)
+    monkeypatch.setattr("vetime_plugins.network.surprise._AT_ONCE", 2)
+    apart = expect(Reader(_network(), rows=1), wave, 40)
+    for one, other in zip(together, apart, strict=True):
+        np.testing.assert_allclose(one.values, other.values, atol=1e-5)
+        np.testing.assert_allclose(one.scale, other.scale, atol=1e-5)
+
+
+def test_an_expectation_takes_no_part_of_its_own_step(wave: np.ndarray) -> None:
+    other = wave.copy()
+    other[600:603] += 0.01  # too little to change the unit of the window, which is made of quantiles
+    before, after = (expect(Reader(_network()), one, 40)[0].values for one in (wave, other))
+    patch = slice(600, 608)
+    np.testing.assert_allclose(before[patch], after[patch], atol=1e-4)
+    assert np.abs(before - after)[592:600].max() > 1e-3  # what is beside it sees the change
+
+
 def test_surprise_is_where_the_series_leaves_its_expectation(wave: np.ndarray) -> None:
     clean = np.sin(2 * np.pi * np.arange(1200) / 40)
-    broken = wave.copy()
-    broken[600] += 3
-    broken[900:960] = 0.0
-    expected = Expected(clean, np.full(1200, 0.05))
-    assert point_surprise(broken, expected).argmax() == 600
-    for scores in (surprise(broken, [expected], 40), surprise(broken, [expected], 40, scaled=True)):
-        assert 880 <= scores.argmax() < 980
-    assert not surprise(np.ones(50), [Expected(np.ones(50), np.ones(50))], 1).any()
+    spike, level = wave.copy(), wave.copy()
+    spike[600] += 3
+    level[900:1000] = 0.0
+    expected = 3 * [Expected(clean, np.full(1200, 0.05))]
+    assert surprise(spike, expected, 40).argmax() == 600
+    assert 900 <= surprise(level, expected, 40).argmax() < 1000
+    # Beside a shorter anomaly of the same kind, the longer one is more surprising.
+    level[200:210] = 0.0
+    found = surprise(level, expected, 40)
+    assert found[940] > found[205] > 0.5 > np.median(found)
+    assert not surprise(np.ones(50), 3 * [Expected(np.ones(50), np.ones(50))], 1).any()
+
+
+def test_bands_hold_what_is_usual(wave: np.ndarray) -> None:
+    both = np.column_stack([wave, np.ones(1200), 1e6 * wave])
+    values, distance = find_bands(Reader(_network()), as_series(both))
+    np.testing.assert_array_equal(values[:, 1], 1)
+    np.testing.assert_array_equal(distance[:, 1], 0)
+    np.testing.assert_allclose(values[:, 2], 1e6 * values[:, 0], rtol=1e-4, atol=1e3)
+    inside = np.abs(wave - values[:, 0]) < np.log(2) * distance[:, 0]
+    assert 0.45 < inside.mean() < 0.55
 
 
 def test_a_saved_network_is_the_same(tmp_path) -> None:
     network = _network()
-    again = load_expectation(save_expectation(tmp_path / "one", network))
+    folder = save_checkpoint(tmp_path / "one", network.config, network.state_dict())
+    again = load_expectation(folder)
     assert again.config == network.config
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
-    with pytest.raises(CheckpointError, match="is missing"):
-        load_expectation(tmp_path)
-    (tmp_path / "one" / "config.json").write_text('{"width": 32, "heads": 2}')
-    with pytest.raises(CheckpointError, match="holds no expectation network"):
-        load_expectation(tmp_path / "one")
+    with pytest.raises(CheckpointError, match="a VETime network is needed here"):
+        load_checkpoint(folder)
+    with pytest.raises(CheckpointError, match="an expectation network is needed here"):
+        load_expectation("small")
+    file = folder / "config.json"
+    file.write_text(file.read_text().replace('"width": 16', '"width": 32'))
+    with pytest.raises(CheckpointError, match="does not fit its configuration"):
+        load_expectation(folder)
+    file.write_text(file.read_text().replace('"width"', '"girth"'))
+    with pytest.raises(CheckpointError, match=r"unknown key ExpectationConfig\.girth"):
+        load_expectation(folder)
 
 
 @pytest.mark.parametrize(
-    ("sizes", "message"), [({"window": 100}, "whole patches"), ({"width": 100, "heads": 8}, "multiple")]
+    ("sizes", "message"),
+    [
+        ({"window": 100}, "whole patches"),
+        ({"width": 100, "heads": 8}, "multiple"),
+        ({"width": 2**20}, "may have 4.3e.09 parameters"),
+    ],
 )
 def test_sizes_that_do_not_fit(sizes: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):

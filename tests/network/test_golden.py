@@ -11,19 +11,23 @@ import pytest
 from safetensors.numpy import load
 
 from vetime_plugins import VETimePipeline
+from vetime_plugins.network.checkpoint import bundled_names
 
-WEIGHTS = Path(str(resources.files("vetime_plugins") / "weights" / "small"))
+BUNDLED = Path(str(resources.files("vetime_plugins") / "weights"))
+WEIGHTS = BUNDLED / "small"
 GOLDEN = load((WEIGHTS / "golden.safetensors").read_bytes())
 NOVELTY = load((Path(__file__).parent / "golden_novelty.safetensors").read_bytes())
 """Scores that the same weights gave when a score started from the novelty alone."""
 
 
+@pytest.mark.parametrize("weights", bundled_names())
 @pytest.mark.parametrize("case", sorted({name.split(".")[0] for name in GOLDEN}))
-def test_scores_are_the_recorded_ones(case: str) -> None:
-    pipeline = VETimePipeline.from_pretrained("small", device="cpu")
+def test_scores_are_the_recorded_ones(weights: str, case: str) -> None:
+    golden = load((BUNDLED / weights / "golden.safetensors").read_bytes())
+    pipeline = VETimePipeline.from_pretrained(weights, device="cpu")
     # Other processors round differently, and may order two equally near neighbours differently.
     np.testing.assert_allclose(
-        pipeline.score(GOLDEN[f"{case}.series"]), GOLDEN[f"{case}.scores"], atol=2e-3, rtol=0
+        pipeline.score(golden[f"{case}.series"]), golden[f"{case}.scores"], atol=2e-3, rtol=0
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
@@ -10,12 +11,8 @@ import pytest
 import torch
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.network.expectation import (
-    ExpectationConfig,
-    ExpectationNetwork,
-    conceal,
-    load_expectation,
-)
+from vetime_plugins.network.checkpoint import load_expectation
+from vetime_plugins.network.expectation import ExpectationConfig, ExpectationNetwork, conceal
 from vetime_plugins.training import expectation
 from vetime_plugins.training.expectation import ExpectationTraining, objective, train
 from vetime_plugins.training.pool import Backgrounds, Pool
@@ -127,6 +124,19 @@ def test_a_state_in_the_middle_is_taken_up(tmp_path, monkeypatch: pytest.MonkeyP
     assert 0 < half < 30
     assert train(TINY, tmp_path).is_dir()
     assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 30
+
+
+@pytest.mark.usefixtures("small_check")
+def test_a_run_begins_with_the_weights_of_another(tmp_path) -> None:
+    first = train(TINY, tmp_path / "first")
+    train(replace(TINY, seed=1), tmp_path / "second", start=first, seconds=0)
+    state = torch.load(tmp_path / "second" / "state.pt", weights_only=True)
+    for name, value in load_expectation(first).state_dict().items():
+        assert torch.equal(state["model"][name], value)
+        assert torch.equal(state["average"][name], value)
+    wider = replace(TINY, model=replace(TINY.model, width=32))
+    with pytest.raises(InputError, match="the run is to have sizes"):
+        train(wider, tmp_path / "third", start=first)
 
 
 def test_real_series_must_be_given(tmp_path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from vetime_plugins.detectors.registry import Job, built_in
+from vetime_plugins.errors import InputError
 
 if TYPE_CHECKING:
     from vetime_plugins.pipeline import VETimePipeline
@@ -45,12 +46,17 @@ def _vetime(
 
 def _pipeline(weights: str, device: str, correction: float | None) -> VETimePipeline:
     """Return the pipeline of some weights, with another strength of the learned correction if given."""
+    from vetime_plugins.network.config import VETimeConfig
+    from vetime_plugins.network.model import VETime
     from vetime_plugins.pipeline import VETimePipeline, cached_pipeline
 
     pipeline = cached_pipeline(weights, device=device)
     if correction is None:
         return pipeline
-    model = type(pipeline.model)(replace(pipeline.config, correction=correction))
+    config = pipeline.config
+    if not isinstance(config, VETimeConfig):
+        raise InputError(f"correction is one of a VETime network's evidence; {weights!r} has none")
+    model = VETime(replace(config, correction=correction))
     model.load_state_dict(pipeline.model.state_dict())
     return VETimePipeline(model, str(weights), pipeline.device)
 

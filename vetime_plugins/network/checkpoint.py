@@ -7,7 +7,7 @@ import json
 import zlib
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, Field
@@ -15,20 +15,24 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vetime_plugins._validation import Text, Whole, validate
+from vetime_plugins._validation import Text, UnknownKeyError, Whole, validate
 from vetime_plugins.errors import CheckpointError, InputError
 from vetime_plugins.network.config import FORMAT_VERSION, VETimeConfig
+from vetime_plugins.network.expectation import ExpectationConfig, ExpectationNetwork
 from vetime_plugins.network.model import VETime
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
 DECODER_PREFIX = "vision_decoder."
 
+Network = VETime | ExpectationNetwork
+
 
 class _Record(BaseModel, extra="allow"):
     """What `config.json` holds; further keys are facts about the weights."""
 
     format: Whole
+    network: Literal["vetime", "expectation"] = "vetime"
     config: dict[str, Any]
     sha256: Annotated[Text, Field(pattern="^[0-9a-f]{64}$")] | None = None
 
@@ -68,7 +72,7 @@ def file_hash(path: Path) -> str:
 
 def save_checkpoint(
     folder: str | Path,
-    config: VETimeConfig,
+    config: VETimeConfig | ExpectationConfig,
     state: dict[str, Tensor],
     **facts: Any,
 ) -> Path:
@@ -78,8 +82,10 @@ def save_checkpoint(
     save_file(
         {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, folder / WEIGHTS_FILE
     )
+    kind = {"network": "expectation"} if isinstance(config, ExpectationConfig) else {}
     record = {
         "format": FORMAT_VERSION,
+        **kind,
         "config": config.to_dict(),
         "sha256": file_hash(folder / WEIGHTS_FILE),
         **facts,
@@ -114,7 +120,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{error}. `vetime convert` and `vetime train` write such files.") from error
 
 
-def load_checkpoint(name_or_folder: str | Path) -> tuple[VETime, dict[str, Any]]:
+def load_network(name_or_folder: str | Path) -> tuple[Network, dict[str, Any]]:
     """Build the network of a weights folder, on the CPU, in evaluation mode; also return its `config.json`.
 
     Raises
@@ -124,10 +130,7 @@ def load_checkpoint(name_or_folder: str | Path) -> tuple[VETime, dict[str, Any]]
     """
     folder = resolve_folder(name_or_folder)
     record = read_record(folder)
-    try:
-        config = VETimeConfig.from_dict(record["config"])
-    except (InputError, CheckpointError) as error:
-        raise CheckpointError(f"{folder / CONFIG_FILE} does not describe a model: {error}") from error
+    config = _read_config(record, str(folder / CONFIG_FILE))
     weights = folder / WEIGHTS_FILE
     digest = file_hash(weights)
     if record.get("sha256") not in (None, digest):
@@ -154,13 +157,46 @@ def load_checkpoint(name_or_folder: str | Path) -> tuple[VETime, dict[str, Any]]
             f"{folder} does not fit its configuration, whose sizes need {needed:,} parameters or more; "
             f"{WEIGHTS_FILE} has {found:,}. Take both files from the same place."
         )
-    model = VETime(config)
+    model = VETime(config) if isinstance(config, VETimeConfig) else ExpectationNetwork(config)
     check_state(model, state, str(folder))
     model.load_state_dict(state)
     return model.eval(), record
 
 
-def fingerprint(model: VETime) -> int:
+def load_checkpoint(name_or_folder: str | Path) -> tuple[VETime, dict[str, Any]]:
+    """Load a VETime network as :func:`load_network` does; `CheckpointError` if the folder holds another."""
+    model, record = load_network(name_or_folder)
+    if not isinstance(model, VETime):
+        raise CheckpointError(
+            f"a VETime network is needed here, {str(name_or_folder)!r} holds an expectation network"
+        )
+    return model, record
+
+
+def load_expectation(name_or_folder: str | Path) -> ExpectationNetwork:
+    """Load an expectation network as :func:`load_network` does; `CheckpointError` if it is another."""
+    model, _ = load_network(name_or_folder)
+    if not isinstance(model, ExpectationNetwork):
+        raise CheckpointError(
+            f"an expectation network is needed here, {str(name_or_folder)!r} holds a VETime network"
+        )
+    return model
+
+
+def _read_config(record: dict[str, Any], file: str) -> VETimeConfig | ExpectationConfig:
+    try:
+        if record.get("network") == "expectation":
+            return validate(ExpectationConfig, record["config"], "", within="ExpectationConfig.")
+        return VETimeConfig.from_dict(record["config"])
+    except UnknownKeyError as error:
+        raise CheckpointError(
+            f"{error}. The weights may come from a newer vetime-plugins: upgrade it."
+        ) from error
+    except (InputError, CheckpointError) as error:
+        raise CheckpointError(f"{file} does not describe a model: {error}") from error
+
+
+def fingerprint(model: Network) -> int:
     """Return a number that tells whether a network has the weights and the configuration that it had before.
 
     Two milliseconds for 10 MB of weights; it says nothing about who made them, which the SHA-256 does.
@@ -180,7 +216,7 @@ def stamp(name_or_folder: str | Path) -> tuple[str, ...]:
     return (str(folder.resolve()), *(f"{file.st_mtime_ns}:{file.st_size}" for file in files))
 
 
-def check_state(model: VETime, state: dict[str, Tensor], where: str) -> None:
+def check_state(model: Network, state: dict[str, Tensor], where: str) -> None:
     """Raise `CheckpointError` unless `state`, which comes from `where`, has the parameters of `model`."""
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     got = {name: tuple(tensor.shape) for name, tensor in state.items()}

@@ -10,32 +10,29 @@ an anomaly looks like.
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 from pydantic.dataclasses import dataclass
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from vetime_plugins._validation import STRICT, Flag, Whole, checked, validate
-from vetime_plugins.errors import CheckpointError, InputError
+from vetime_plugins._validation import STRICT, Flag, Number, Text, Whole, checked
+from vetime_plugins.errors import InputError
 from vetime_plugins.network.layers import RMSNorm, merge_heads, mlp, scaled_attention, split_heads
 from vetime_plugins.network.phases import N_FACTS, PHASES, Windows, align_phases
 from vetime_plugins.network.temporal import GatedFeedForward, rotary_table, rotate
 
 LOWEST_SCALE, HIGHEST_SCALE = 0.01, 10.0
 """Bounds of the scale that the network may name, in the unit of the window."""
-_CONFIG_FILE, _WEIGHTS_FILE = "config.json", "model.safetensors"
-_Size = Annotated[Whole, Field(ge=1)]
+_MOST_PARAMETERS = 2**32  # 16 GiB as float32: a typing error, not a network
+_Size = Annotated[Whole, Field(ge=1, le=2**31 - 1)]
 
 
 @checked
 @dataclass(frozen=True, config=STRICT)
 class ExpectationConfig:
-    """Sizes of the expectation network.
+    """Sizes of the expectation network, and how its scores are read.
 
     Parameters
     ----------
@@ -49,11 +46,20 @@ class ExpectationConfig:
         Whether to see the same phase of other periods.
     aligned : bool
         Whether each part of another period is moved to where it fits best.
+    variable_pooling : {"mean", "max"}
+        How the margins of several variables become one: "max" is a soft maximum, which a deviation in one of
+        many variables survives.
+    margin_scale, margin_offset : float
+        Last linear step of the anomaly margin, which makes scores probabilities; it changes no order.
+    readout : {"point", "window"}
+        How scores are read by default: per point, or averaged over the series' period.
+    name : str
 
     Raises
     ------
     InputError
-        If the window is not whole patches, or the width no even multiple of the heads.
+        If the window is not whole patches, the width no even multiple of the heads, or the network would have
+        more than 2**32 parameters.
     """
 
     patch_size: _Size = 8
@@ -63,12 +69,33 @@ class ExpectationConfig:
     heads: _Size = 4
     use_phases: Flag = True
     aligned: Flag = True
+    variable_pooling: Literal["mean", "max"] = "max"
+    margin_scale: Annotated[Number, Field(gt=0)] = 1.0
+    margin_offset: Number = 0.0
+    readout: Literal["point", "window"] = "point"
+    name: Text = "expectation"
 
     def __post_init__(self) -> None:
         if self.window % self.patch_size:
             raise InputError(f"window needs whole patches of {self.patch_size} steps, got {self.window}")
         if self.width % (2 * self.heads):
             raise InputError(f"width must be a multiple of twice the {self.heads} heads, got {self.width}")
+        count = self.least_parameters()
+        if count > _MOST_PARAMETERS:
+            raise InputError(
+                f"a network may have {_MOST_PARAMETERS:.1e} parameters, got {count:.1e} "
+                f"by width={self.width} and depth={self.depth}"
+            )
+
+    def least_parameters(self) -> int:
+        """Return how many parameters the network has at least: those of its matrices."""
+        p, width = self.patch_size, self.width
+        seen = 2 * p * (1 + len(PHASES) * self.use_phases)
+        return 10 * self.depth * width**2 + 2 * width * (width + seen) + 3 * p * width
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-able values."""
+        return dataclasses.asdict(self)
 
 
 def conceal(n_patches: int, block: int, every: int, offsets: Tensor) -> Tensor:
@@ -86,7 +113,7 @@ def conceal(n_patches: int, block: int, every: int, offsets: Tensor) -> Tensor:
     -------
     bool Tensor of shape (B, N)
     """
-    return (torch.arange(n_patches) + offsets[:, None]) // block % every == 0
+    return (torch.arange(n_patches, device=offsets.device) + offsets[:, None]) // block % every == 0
 
 
 def bridge(values: Tensor, seen: Tensor) -> Tensor:
@@ -98,7 +125,7 @@ def bridge(values: Tensor, seen: Tensor) -> Tensor:
     seen : bool Tensor of shape (B, L)
     """
     length = values.shape[1]
-    index = torch.arange(length).expand_as(values)
+    index = torch.arange(length, device=values.device).expand_as(values)
     left = index.where(seen, -1).cummax(dim=1).values
     right = index.where(seen, length).flip(1).cummin(dim=1).values.flip(1)
     no_left, no_right = left < 0, right >= length
@@ -188,35 +215,3 @@ class ExpectationNetwork(nn.Module):
         shift, gate, scale = (part.flatten(1) for part in (shift, gate, scale))
         expected = torch.sigmoid(gate + 1) * line + shift
         return expected, (scale - 1).exp().clamp(LOWEST_SCALE, HIGHEST_SCALE)
-
-
-def save_expectation(folder: str | Path, network: ExpectationNetwork) -> Path:
-    """Write weights and sizes; return the folder."""
-    path = Path(folder)
-    path.mkdir(parents=True, exist_ok=True)
-    save_file({name: part.contiguous() for name, part in network.state_dict().items()}, path / _WEIGHTS_FILE)
-    (path / _CONFIG_FILE).write_text(json.dumps(dataclasses.asdict(network.config), indent=1) + "\n")
-    return path
-
-
-def load_expectation(folder: str | Path) -> ExpectationNetwork:
-    """Read what :func:`save_expectation` wrote, ready to be used.
-
-    Raises
-    ------
-    CheckpointError
-        If files are missing or do not fit each other.
-    """
-    path = Path(folder)
-    try:
-        table: Any = json.loads((path / _CONFIG_FILE).read_text(encoding="utf-8"))
-        network = ExpectationNetwork(validate(ExpectationConfig, table, str(path / _CONFIG_FILE)))
-        network.load_state_dict(load_file(path / _WEIGHTS_FILE))
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"an expectation network needs {_CONFIG_FILE} and {_WEIGHTS_FILE}, {error.filename} is missing; "
-            "train one with: python -m vetime_plugins.training.expectation RUN"
-        ) from error
-    except (InputError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"{path} holds no expectation network: {error}") from error
-    return network.eval()

@@ -65,6 +65,15 @@ class Windows:
         """Return some of the windows."""
         return Windows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
+    def repeat(self, times: int) -> Windows:
+        """Return all windows so many times, one after the other."""
+        found = (getattr(self, field.name) for field in fields(self))
+        return Windows(*(part.repeat(times, *[1] * (part.ndim - 1)) for part in found))
+
+    def to(self, device: torch.device) -> Windows:
+        """Return them on a device."""
+        return Windows(*(getattr(self, field.name).to(device) for field in fields(self)))
+
 
 def compress(values: Tensor) -> Tensor:
     """Keep values of a few scales nearly as they are, and the order of those far outside."""
@@ -161,16 +170,17 @@ def align_phases(
         Logarithm of the distance that is left, over 3.
     """
     length, n_lags = concealed.shape[1], windows.lags.shape[1]
-    away = torch.arange(-REACH, length + REACH) + windows.lags[..., None]  # (B, K, L + 2 R)
+    device = concealed.device
+    away = torch.arange(-REACH, length + REACH, device=device) + windows.lags[..., None]  # (B, K, L + 2 R)
     inside = (away >= 0) & (away < length)
     covered = concealed[:, None].expand(-1, n_lags, -1).gather(2, away.clamp(0, length - 1)) & inside
     present = windows.present & ~covered
-    shifts = torch.tensor(SHIFTS if move else SHIFTS[:1])
+    shifts = torch.tensor(SHIFTS if move else SHIFTS[:1], device=device)
     misfit = _misfits(windows, (windows.real & ~concealed).float(), present.float(), shifts, patch_size)
     far = shifts.abs()[:, None, None] > windows.lags.abs() // 6  # (S, B, K)
     stiff = misfit * (1 + _STIFFNESS * shifts.abs())[:, None, None, None]
     best = stiff.masked_fill(far[..., None], torch.inf).argmin(dim=0)  # (B, K, N)
-    index = torch.arange(length) + REACH + shifts[best].repeat_interleave(patch_size, dim=2)
+    index = torch.arange(length, device=device) + REACH + shifts[best].repeat_interleave(patch_size, dim=2)
     present = present.gather(2, index)
     return windows.phases.gather(2, index) * present, present, misfit.gather(0, best[None])[0].log() / 3
 
@@ -178,7 +188,7 @@ def align_phases(
 def _misfits(windows: Windows, seen: Tensor, present: Tensor, shifts: Tensor, patch_size: int) -> Tensor:
     """Mean distance to each shifted period around each patch, (S, B, K, N)."""
     size, length = seen.shape
-    sums = torch.empty(len(shifts), 2, size, present.shape[1], length // patch_size)
+    sums = seen.new_empty(len(shifts), 2, size, present.shape[1], length // patch_size)
     for number, shift in enumerate(shifts.tolist()):
         part = slice(REACH + shift, REACH + shift + length)
         weight = present[..., part] * seen[:, None]

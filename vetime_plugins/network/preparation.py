@@ -89,7 +89,7 @@ def prepare(
     image. All variables together make one `Prepared` where the configuration relates them, else each its own.
     """
     series = as_series(series)
-    (z, *earlier), scaling = _standardise_together([series.values, *references])
+    (z, *earlier), scaling = standardise_together([series.values, *references])
     features = None
     if config.retrieval is not None:
         features = _retrieve([z, *earlier], series.observed, config.retrieval)
@@ -127,13 +127,7 @@ def find_units(
     Each unit comes with the columns of the series that it holds. Raises `InputError` if a reference that
     matters has a variable without any value.
     """
-    earlier, varies = [], series.varies
-    for reference in references:
-        parts = new_parts(series, reference)
-        if parts:
-            check_no_empty_variable(reference.observed, "reference")
-            varies = varies | reference.varies
-        earlier += [reference.values[part] for part in parts]
+    earlier, varies = join_references(series, references)
     columns = np.flatnonzero(varies)
     if config.any_variate and config.stacked_tiles and len(columns):
         # The image is that of all variables; a constant one is part of what the authors' network saw.
@@ -151,9 +145,29 @@ def find_units(
     return [(unit, columns[i : i + 1]) for i, unit in enumerate(units)]
 
 
-def _standardise_together(
+def join_references(
+    series: Series, references: Sequence[Series]
+) -> tuple[list[NDArray[np.float64]], NDArray[np.bool_]]:
+    """Return the stretches (T_ref, C) of references that the series does not hold, and which variables vary.
+
+    A variable that is constant in the series may vary in a reference. Raises `InputError` if a reference that
+    matters has a variable without any value.
+    """
+    earlier: list[NDArray[np.float64]] = []
+    varies = series.varies
+    for reference in references:
+        parts = new_parts(series, reference)
+        if parts:
+            check_no_empty_variable(reference.observed, "reference")
+            varies = varies | reference.varies
+        earlier += [reference.values[part] for part in parts]
+    return earlier, varies
+
+
+def standardise_together(
     parts: Sequence[NDArray[np.float64]],
 ) -> tuple[list[NDArray[np.float64]], Scaling]:
+    """Return several stretches (T_i, C) in one unit, in which together they have mean 0 and deviation 1."""
     together = np.concatenate(parts)
     scaling = Scaling.of_values(together)
     ends = np.cumsum([len(part) for part in parts])[:-1]

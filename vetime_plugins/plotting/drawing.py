@@ -40,20 +40,34 @@ def draw_series(
     names: Sequence[str] | None,
     flagged: np.ndarray | None,
     reconstruction: np.ndarray | None = None,
+    band: np.ndarray | None = None,
 ) -> None:
-    """Draw the variables as lines, or as one heat map where there are many."""
+    """Draw the variables as lines, or as one heat map where there are many.
+
+    `band` (T, C) is half the height of what is shaded around the reconstruction.
+    """
     if values.shape[1] > MAX_LINES:
         _draw_heat_map(axes[0], x, values, names)
         return
     for c, ax in enumerate(axes):
         shade(ax, x, flagged, color=_RED, alpha=0.25)
         if reconstruction is not None:  # wide and below: where the two agree, both can be seen
-            style = {"color": _GREEN, "linewidth": 2.5, "alpha": 0.6, "label": "reconstruction"}
+            label = "reconstruction" if band is None else "expected"
+            style = {"color": _GREEN, "linewidth": 2.5, "alpha": 0.6, "label": label}
             _draw_line(ax, x, reconstruction[:, c], **style)
+            if band is not None:
+                _draw_band(ax, x, reconstruction[:, c], band[:, c])
         _draw_line(ax, x, values[:, c], color=_INK, linewidth=0.8, label="series")
         ax.set_ylabel(str(names[c]) if names is not None else f"variable {c}" if len(axes) > 1 else "series")
     if reconstruction is not None:
         _legend(axes[0])
+
+
+def _draw_band(ax: Axes, x: np.ndarray, middle: np.ndarray, half: np.ndarray) -> None:
+    """Shade `half` the height above and below; of a stretch that is one pixel wide, the widest."""
+    edges = np.unique(np.linspace(0, len(x), min(len(x), MAX_BINS) + 1).astype(np.int64))[:-1]
+    low, high = np.minimum.reduceat(middle - half, edges), np.maximum.reduceat(middle + half, edges)
+    ax.fill_between(x[edges], low, high, color=_GREEN, alpha=0.2, linewidth=0, label="95 % expected here")
 
 
 def _draw_heat_map(ax: Axes, x: np.ndarray, values: np.ndarray, names: Sequence[str] | None) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_explanation", "plot_scores", "save_figure"]
 
 WIDTH = 11.0  # inches
+_LAPLACE_95 = float(np.log(20))  # of the mean distance
 
 
 def plot_scores(
@@ -94,8 +95,9 @@ def plot_explanation(
 ) -> Figure:
     """Draw what `VETimePipeline.explain` found.
 
-    From top to bottom: the series with its reconstruction, the scores, each expert's weight over time
-    (stacked, they sum to 1) and the image that the vision branch saw.
+    From top to bottom: the series with its reconstruction (or with what was expected, and the band that holds
+    95 % of what was), the scores, each expert's weight over time (stacked, they sum to 1; not for a network
+    without them) and the folded image.
 
     Parameters
     ----------
@@ -119,11 +121,15 @@ def plot_explanation(
     values, points, truth = _check(explanation.series, explanation.scores, labels, names)
     x, is_time = _axis_values(time, len(points))
     rows = drawing.series_heights(values)
-    figure, axes = _new_figure([*rows, 1.5, 1.3], title, image_height=3.2)
+    experts = [1.3] if explanation.expert_names else []
+    figure, axes = _new_figure([*rows, 1.5, *experts], title, image_height=3.2)
     flagged = None if threshold is None else points > threshold
-    drawing.draw_series(axes[: len(rows)], x, values, names, flagged, explanation.reconstruction)
-    drawing.draw_scores(axes[-3], x, points, threshold, flagged, truth)
-    drawing.draw_experts(axes[-2], x, np.asarray(explanation.expert_weights), explanation.expert_names)
+    distance = explanation.expected_distance
+    band = None if distance is None else _LAPLACE_95 * distance
+    drawing.draw_series(axes[: len(rows)], x, values, names, flagged, explanation.reconstruction, band)
+    drawing.draw_scores(axes[len(rows)], x, points, threshold, flagged, truth)
+    if experts:
+        drawing.draw_experts(axes[-2], x, np.asarray(explanation.expert_weights), explanation.expert_names)
     drawing.finish(axes[:-1], x, is_time)
     drawing.draw_image(axes[-1], explanation)
     return figure

@@ -29,13 +29,8 @@ from torch import Tensor
 
 from vetime_plugins._validation import STRICT, Flag, Number, Whole, checked, read_table, validate
 from vetime_plugins.errors import InputError
-from vetime_plugins.network.expectation import (
-    ExpectationConfig,
-    ExpectationNetwork,
-    conceal,
-    load_expectation,
-    save_expectation,
-)
+from vetime_plugins.network.checkpoint import load_expectation, save_checkpoint
+from vetime_plugins.network.expectation import ExpectationConfig, ExpectationNetwork, conceal
 from vetime_plugins.network.phases import Windows
 from vetime_plugins.network.surprise import BLOCKS, EVERY
 from vetime_plugins.training.pool import Backgrounds, Pool
@@ -206,7 +201,7 @@ def train(
                 saved = time.monotonic()
     trainer.save(run / _STATE)
     if trainer.step >= trainer.total:
-        save_expectation(run / "weights", trainer.average)
+        save_checkpoint(run / "weights", config.model, trainer.average.state_dict())
     return run / "weights"
 
 
