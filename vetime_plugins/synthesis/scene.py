@@ -211,6 +211,8 @@ class Scene:
     def _saturates(self, tail: Array, variable: int) -> bool:
         """Return whether more than a twentieth of `tail` is beyond the limits of the sensor."""
         sensor = self.sensors[variable]
+        if not len(tail):  # a change at the very end
+            return False
         return float(np.mean((tail < sensor.low) | (tail > sensor.high))) > 0.05
 
     def _free_place(self, rng: np.random.Generator, n: int, variable: int) -> int | None:
