@@ -1,8 +1,8 @@
-"""Compare what a score starts from: the novelty, statistics of windows, excess of points, and all of them.
+"""Compare what a score starts from: novelty, statistics of windows, excess of points, and how they join.
 
     python benchmarks/evidence.py small --data DIR --datasets NAB UCR ... [--longest 40000]
     python benchmarks/evidence.py small --textbook FILE.npz
-    python benchmarks/evidence.py small --spikes
+    python benchmarks/evidence.py small --spikes --arms 'novelty' '+ both' --correction 0.25
 
 Prints VUS-PR, AUC-PR and the exact-peak rate (x 100) of the same weights with each evidence: of labelled
 series in TSB-AD's format, means over data sets; of a file of textbook series, whose keys are
@@ -31,20 +31,33 @@ Case = tuple[list[str], NDArray[np.float64], NDArray[np.int_], int, int]
 """Groups that a series counts in, its values, labels, the start of the part that is measured, the buffer."""
 
 
-def arms(weights: str) -> dict[str, VETimePipeline]:
-    """Return the weights with each evidence."""
+PLAIN: dict[str, object] = {"temperature": 1.0, "smoothing": 1}
+ARMS: dict[str, tuple[dict[str, object], str]] = {
+    "novelty": ({"statistics": (), "point_gain": 0.0, **PLAIN}, "max"),
+    "+ points": ({"statistics": (), **PLAIN}, "max"),
+    "+ statistics": ({"point_gain": 0.0, **PLAIN}, "max"),
+    "+ both": (PLAIN, "max"),
+    "+ temperature": ({"smoothing": 1}, "max"),
+    "+ smoothing": ({}, "max"),
+    "+ top variables": ({}, "top"),
+}
+"""What each arm changes in the configuration of retrieval, and how it joins several variables."""
+
+
+def arms(weights: str, names: list[str], correction: float | None) -> dict[str, VETimePipeline]:
+    """Return the weights with each evidence, at another strength of the learned correction if given."""
     model, _ = load_checkpoint(weights)
     retrieval = model.config.retrieval
     assert retrieval is not None
-    fields = {
-        "novelty": {"statistics": (), "point_gain": 0.0},
-        "+ points": {"statistics": ()},
-        "+ statistics": {"point_gain": 0.0},
-        "+ both, as shipped": {},
-    }
     result = {}
-    for name, changed in fields.items():
-        config = dataclasses.replace(model.config, retrieval=dataclasses.replace(retrieval, **changed))
+    for name in names:
+        changed, pooling = ARMS[name]
+        config = dataclasses.replace(
+            model.config,
+            retrieval=dataclasses.replace(retrieval, **changed),  # type: ignore[arg-type]
+            variable_pooling=pooling,
+            correction=model.config.correction if correction is None else correction,
+        )
         one = type(model)(config)
         one.load_state_dict(model.state_dict())
         result[name] = VETimePipeline(one, weights, next(one.parameters()).device)
@@ -98,6 +111,8 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=40_000)
     parser.add_argument("--textbook")
     parser.add_argument("--spikes", action="store_true")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS), help="only these")
+    parser.add_argument("--correction", type=float, help="strength of the learned correction")
     args = parser.parse_args()
     if args.data:
         cases = labelled(args.data, args.datasets, args.longest)
@@ -107,7 +122,7 @@ def main() -> None:
         cases = spikes()
     else:
         parser.error("one of --data, --textbook and --spikes is needed")
-    pipelines = arms(args.weights)
+    pipelines = arms(args.weights, args.arms, args.correction)
     found: dict[str, dict[str, list[list[float]]]] = {name: defaultdict(list) for name in pipelines}
     for groups, values, labels, start, buffer in cases:
         if labels[start:].min() == labels[start:].max():

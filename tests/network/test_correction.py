@@ -51,7 +51,7 @@ def test_without_correction_the_margin_is_the_evidence() -> None:
 
 def test_without_evidence_the_margin_starts_from_the_novelty() -> None:
     assert SMALL.retrieval is not None
-    plain = dataclasses.replace(SMALL.retrieval, statistics=(), point_gain=0.0)
+    plain = dataclasses.replace(SMALL.retrieval, statistics=(), point_gain=0.0, temperature=1.0, smoothing=1)
     config = dataclasses.replace(SMALL, retrieval=plain, correction=0.0)
     batch = _batch(config)
     assert batch.evidence is None

@@ -18,6 +18,8 @@ WEIGHTS = BUNDLED / "small"
 GOLDEN = load((WEIGHTS / "golden.safetensors").read_bytes())
 NOVELTY = load((Path(__file__).parent / "golden_novelty.safetensors").read_bytes())
 """Scores that the same weights gave when a score started from the novelty alone."""
+POINTS = load((Path(__file__).parent / "golden_points.safetensors").read_bytes())
+"""Scores that they gave when statistics and points had joined it, with the temperature of the novelty."""
 
 
 @pytest.mark.parametrize("weights", bundled_names())
@@ -31,22 +33,45 @@ def test_scores_are_the_recorded_ones(weights: str, case: str) -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def older(tmp_path_factory: pytest.TempPathFactory) -> VETimePipeline:
-    """Return the weights as configured before the evidence of statistics and points, on the former scale."""
-    folder = tmp_path_factory.mktemp("older")
+def _configured(folder: Path, absent: tuple[str, ...]) -> VETimePipeline:
+    """Return the weights as they were configured before the evidence had these fields, on the former scale."""
     record = json.loads((WEIGHTS / "config.json").read_text())
-    for name in ("statistics", "point_gain"):
+    for name in absent:
         del record["config"]["retrieval"][name]
+    record["config"]["retrieval"]["query_overlap"] = 4
     del record["config"]["scale"]
-    record["config"].update(margin_scale=1.953214429241985, margin_offset=-4.476176408464588)
+    record["config"].update(
+        variable_pooling="max",
+        correction=0.25,
+        margin_scale=1.953214429241985,
+        margin_offset=-4.476176408464588,
+    )
     (folder / "config.json").write_text(json.dumps(record))
     (folder / "model.safetensors").write_bytes((WEIGHTS / "model.safetensors").read_bytes())
     return VETimePipeline.from_pretrained(folder, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def older(tmp_path_factory: pytest.TempPathFactory) -> VETimePipeline:
+    return _configured(
+        tmp_path_factory.mktemp("older"), ("statistics", "point_gain", "temperature", "smoothing")
+    )
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> VETimePipeline:
+    return _configured(tmp_path_factory.mktemp("old"), ("temperature", "smoothing"))
 
 
 @pytest.mark.parametrize("case", sorted({name.split(".")[0] for name in NOVELTY}))
 def test_older_weights_keep_their_scores(older: VETimePipeline, case: str) -> None:
     np.testing.assert_allclose(
         older.score(NOVELTY[f"{case}.series"]), NOVELTY[f"{case}.scores"], atol=2e-3, rtol=0
+    )
+
+
+@pytest.mark.parametrize("case", sorted({name.split(".")[0] for name in POINTS}))
+def test_weights_without_temperature_keep_their_scores(old: VETimePipeline, case: str) -> None:
+    np.testing.assert_allclose(
+        old.score(POINTS[f"{case}.series"]), POINTS[f"{case}.scores"], atol=2e-3, rtol=0
     )

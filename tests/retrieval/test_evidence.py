@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -13,11 +14,12 @@ from vetime_plugins import VETimePipeline
 from vetime_plugins.errors import InputError
 from vetime_plugins.metrics import auc_pr
 from vetime_plugins.retrieval import RetrievalConfig, RetrievalFeatures, retrieval_distances, retrieval_score
-from vetime_plugins.retrieval.features import _standardise
+from vetime_plugins.retrieval.features import _novelty, _standardise
 from vetime_plugins.retrieval.points import point_evidence
 from vetime_plugins.retrieval.statistics import _statistics, statistic_distances
 
-CONFIG = RetrievalConfig(statistics=(16, 32, 64, 128, 256, 512), point_gain=1.25)
+PLAIN = RetrievalConfig(statistics=(16, 32, 64, 128, 256, 512), point_gain=1.25)
+CONFIG = dataclasses.replace(PLAIN, temperature=3.0, smoothing=9)
 
 
 def _evidence(x: NDArray[np.float64], **options: object) -> RetrievalFeatures:
@@ -134,7 +136,7 @@ def test_two_calls_give_the_same() -> None:
 
 def test_blocks_change_nothing() -> None:
     x = torch.from_numpy(_spikes("sine", 1500, 3)[0])
-    small = RetrievalConfig(statistics=CONFIG.statistics, point_gain=1.25, block_elements=10_000)
+    small = dataclasses.replace(CONFIG, block_elements=10_000)
     whole, blocked = retrieval_distances(x, config=CONFIG), retrieval_distances(x, config=small)
     torch.testing.assert_close(whole.evidence, blocked.evidence, rtol=1e-4, atol=1e-4)
 
@@ -187,6 +189,35 @@ def test_without_it_the_score_is_the_novelty() -> None:
     assert not RetrievalConfig().has_evidence
 
 
+def test_a_low_temperature_leaves_the_strongest_channel_and_a_high_one_their_mean() -> None:
+    z = torch.tensor([[0.5, 1.0, 6.0]])
+    found = [torch.sinh(_novelty(torch.asinh(z), t)).item() for t in (1e-3, 1.0, 3.0, 1e4)]
+    assert found == sorted(found, reverse=True)
+    assert found[0] == pytest.approx(6, abs=0.01)
+    assert found[-1] == pytest.approx(2.5, abs=0.01)
+
+
+def test_smoothing_averages_windows_over_the_steps_there_are() -> None:
+    x = torch.from_numpy(np.random.default_rng(1).standard_normal(400).cumsum())
+    sharp, smooth = (
+        retrieval_distances(x, config=dataclasses.replace(PLAIN, point_gain=0.0, smoothing=n)).evidence
+        for n in (1, 9)
+    )
+    assert sharp is not None
+    assert smooth is not None
+    for step in (0, 2, 200, 399):
+        around = sharp[max(0, step - 4) : step + 5, 0]
+        assert smooth[step, 0].item() == pytest.approx(around.mean().item(), abs=1e-5)
+
+
+def test_smoothing_leaves_points_sharp() -> None:
+    x, at = _spikes("noise", 1000, 5)
+    config = dataclasses.replace(PLAIN, smoothing=101)
+    assert _peaks_are_exact(
+        retrieval_score(retrieval_distances(torch.from_numpy(x), config=config)).numpy(), at
+    )
+
+
 def test_equal_variables_score_as_one() -> None:
     x = _spikes("sine", 900, 2)[0]
     one, three = retrieval_score(_evidence(x)), retrieval_score(_evidence(np.column_stack([x] * 3)))
@@ -208,7 +239,9 @@ def test_a_spike_counts_more_the_more_variables_have_it() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [({"statistics": (3,)}, "statistics needs lengths"), ({"point_gain": -1.0}, "point_gain needs"),
-     ({"point_gain": math.nan}, "point_gain must be a finite number")],
+     ({"point_gain": math.nan}, "point_gain must be a finite number"),
+     ({"temperature": 0.0}, "temperature needs to be positive"), ({"smoothing": 0}, "smoothing needs"),
+     ({"smoothing": 4}, "smoothing needs to be an odd number of steps, got 4")],
 )  # fmt: skip
 def test_bad_fields_are_named(fields: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):

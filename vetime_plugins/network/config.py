@@ -60,9 +60,10 @@ class VETimeConfig:
     shared_positions : bool
         Whether patches of the same time share a position code across variables (the paper), or the code runs
         on from one variable to the next (the authors' implementation, which their weights need).
-    variable_pooling : {"mean", "max"}
-        How the anomaly logits of several variables become one: the paper's mean, or a soft maximum, which a
-        deviation in one of many variables survives.
+    variable_pooling : {"mean", "max", "top"}
+        How the anomaly logits of several variables become one: the paper's mean; a soft maximum, which a
+        deviation in one of many variables survives; or the mean of the highest of each step, as many as the
+        square root of their number.
     retrieval : RetrievalConfig or None
         What the retrieval expert compares, or a dictionary of its keywords; None leaves the expert out.
     retrieval_channels : int
@@ -111,7 +112,7 @@ class VETimeConfig:
     any_variate: Flag = False
     stacked_tiles: Flag = True
     shared_positions: Flag = False
-    variable_pooling: Literal["mean", "max"] = "mean"
+    variable_pooling: Literal["mean", "max", "top"] = "mean"
     retrieval: RetrievalConfig | None = None
     retrieval_channels: _Count = 0
     correction: Annotated[Number, Field(ge=0, le=1)] = 1.0
@@ -234,7 +235,7 @@ PRESETS: dict[str, VETimeConfig] = {
         router_top_k=2,
         stacked_tiles=False,
         shared_positions=True,
-        variable_pooling="max",
+        variable_pooling="top",
         # All of them, so that a later default never changes what these weights read.
         retrieval=RetrievalConfig(
             windows=(16, 64, 256),
@@ -246,6 +247,8 @@ PRESETS: dict[str, VETimeConfig] = {
             dimensions=48,
             statistics=(16, 32, 64, 128, 256, 512),
             point_gain=1.25,
+            temperature=3.0,
+            smoothing=9,
         ),
         retrieval_channels=26,
         correction_bound=2.0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic.dataclasses import dataclass
 
 from vetime_plugins._validation import STRICT, Number, Whole, checked
@@ -40,6 +42,11 @@ class RetrievalConfig:
         None by default: the weights of earlier versions know no such evidence.
     point_gain : float
         How much the excess of single points adds to the evidence. 0, the default, leaves it out.
+    temperature : float
+        How little the strongest channel leads the others when the evidence joins them: the log-mean-exp of
+        z-scores over this, times this. 1 is that of the novelty; the larger, the nearer to their mean.
+    smoothing : int
+        Steps over which the evidence of windows is averaged, an odd number. That of points keeps its place.
 
     Raises
     ------
@@ -57,6 +64,8 @@ class RetrievalConfig:
     block_elements: Whole = 1 << 20
     statistics: tuple[Whole, ...] = ()
     point_gain: Number = 0.0
+    temperature: Number = 1.0
+    smoothing: Whole = 1
 
     def __post_init__(self) -> None:
         for name in ("windows", "statistics"):
@@ -71,11 +80,16 @@ class RetrievalConfig:
             raise InputError(f"exclusion needs to be in (0, 1] and softness positive, got {got}.")
         if not self.point_gain >= 0:
             raise InputError(f"point_gain needs to be 0 or positive, got {self.point_gain}.")
+        if not 0 < self.temperature < math.inf:
+            raise InputError(f"temperature needs to be positive and finite, got {self.temperature}.")
+        if self.smoothing < 1 or self.smoothing % 2 == 0:
+            raise InputError(f"smoothing needs to be an odd number of steps, got {self.smoothing}.")
 
     @property
     def has_evidence(self) -> bool:
         """True where the score starts from more than the novelty."""
-        return bool(self.statistics) or self.point_gain > 0
+        plain = self.temperature == 1 and self.smoothing == 1
+        return bool(self.statistics) or self.point_gain > 0 or not plain
 
     @property
     def scale_names(self) -> tuple[str, ...]:

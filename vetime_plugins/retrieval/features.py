@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vetime_plugins.errors import InputError
 from vetime_plugins.retrieval.config import RetrievalConfig
@@ -39,7 +40,7 @@ class RetrievalFeatures(NamedTuple):
         these are its own.
     evidence : Tensor of shape (T, C), float32, or None
         What the score of a variable starts from, where the configuration asks for more than the novelty: see
-        `RetrievalConfig.statistics` and `point_gain`.
+        `RetrievalConfig.statistics`, `point_gain`, `temperature` and `smoothing`.
     """
 
     variables: Tensor
@@ -130,8 +131,7 @@ def _features(
         own, whole = known[window]  # (T, C', 4), (T, 2)
         variables[:, moving, 1 + 4 * scale : 5 + 4 * scale] = own
         joint[:, 1 + 2 * scale : 3 + 2 * scale] = whole
-    kinds = variables[..., 1:].unflatten(-1, (-1, 4))[..., :2].flatten(-2)  # "level" and "form" of all scales
-    variables[..., 0] = _novelty(kinds)
+    variables[..., 0] = _novelty(_window_channels(variables))
     joint[..., 0] = _novelty(joint[..., 1:])
     if evidence is not None:
         evidence[:, moving] = _evidence(variables[:, moving], joint, standard, weights, config)
@@ -142,16 +142,23 @@ def _evidence(
     variables: Tensor, joint: Tensor, standard: list[Tensor], weights: Tensor | None, config: RetrievalConfig
 ) -> Tensor:
     """Join what windows and points say of the variables that move: (T, C')."""
-    context = variables[..., 0].lerp(joint[:, :1], 0.5)
+    if config.temperature == 1:
+        own, whole = variables[..., 0], joint[:, :1]
+    else:
+        own = _novelty(_window_channels(variables), config.temperature)
+        whole = _novelty(joint[:, None, 1:], config.temperature)
+    context = own.lerp(whole, 0.5)
     if config.statistics:
         views = []
         for window in dict.fromkeys(_window_lengths(config.statistics, standard)):
             distances, mean, deviation = statistic_distances(standard, weights, window, config)
             views.append(torch.asinh((distances - mean) / (deviation + _FLOOR)).T)
         # The mean of z-scores, not of their logarithms: what either view is sure of stands.
-        view = _novelty(torch.stack(views, -1))  # (T, C' + 1)
+        view = _novelty(torch.stack(views, -1), config.temperature)  # (T, C' + 1)
         view = view[:, :-1].lerp(view[:, -1:], 0.5)
         context = torch.asinh((torch.sinh(context) + torch.sinh(view)) / 2)
+    if config.smoothing > 1:
+        context = _averaged(context, config.smoothing)
     if config.point_gain:
         kinds = variables[..., 1:].unflatten(-1, (-1, 4))  # "level", "form", "point", "joint_point"
         distant = kinds[..., 2].mean(-1).T
@@ -176,10 +183,21 @@ def retrieval_score(features: RetrievalFeatures) -> Tensor:
     return features.evidence.logsumexp(1) - math.log(features.evidence.shape[1])
 
 
-def _novelty(channels: Tensor) -> Tensor:
+def _window_channels(variables: Tensor) -> Tensor:
+    """Return the "level" and "form" channels of all scales, (..., 2 S), of all channels (..., K)."""
+    return variables[..., 1:].unflatten(-1, (-1, 4))[..., :2].flatten(-2)
+
+
+def _novelty(channels: Tensor, temperature: float = 1.0) -> Tensor:
     """Log-mean-exp of the z-scores, as ``asinh``: a mean that the strongest channel leads."""
-    z = torch.sinh(channels)
-    return torch.asinh(z.logsumexp(-1) - math.log(channels.shape[-1]))
+    z = torch.sinh(channels) / temperature
+    return torch.asinh(temperature * (z.logsumexp(-1) - math.log(channels.shape[-1])))
+
+
+def _averaged(values: Tensor, width: int) -> Tensor:
+    """Centred moving average of (T, C) over the steps that there are."""
+    # (C, 1, T): pooling takes channels of a batch, and a step beyond the ends does not count.
+    return F.avg_pool1d(values.T[:, None], width, 1, width // 2, count_include_pad=False)[:, 0].T
 
 
 def _channels(distances: ScaleDistances) -> tuple[Tensor, Tensor]:
