@@ -25,7 +25,14 @@ from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.devices import choose_device
 from vetime_plugins.network.expectation import ExpectationConfig, ExpectationNetwork
 from vetime_plugins.network.model import ModelOutput, pool_margins
-from vetime_plugins.network.preparation import Chunk, collate, column_periods, cut, find_units
+from vetime_plugins.network.preparation import (
+    Chunk,
+    collate,
+    column_periods,
+    cut,
+    evidence_margins,
+    find_units,
+)
 from vetime_plugins.network.surprise import Reader, find_margins
 from vetime_plugins.parallel import check_n_jobs, run_parts
 from vetime_plugins.series.guards import warn_of_doubtful
@@ -407,10 +414,15 @@ class VETimePipeline:
         def chunks() -> Iterator[tuple[Chunk, tuple[_Pending, NDArray[np.intp]]]]:
             for one, others in zip(all_series, references, strict=True):
                 units = find_units(one, config, gammas=gammas, references=others)
-                found = list(cut(units, config))
                 margins = np.full(one.values.shape, -np.inf)
+                # Weights that score by the evidence alone need no network: nothing of it is left to read.
+                alone = config.retrieval is not None and config.correction == 0
+                for unit, columns in units if alone else ():
+                    margins[:, columns] = evidence_margins(unit, config)
+                found = [] if alone else list(cut(units, config))
                 pending.append(_Pending(margins, column_periods(one, units), len(found)))
-                report(len(one) * (one.n_variables - sum(len(columns) for _, columns in units)))
+                read = 0 if alone else sum(len(columns) for _, columns in units)
+                report(len(one) * (one.n_variables - read))
                 for chunk, columns in found:
                     yield chunk, (pending[-1], columns)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vetime_plugins.network.config import VETimeConfig
-from vetime_plugins.network.model import ModelInput
+from vetime_plugins.network.model import ModelInput, novelty_channels
 from vetime_plugins.retrieval import RetrievalConfig, RetrievalFeatures, retrieval_distances
 from vetime_plugins.series.imaging import (
     FoldGeometry,
@@ -227,6 +227,16 @@ def split(prepared: Prepared, config: VETimeConfig) -> list[Chunk]:
 def cut(units: Sequence[Unit], config: VETimeConfig) -> Iterator[tuple[Chunk, NDArray[np.intp]]]:
     """Yield the chunks of all units of one series, each with the columns that it holds."""
     return ((chunk, columns) for unit, columns in units for chunk in split(unit, config))
+
+
+def evidence_margins(unit: Prepared, config: VETimeConfig) -> NDArray[np.float64]:
+    """Return the margins (T, C) of weights whose correction is 0: the network has no say in them."""
+    assert unit.retrieval is not None
+    start = unit.evidence
+    if start is None:
+        start = unit.retrieval[..., list(novelty_channels(config))].mean(-1)
+    margins = start[: unit.length] * config.margin_scale + config.margin_offset
+    return margins.double().numpy()
 
 
 def column_periods(series: Series, units: Sequence[Unit]) -> list[int]:
