@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
-from vetime_plugins import InputError
+from vetime_plugins import InputError, VETimePipeline
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.model import ModelInput, ModelOutput, VETime, novelty_channels
 from vetime_plugins.network.preparation import collate, prepare, split
@@ -92,3 +93,21 @@ def test_without_router_every_expert_has_the_same_weight() -> None:
         weights = _model(config)(_batch()).weights
     assert torch.equal(weights, torch.full_like(weights, 0.25))
     assert not any(name.startswith("fusion.router") for name in _model(config).state_dict())
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_without_correction_the_pipeline_scores_as_the_network_would(
+    plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert SMALL.retrieval is not None
+    novelty = {"statistics": (), "point_gain": 0.0, "temperature": 1.0, "smoothing": 1}
+    retrieval = dataclasses.replace(SMALL.retrieval, **(novelty if plain else {}))  # type: ignore[arg-type]
+    config = dataclasses.replace(
+        SMALL, retrieval=retrieval, correction=0.0, margin_scale=2.0, margin_offset=-3.0
+    )
+    pipeline = VETimePipeline(VETime(config).eval(), "tiny", torch.device("cpu"))
+    x = np.random.default_rng(0).standard_normal((700, 3)).cumsum(0)
+    x[:, 1] = 5.0
+    read = pipeline.explain(x).scores
+    monkeypatch.setattr(pipeline, "_forward", None)  # whoever reads the network now fails
+    np.testing.assert_allclose(pipeline.score(x), read, atol=1e-6)
