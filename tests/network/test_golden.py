@@ -34,7 +34,7 @@ def test_scores_are_the_recorded_ones(weights: str, case: str) -> None:
 
 
 def _configured(folder: Path, absent: tuple[str, ...]) -> VETimePipeline:
-    """Return the weights as they were configured before the evidence had these fields, on the former scale."""
+    """Return the weights as they were before the evidence had these fields, on the former scale."""
     record = json.loads((WEIGHTS / "config.json").read_text())
     for name in absent:
         del record["config"]["retrieval"][name]

@@ -53,6 +53,8 @@ class ExpectationConfig:
         Last linear step of the anomaly margin, which makes scores probabilities; it changes no order.
     readout : {"point", "window"}
         How scores are read by default: per point, or averaged over the series' period.
+    scale : {"logistic", "tail"}
+        What a score means, as in :class:`~vetime_plugins.network.config.VETimeConfig`.
     name : str
 
     Raises
@@ -73,6 +75,7 @@ class ExpectationConfig:
     margin_scale: Annotated[Number, Field(gt=0)] = 1.0
     margin_offset: Number = 0.0
     readout: Literal["point", "window"] = "point"
+    scale: Literal["logistic", "tail"] = "logistic"
     name: Text = "expectation"
 
     def __post_init__(self) -> None:

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from vetime_plugins.network.expectation import ExpectationNetwork, conceal
 from vetime_plugins.network.phases import Windows, decompress, make_windows
-from vetime_plugins.network.preparation import Scaling, join_references, standardise_together
+from vetime_plugins.network.preparation import join_references, standardise_together
 from vetime_plugins.series.inputs import Series
 from vetime_plugins.series.period import series_period
+from vetime_plugins.series.scaling import Scaling
 
 Array = NDArray[np.float64]
 
@@ -242,7 +243,7 @@ def _join(series: Series, references: Sequence[Series]) -> Iterator[_Variable]:
     longest, whole = max([parts[-1], *parts[:-1]], key=len), np.concatenate(parts)
     for number, column in enumerate(columns.tolist()):
         own = slice(number, number + 1)
-        yield _Variable(column, whole[:, number], series_period(longest[:, own]), scaling.of(own))
+        yield _Variable(column, whole[:, number], series_period(longest[:, own]), scaling.select(own))
 
 
 def _window_starts(length: int, window: int, patch_size: int) -> Tensor:
