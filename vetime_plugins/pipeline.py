@@ -30,7 +30,7 @@ from vetime_plugins.network.preparation import (
     collate,
     column_periods,
     cut,
-    evidence_margins,
+    find_evidence,
     find_units,
 )
 from vetime_plugins.network.surprise import Reader, find_margins
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 T = TypeVar("T")
+ReadMargins = Callable[[Series, Sequence[Series]], tuple[NDArray[np.float64], list[int]]]
+"""From a series and its references to margins (T, C), -inf for constant variables, and periods."""
 _KNOWN_REFERENCES = 16
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -402,27 +404,23 @@ class VETimePipeline:
         report: Callable[[int], None],
     ) -> Iterator[tuple[NDArray[np.float64], list[int]]]:
         """Yield (T, C) anomaly margins, -inf for constant variables, and the variables' periods, in order."""
-        if isinstance(self.model, ExpectationNetwork):
-            reader = self._reader(self.model)
+        alone = self._read_alone()
+        if alone is not None:
             for series, others in zip(all_series, references, strict=True):
-                yield find_margins(reader, series, others)
+                yield alone(series, others)
                 report(series.values.size)
             return
-        config, p = self.model.config, self.model.config.patch_size
+        config = self._vetime_config("chunks")
+        p = config.patch_size
         pending: deque[_Pending] = deque()
 
         def chunks() -> Iterator[tuple[Chunk, tuple[_Pending, NDArray[np.intp]]]]:
             for one, others in zip(all_series, references, strict=True):
                 units = find_units(one, config, gammas=gammas, references=others)
+                found = list(cut(units, config))
                 margins = np.full(one.values.shape, -np.inf)
-                # Weights that score by the evidence alone need no network: nothing of it is left to read.
-                alone = config.retrieval is not None and config.correction == 0
-                for unit, columns in units if alone else ():
-                    margins[:, columns] = evidence_margins(unit, config)
-                found = [] if alone else list(cut(units, config))
                 pending.append(_Pending(margins, column_periods(one, units), len(found)))
-                read = 0 if alone else sum(len(columns) for _, columns in units)
-                report(len(one) * (one.n_variables - read))
+                report(len(one) * (one.n_variables - sum(len(columns) for _, columns in units)))
                 for chunk, columns in found:
                     yield chunk, (pending[-1], columns)
 
@@ -456,6 +454,17 @@ class VETimePipeline:
         for group in waiting.values():
             if group:
                 yield group, self._forward([chunk for chunk, _ in group])
+
+    def _read_alone(
+        self,
+    ) -> Callable[[Series, Sequence[Series]], tuple[NDArray[np.float64], list[int]]] | None:
+        """Return what reads one series at a time, where nothing of it is cut into chunks for a VETime."""
+        if isinstance(self.model, ExpectationNetwork):
+            return partial(find_margins, self._reader(self.model))
+        config = self.model.config
+        if config.retrieval is not None and config.correction == 0:
+            return lambda series, references: find_evidence(series, config, references)
+        return None
 
     def _reader(self, model: ExpectationNetwork) -> Reader:
         """Return the network of expectation as it is to be run; its windows are a quarter of a chunk."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vetime_plugins.network.config import VETimeConfig
-from vetime_plugins.network.model import ModelInput, novelty_channels
+from vetime_plugins.network.model import ModelInput
 from vetime_plugins.retrieval import RetrievalConfig, RetrievalFeatures, retrieval_distances
 from vetime_plugins.series.imaging import (
     FoldGeometry,
@@ -229,14 +229,43 @@ def cut(units: Sequence[Unit], config: VETimeConfig) -> Iterator[tuple[Chunk, ND
     return ((chunk, columns) for unit, columns in units for chunk in split(unit, config))
 
 
-def evidence_margins(unit: Prepared, config: VETimeConfig) -> NDArray[np.float64]:
-    """Return the margins (T, C) of weights whose correction is 0: the network has no say in them."""
-    assert unit.retrieval is not None
-    start = unit.evidence
+def find_evidence(
+    series: Series, config: VETimeConfig, references: Sequence[Series] = ()
+) -> tuple[NDArray[np.float64], list[int]]:
+    """Return the margins of weights whose correction is 0: the network has no say in them, nor has an image.
+
+    Parameters
+    ----------
+    series : Series
+    config : VETimeConfig
+        With a retrieval expert.
+    references : sequence of Series
+        As in :func:`find_units`.
+
+    Returns
+    -------
+    margins : float64 ndarray of shape (T, C)
+        -inf for variables that never change.
+    periods : list of int
+        In steps; 1 where there is none.
+    """
+    assert config.retrieval is not None
+    margins, periods = np.full(series.values.shape, -np.inf), [1] * series.n_variables
+    earlier, varies = join_references(series, references)
+    columns = np.flatnonzero(varies)
+    if not len(columns):
+        return margins, periods
+    own = series.select(columns)
+    (z, *others), _ = standardise_together([own.values, *(part[:, columns] for part in earlier)])
+    features = _retrieve([z, *others], own.observed, config.retrieval)
+    start = features.evidence
     if start is None:
-        start = unit.retrieval[..., list(novelty_channels(config))].mean(-1)
-    margins = start[: unit.length] * config.margin_scale + config.margin_offset
-    return margins.double().numpy()
+        start = (features.variables[..., 0] + features.joint[:, :1]) / 2
+    margins[:, columns] = (start * config.margin_scale + config.margin_offset).double().numpy()
+    longest = max([z, *others], key=len)
+    for number, column in enumerate(columns.tolist()):
+        periods[column] = series_period(longest[:, number : number + 1])
+    return margins, periods
 
 
 def column_periods(series: Series, units: Sequence[Unit]) -> list[int]:
