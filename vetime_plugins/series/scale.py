@@ -26,16 +26,19 @@ _SUSPECT, _SUSPECT_FROM, _SUSPECT_GROWTH = 13.0, 2000, 1.5
 """Before anything is known of the tail a run is suspect that many low widths above the median; in a series e
 times as long as the second number, the third number more. Calm series of 100 to 2,000 points get there in 1
 of 25 cases. Anomalies hardly touch the width below the median."""
+_GAP, _GAP_WITHIN, _GAP_LEAST = 7.0, 0.05, 4
+"""So are the points above a gap of that many low widths among the highest 5 % of all, but 4 at least: a short
+series tells little of its tail, yet nobody doubts two points that stand apart."""
 _MOST = 1 / 3
 """Share of a series that may be taken for anomalous."""
 _JOINED = 8
 """Steps between two runs of one incident, at most."""
 _USUAL_EXCESS, _PRIOR_RUNS = 0.7, 8.0
 """Mean height of calm tails in low widths, measured as `_SUSPECT`; as many runs it is worth."""
-_SHAPE, _UNSURE, _RUN = 0.05, 1.5, 7
-"""Shape of the tail, the runs that are added to those that told its scale, and the points of a run: a scale
-known from r runs makes an exponential tail one of shape 1 / r. The runs are not counted for that: a worse
-anomaly would change their number, and now and then lower its own score."""
+_SHAPE, _UNSURE, _LEAST_TOLD, _RUN = 0.05, 1.5, 4.0, 7
+"""Shape of the tail; the runs that are added to those that told its scale, and their least number; the points
+of a run. A scale known from r runs makes an exponential tail one of shape 1 / r. The runs are not counted for
+that: a worse anomaly would change their number, and now and then lower its own score."""
 _FEWEST = 100
 """Points of a reference that stand for themselves; fewer are joined with the series."""
 
@@ -54,8 +57,8 @@ class Tail:
         Share of usual points above it.
     scale, shape : float
         Of the generalised Pareto distribution of what exceeds `start`; shape > 0.
-    runs : int
-        Separate runs of usual points above `start`, at least 1.
+    runs : float
+        Separate runs of usual points above `start`; where nearly all are in one, half of what is common.
     width : float
         From the 10 % quantile to the median.
     usual : bool ndarray of shape (n,)
@@ -68,7 +71,7 @@ class Tail:
     share: float
     scale: float
     shape: float
-    runs: int
+    runs: float
     width: float
     usual: NDArray[np.bool_]
 
@@ -126,6 +129,10 @@ def fit_tail(values: Array) -> Tail:
     middle, width = _low_width(values)
     longer = math.log(max(len(values) / _SUSPECT_FROM, 1.0))
     alarm = middle + (_SUSPECT + _SUSPECT_GROWTH * longer) * width
+    highest = np.sort(values)[-max(_GAP_LEAST, int(_GAP_WITHIN * len(values))) - 1 :]
+    apart = np.flatnonzero(np.diff(highest) > _GAP * width)
+    if len(apart):
+        alarm = min(alarm, float(highest[apart[0]]))
     start = float(np.quantile(values, 1 - tail_share(len(values))))
     return _fit_usual(values, ~mark_runs(values, min(start, alarm), alarm), width)
 
@@ -173,8 +180,9 @@ def _fit_usual(values: Array, usual: NDArray[np.bool_], width: float) -> Tail:
     runs = len(find_runs((values > start) & usual)[0])
     mean = float(excess.mean()) if len(excess) else 0.0
     scale = (runs * mean + _PRIOR_RUNS * _USUAL_EXCESS * width) / (runs + _PRIOR_RUNS)
-    shape = _SHAPE + 1 / (share * len(values) / _RUN + _UNSURE)
-    return Tail(knots, shares, start, share, scale, shape, max(runs, 1), width, usual)
+    told = share * len(values) / _RUN
+    shape = _SHAPE + 1 / max(told + _UNSURE, _LEAST_TOLD)
+    return Tail(knots, shares, start, share, scale, shape, max(runs, told / 2, 1.0), width, usual)
 
 
 def _low_width(values: Array) -> tuple[float, float]:
