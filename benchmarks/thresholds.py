@@ -126,7 +126,7 @@ def draw(observed: dict[int, tuple[list[float], int]], path: str) -> None:
     ax = figure.subplots()
     ax.plot([1e-4, 0.5], [1e-4, 0.5], color="0.6", linewidth=1, label="as the score says")
     for length, (rates, size) in observed.items():
-        seen = [(chance, rate) for chance, rate in zip(CHANCES, rates, strict=True) if chance * size >= 5]
+        seen = [(c, rate) for c, rate in zip(CHANCES, rates, strict=True) if c * size >= 5 and rate > 0]
         ax.plot(*zip(*seen, strict=True), marker="o", markersize=4, label=f"series of {length:,} points")
     ax.set(xscale="log", yscale="log", xlabel="1 - score", ylabel="share of calm points above the score")
     ax.legend(frameon=False, fontsize=8)

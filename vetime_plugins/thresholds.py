@@ -15,7 +15,15 @@ import numpy as np
 
 from vetime_plugins._arguments import is_real
 from vetime_plugins.errors import InputError
-from vetime_plugins.series.scale import RISK, find_runs, fit_tail, mark_runs, run_peaks, tail_share
+from vetime_plugins.series.scale import (
+    RISK,
+    expected_runs,
+    find_runs,
+    fit_tail,
+    mark_runs,
+    run_peaks,
+    tail_share,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -244,7 +252,8 @@ class _Alarm:
             level = math.inf
             for _ in range(2):  # the second time without the incidents
                 peaks = run_peaks(evidence, find_runs(evidence > start))
-                level = start + math.log(max(int((peaks <= level).sum()), 1) / RISK)
+                runs = max(int((peaks <= level).sum()), expected_runs(len(values)) / 2, 1.0)
+                level = start + math.log(runs / RISK)
             return cls(evidence, start, level, -math.expm1(-level))
         within = values.min() >= 0 and values.max() <= 1
         evidence = _log_odds(values) if within else values

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Runs = tuple[NDArray[np.intp], NDArray[np.intp]]
 
-RISK = 0.012
+RISK = 0.02
 """Chance that a calm series as long as this one has a run above :meth:`Tail.alarm`, by the fitted tail. On
-calm series the observed share is three times that: the tail of a single series is known roughly."""
+calm series the observed share is twice that: the tail of a single series is known roughly."""
 _TAIL, _LEAST_ABOVE, _MOST_ABOVE = 0.03, 10, 500
 """Share of what is usual that is fitted as the tail, and bounds of how many points that may be: few say
 nothing of a tail, and of many the lower ones need no model."""
@@ -142,6 +142,11 @@ def tail_share(n: int) -> float:
     return max(min(_TAIL, _MOST_ABOVE / n), min(0.5, _LEAST_ABOVE / n))
 
 
+def expected_runs(n: int) -> float:
+    """Return in how many runs the tail of `n` points commonly comes."""
+    return tail_share(n) * n / _RUN
+
+
 def find_runs(above: NDArray[np.bool_], joined: int = _JOINED) -> Runs:
     """Return where runs of True start and stop, those with at most `joined` steps between them as one."""
     edges = np.flatnonzero(np.diff(above, prepend=False, append=False))
@@ -180,7 +185,7 @@ def _fit_usual(values: Array, usual: NDArray[np.bool_], width: float) -> Tail:
     runs = len(find_runs((values > start) & usual)[0])
     mean = float(excess.mean()) if len(excess) else 0.0
     scale = (runs * mean + _PRIOR_RUNS * _USUAL_EXCESS * width) / (runs + _PRIOR_RUNS)
-    told = share * len(values) / _RUN
+    told = expected_runs(len(values))
     shape = _SHAPE + 1 / max(told + _UNSURE, _LEAST_TOLD)
     return Tail(knots, shares, start, share, scale, shape, max(runs, told / 2, 1.0), width, usual)
 
