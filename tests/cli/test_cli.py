@@ -48,7 +48,7 @@ class TestScore:
     def test_writes_a_score_for_every_row(self, table, tmp_path, expected, capsys):
         out = tmp_path / "scores.csv"
         assert main(["score", str(table), *ROLES, "--out", str(out)]) == 0
-        written = pd.read_csv(out)
+        written = pd.read_csv(out, float_precision="round_trip")
         assert list(written.columns) == ["when", "score", "is_anomaly", "label"]
         assert written["when"].tolist() == pd.read_csv(table)["when"].tolist()
         np.testing.assert_allclose(written["score"], expected, atol=1e-6)
