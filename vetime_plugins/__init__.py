@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         InputError,
         InputWarning,
         MissingDependencyError,
+        OutOfMemoryError,
         VETimeError,
     )
     from vetime_plugins.network.config import VETimeConfig
@@ -28,6 +29,7 @@ __all__ = [
     "InputError",
     "InputWarning",
     "MissingDependencyError",
+    "OutOfMemoryError",
     "VETimeConfig",
     "VETimeError",
     "VETimePipeline",
@@ -39,6 +41,7 @@ _HOME = {
     "InputError": "errors",
     "InputWarning": "errors",
     "MissingDependencyError": "errors",
+    "OutOfMemoryError": "errors",
     "VETimeConfig": "network.config",
     "VETimeError": "errors",
     "VETimePipeline": "pipeline",

@@ -15,6 +15,10 @@ class CheckpointError(VETimeError):
     """A weights folder or a foreign state dict is missing, damaged or of another shape."""
 
 
+class OutOfMemoryError(VETimeError, MemoryError):
+    """There is no memory for a series; the message names sizes and the cure. The process can go on."""
+
+
 class MissingDependencyError(VETimeError, ImportError):
     """An optional framework is not installed; the message names the extra that brings it."""
 

@@ -7,6 +7,7 @@ import hashlib
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vetime_plugins._arguments import check_whole
 from vetime_plugins._progress import Progress, Reporter
-from vetime_plugins.errors import CheckpointError, InputError
+from vetime_plugins.errors import CheckpointError, InputError, OutOfMemoryError
 from vetime_plugins.explanation import Explanation, explain_expectation, explain_series
 from vetime_plugins.network.checkpoint import Network, fingerprint, load_network, stamp
 from vetime_plugins.network.config import VETimeConfig
@@ -243,6 +244,8 @@ class VETimePipeline:
             If a series is empty, not numeric, not 1-D or 2-D or infinite, or an argument does not fit it.
         MissingDependencyError
             If `n_jobs` or `progress` needs a package that is not installed.
+        OutOfMemoryError
+            If there is not enough memory; the pipeline can go on with less.
 
         Warns
         -----
@@ -262,9 +265,26 @@ class VETimePipeline:
             score = partial(self._score_some, readout=how, per_variable=per_variable, gammas=gammas)
             parts = [([one], [others]) for one, others in zip(all_series, references, strict=True)]
             return [found for (found,) in run_parts(score, parts, sizes, n_jobs=jobs, progress=progress)]
-        with Reporter(progress, sum(sizes)) as report:
+        with Reporter(progress, sum(sizes)) as report, self._sizes_where_memory_ends(all_series):
             results = self._score_some(all_series, references, how, per_variable, gammas, report)
         return results if many else results[0]
+
+    @contextmanager
+    def _sizes_where_memory_ends(self, all_series: Sequence[Series]) -> Iterator[None]:
+        """Turn what numpy and torch raise without memory into one error that says what was to fit in."""
+        try:
+            yield
+        except (MemoryError, RuntimeError) as error:
+            first = str(error).strip().split("\n")[0]
+            if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in first:
+                raise
+            largest = max(all_series, key=lambda one: one.values.size)
+            raise OutOfMemoryError(
+                f"No memory on {self.device} for {len(all_series)} series, the largest of "
+                f"{largest.values.shape[0]} steps x {largest.n_variables} variables, in batches of "
+                f"{self.batch_size} chunks: {first}. Take a smaller batch_size, or score fewer variables or "
+                "a shorter stretch at once."
+            ) from error
 
     def _score_some(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -308,10 +309,19 @@ class StreamingVETime:
             raise InputError(f"not a state of StreamingVETime: {type(error).__name__}: {error}") from error
 
     def save(self, path: str | Path) -> None:
-        """Write settings and memory to `path` as an ``.npz`` archive (no pickle); see `load`."""
+        """Write settings and memory to `path` as an ``.npz`` archive (no pickle); see `load`.
+
+        What stood there before is replaced when the new file is complete: a full disk loses nothing.
+        """
         present = {name: array for name, array in self._arrays().items() if array is not None}
-        with Path(path).open("wb") as file:  # given a name, numpy would append .npz to it
-            np.savez_compressed(file, header=np.array(json.dumps(self._header())), **present)
+        target = Path(path)
+        temporary = target.with_name(f".{os.getpid()}.{target.name}.tmp"[-255:])
+        try:
+            with temporary.open("wb") as file:  # given a name, numpy would append .npz to it
+                np.savez_compressed(file, header=np.array(json.dumps(self._header())), **present)
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, path: str | Path, *, device: str | None = None) -> StreamingVETime:

@@ -10,8 +10,6 @@ import select
 import subprocess
 import sys
 import warnings
-from importlib import resources
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,6 +18,7 @@ import pytest
 from tests._commands import fails
 from vetime_plugins import VETimePipeline, __version__
 from vetime_plugins.cli.dispatch import COMMANDS, main
+from vetime_plugins.network.checkpoint import bundled_names, resolve_folder
 from vetime_plugins.thresholds import find_threshold
 
 PNG = b"\x89PNG"
@@ -267,12 +266,14 @@ class TestInfo:
 
     def test_verify_scores_the_recorded_series_again(self, capsys):
         assert main(["info", "--verify", "--json"]) == 0
-        (found,) = json.loads(capsys.readouterr().out)["verified"]
-        weights = Path(str(resources.files("vetime_plugins") / "weights/small/model.safetensors"))
-        assert found["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
-        assert found["series"] > 0
+        verified = json.loads(capsys.readouterr().out)["verified"]
+        assert [one["name"] for one in verified] == bundled_names()
+        for one in verified:
+            weights = resolve_folder(one["name"]) / "model.safetensors"
+            assert one["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+            assert one["series"] > 0
         assert main(["info", "--verify"]) == 0
-        assert f"SHA-256 {found['sha256']}" in capsys.readouterr().out
+        assert f"SHA-256 {verified[0]['sha256']}" in capsys.readouterr().out
 
     def test_verify_notices_other_scores(self, capsys, monkeypatch):
         monkeypatch.setattr(VETimePipeline, "score", lambda self, series: np.full(len(series), 0.5))
