@@ -137,3 +137,23 @@ def test_a_full_disk_leaves_the_saved_stream(tmp_path: Path, monkeypatch: pytest
         stream.save(tmp_path / "stream")
     assert (tmp_path / "stream").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["stream"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
+@pytest.mark.parametrize(
+    "arguments", [["info"], ["info", "--json"], ["score", "x.csv", "--out", "/dev/full"]]
+)
+def test_the_command_on_a_full_disk_says_so_in_a_line(tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "x.csv").write_text("value\n" + "\n".join(map(str, noisy_wave(60))))
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "vetime_plugins", *arguments],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert result.returncode == 1
+    assert "No space left on device" in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -8,12 +8,13 @@ The module is imported only when its sub-command is asked for, so ``vetime --hel
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, NoReturn
 
 from vetime_plugins import __version__
@@ -107,5 +108,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader (`| head`) has gone. Python would complain again when it flushes stdout on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_BAD_INPUT
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"vetime {args.command}: error: {error.strerror}; free some and run it again", file=sys.stderr)
+        with suppress(OSError, ValueError):  # what could not be written is lost; do not try again on exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BAD_INPUT
     return status
