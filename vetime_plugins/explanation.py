@@ -128,8 +128,8 @@ def explain_expectation(series: Series, reader: Reader) -> Explanation:
     pooled = pool_margins(margins, config.variable_pooling)
     return Explanation(
         series=series.values,
-        scores=read_out(pooled, config.readout, periods[:1]),
-        variable_scores=read_out(margins, config.readout, periods),
+        scores=read_out(pooled, config.readout, periods[:1], scale=config.scale),
+        variable_scores=read_out(margins, config.readout, periods, scale=config.scale),
         reconstruction=expected,
         expert_weights=np.zeros((len(series), 0)),
         expert_names=(),

@@ -195,6 +195,7 @@ class TestPlotExplanation:
             expert_names=("a", "b", "c"),
             image=np.zeros((8, 8, 3), np.uint8),
             period=1,
+            expected_distance=None,
         )
         experts = plot_explanation(explanation).axes[2]
         top = experts.collections[-1].get_paths()[0].vertices[:, 1]

@@ -107,7 +107,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 def add_weights_arguments(group: Any, of: str = "") -> None:
     """Add the weights and the device to a group of options."""
     group.add_argument(
-        "--weights", default="small", help=f"{of}bundled name or weights folder (default: %(default)s)"
+        "--weights",
+        default="small",
+        help=f"{of}small, expectation or a weights folder (default: %(default)s)",
     )
     group.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: %(default)s)"

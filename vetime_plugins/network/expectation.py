@@ -50,7 +50,7 @@ class ExpectationConfig:
         How the margins of several variables become one: "max" is a soft maximum, which a deviation in one of
         many variables survives.
     margin_scale, margin_offset : float
-        Last linear step of the anomaly margin, which makes scores probabilities; it changes no order.
+        Last linear step of the anomaly margin, which makes its logistic a probability; it changes no order.
     readout : {"point", "window"}
         How scores are read by default: per point, or averaged over the series' period.
     scale : {"logistic", "tail"}
