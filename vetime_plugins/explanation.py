@@ -128,7 +128,7 @@ def explain_expectation(series: Series, reader: Reader) -> Explanation:
     pooled = pool_margins(margins, config.variable_pooling)
     return Explanation(
         series=series.values,
-        scores=read_out(pooled, config.readout, periods[:1], scale=config.scale),
+        scores=read_out(pooled, config.readout, [max(periods)], scale=config.scale),
         variable_scores=read_out(margins, config.readout, periods, scale=config.scale),
         reconstruction=expected,
         expert_weights=np.zeros((len(series), 0)),
