@@ -12,7 +12,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 # From the bottom to the top; a part may import what stands in its own line or in a line above it here.
 LAYERS = (
     ("__init__", "_arguments", "_lazy", "_progress", "_spreadsheet", "_validation", "errors"),
-    ("series", "thresholds"),
+    ("adaptive", "series", "thresholds"),
     ("retrieval", "metrics", "synthesis"),
     ("network",),
     ("explanation", "parallel", "training"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import pickle
 import subprocess
 import sys
 
@@ -12,9 +13,10 @@ import pandas as pd
 import pytest
 
 from tests._tiny import save_tiny_weights
+from vetime_plugins.adaptive import DriftThreshold, RollingThreshold, make_threshold
 from vetime_plugins.errors import InputError, InputWarning
 from vetime_plugins.pipeline import VETimePipeline, cached_pipeline
-from vetime_plugins.streaming import StreamingVETime
+from vetime_plugins.streaming import Detected, StreamingVETime
 
 CONTEXT = 16
 
@@ -443,3 +445,104 @@ def test_a_doubtful_stream_is_warned_of_once(make):
     with pytest.warns(InputWarning, match="column 2 that rises"):
         stream.warm_up(x[:100])
     stream.update(x[100:])
+
+
+# Thresholds
+
+
+RULES = [
+    "rolling",
+    "dspot",
+    RollingThreshold(warm_up=30, window=50),
+    DriftThreshold(warm_up=30, depth=10),
+    0.4,
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("stride", [1, 7])
+def test_detect_compares_scores_with_the_threshold(make, rule, stride):
+    x = feed(80)
+    scores = make(CONTEXT, stride=stride).update(x)
+    stream = make(CONTEXT, stride=stride, threshold=rule)
+    parts = [stream.detect(part) for part in cut(x, [1, 0, 20, 30])]
+    found = Detected(*(np.concatenate(one) for one in zip(*parts, strict=True)))
+    np.testing.assert_allclose(found.scores, scores, atol=1e-6)
+    if isinstance(rule, float):
+        expected = np.full(len(scores), rule), scores > rule
+    else:
+        expected = make_threshold(rule).update(found.scores)
+    np.testing.assert_array_equal(found.thresholds, expected[0])
+    np.testing.assert_array_equal(found.anomalies, expected[1])
+    rest = stream.flush()
+    np.testing.assert_array_equal(stream.latest.scores, rest)
+    assert len(rest) == 80 % stride
+
+
+@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("how", ["json", "file", "pickle"])
+def test_thresholds_go_on_after_a_stop(make, rule, how, tmp_path):
+    x = feed(80)
+    whole = make(CONTEXT, threshold=rule)
+    whole.detect(x[:50])
+    expected = whole.detect(x[50:])
+    stream = make(CONTEXT, threshold=rule)
+    stream.detect(x[:50])
+    if how == "json":
+        stream = StreamingVETime.from_state_dict(json.loads(json.dumps(stream.state_dict())))
+    elif how == "file":
+        stream.save(tmp_path / "stream.npz")
+        stream = StreamingVETime.load(tmp_path / "stream.npz")
+    else:
+        stream = pickle.loads(pickle.dumps(stream))
+    found = stream.detect(x[50:])
+    np.testing.assert_allclose(found.thresholds, expected.thresholds, atol=1e-6)
+    stream.reset()
+    again = stream.detect(x[:50])
+    np.testing.assert_allclose(again.scores, make(CONTEXT).update(x[:50]), atol=1e-6)
+    assert np.isinf(again.thresholds[:30]).all() or rule == 0.4
+
+
+def test_states_of_streams_without_a_threshold_still_load(make):
+    state = make(CONTEXT).state_dict()
+    del state["threshold"]
+    assert StreamingVETime.from_state_dict(state).threshold is None
+
+
+def test_an_object_is_not_changed_by_the_stream(make):
+    rule = RollingThreshold(warm_up=30)
+    make(CONTEXT, threshold=rule).detect(feed(50))
+    assert np.isinf(rule.threshold)
+    assert rule.state_dict() == RollingThreshold(warm_up=30).state_dict()
+
+
+@pytest.mark.parametrize("rule", ["most", float("nan"), True, object()])
+def test_bad_thresholds_are_named(make, rule):
+    with pytest.raises(InputError, match="threshold must be"):
+        make(CONTEXT, threshold=rule)
+
+
+def test_detect_needs_a_threshold(make):
+    with pytest.raises(InputError, match="detect needs a threshold"):
+        make(CONTEXT).detect(1.0)
+
+
+# Several series
+
+
+@pytest.mark.parametrize("ask", ["warm_up", "update"])
+def test_several_arrays_are_not_read_as_rows(make, ask):
+    name = "history" if ask == "warm_up" else "x"
+    for several in ([feed(30), feed(20)], [feed(30)[:, 0], feed(30)[:, 0]], [feed(30, 2)]):
+        with pytest.raises(
+            InputError, match=f"{name} needs points of one stream in one array, got a list of"
+        ):
+            getattr(make(CONTEXT), ask)(several)
+
+
+def test_points_may_come_as_a_list_of_arrays_once_their_width_is_known(make):
+    x = feed(30, 2)
+    stream = make(CONTEXT)
+    stream.update(x[:20])
+    expected = make(CONTEXT).update(x)
+    np.testing.assert_allclose(stream.update(list(x[20:])), expected[20:], atol=1e-6)

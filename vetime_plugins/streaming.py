@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import math
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from vetime_plugins._arguments import check_whole
+from vetime_plugins._arguments import check_whole, is_real
+from vetime_plugins.adaptive import AdaptiveThreshold, make_threshold
 from vetime_plugins.errors import InputError
 from vetime_plugins.series.gaps import carry_forward
 from vetime_plugins.series.guards import warn_of_doubtful
-from vetime_plugins.series.inputs import Series, as_float64
+from vetime_plugins.series.inputs import Series, as_float64, is_collection
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from vetime_plugins.pipeline import VETimePipeline
 
-__all__ = ["StreamingVETime"]
+__all__ = ["Detected", "StreamingVETime"]
 
 _FORMAT = "vetime-stream-1"
 _SETTINGS = ("context", "stride", "weights", "device", "dtype", "readout", "max_reference")
@@ -35,6 +37,23 @@ _DAMAGE = (
 )
 """What reading a damaged archive of arrays raises."""
 _WINDOWS_AT_ONCE = 64  # bounds the memory of a long feed; larger than any batch size worth having
+
+
+class Detected(NamedTuple):
+    """What became known of a stream.
+
+    Attributes
+    ----------
+    scores : float64 ndarray of shape (m,)
+    thresholds : float64 ndarray of shape (m,)
+        The threshold when each score came; infinite while an adaptive one warms up.
+    anomalies : bool ndarray of shape (m,)
+        Where the score is greater than the threshold.
+    """
+
+    scores: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+    anomalies: NDArray[np.bool_]
 
 
 class StreamingVETime:
@@ -65,11 +84,15 @@ class StreamingVETime:
         default.
     max_reference : int, default 20_000
         How many points `warm_up` keeps as reference.
+    threshold : {"rolling", "dspot"}, float, AdaptiveThreshold or None, default None
+        What `detect` compares scores with: a threshold that follows the scores, by name or with settings (see
+        `vetime_plugins.adaptive`), or a number. An object is not changed, only its settings are taken.
 
     Raises
     ------
     InputError
-        If `context`, `stride` or `max_reference` is not a positive integer, or ``stride > context``.
+        If `context`, `stride` or `max_reference` is not a positive integer, ``stride > context``, or
+        `threshold` is none of these.
 
     Notes
     -----
@@ -105,6 +128,7 @@ class StreamingVETime:
         dtype: str = "float32",
         readout: str | None = None,
         max_reference: int = 20_000,
+        threshold: str | float | AdaptiveThreshold | None = None,
     ) -> None:
         self.context = check_whole("context", context)
         self.stride = check_whole("stride", stride)
@@ -115,6 +139,7 @@ class StreamingVETime:
         self.device = device
         self.dtype = dtype
         self.readout = readout
+        self.threshold = threshold
         self.reset()
 
     def reset(self) -> None:
@@ -124,6 +149,11 @@ class StreamingVETime:
         self._reference: NDArray[np.float64] | None = None
         self._n_seen = 0
         self._n_scored = 0
+        fixed = self.threshold is None or is_real(self.threshold)
+        self._rule = None if fixed else make_threshold(self.threshold)  # type: ignore[arg-type]
+        if is_real(self.threshold) and not math.isfinite(self.threshold):
+            raise InputError(f"threshold must be finite, got {self.threshold!r}")
+        self._latest = Detected(np.empty(0), np.empty(0), np.zeros(0, dtype=bool))
         self._checked = False  # whether doubtful input was looked for
 
     @property
@@ -140,6 +170,11 @@ class StreamingVETime:
     def n_variables(self) -> int | None:
         """Number of variables, C; None until the first data."""
         return self._past.shape[1] or None
+
+    @property
+    def latest(self) -> Detected:
+        """What the latest call of `update`, `detect` or `flush` found; without a threshold nothing."""
+        return self._latest
 
     def warm_up(self, history: ArrayLike, *, as_reference: bool = True) -> None:
         """Take data from before the stream, without scoring it.
@@ -164,7 +199,7 @@ class StreamingVETime:
                 f"warm_up takes what came before the stream, but {self._n_seen} point(s) have been fed; "
                 "call it first, or call reset"
             )
-        rows = self._rows(history)
+        rows = self._rows(history, "history")
         if len(rows) == 0:
             raise InputError("warm_up needs at least one point, got none")
         reference = rows[: -self.context][-self.max_reference :].copy() if as_reference else rows[:0]
@@ -199,11 +234,38 @@ class StreamingVETime:
         InputError
             If `x` is not numeric, infinite or of another width. The stream is then as it was before.
         """
-        rows = self._rows(x)
+        rows = self._rows(x, "x")
         if len(rows) == 0:
+            self._judge(np.empty(0))
             return np.empty(0)
         ends = np.arange(self._n_seen + 1, self._n_seen + len(rows) + 1)
         return self._advance(rows, ends[ends % self.stride == 0])
+
+    def detect(self, x: ArrayLike) -> Detected:
+        """Feed the next points like `update`, and tell which of the scores are above the threshold.
+
+        Parameters
+        ----------
+        x : array-like of shape (), (n,) or (n, C)
+            As for `update`.
+
+        Returns
+        -------
+        Detected
+            Scores that became known, the threshold at each of them, and whether it is exceeded. An adaptive
+            threshold is infinite until its warm-up is over; scores of `update` and `flush` count for it.
+
+        Raises
+        ------
+        InputError
+            As `update` does, or if the stream has no threshold.
+        """
+        if self.threshold is None:
+            raise InputError(
+                'detect needs a threshold, got none; make the stream with threshold="rolling" or "dspot"'
+            )
+        self.update(x)
+        return self._latest
 
     def flush(self) -> NDArray[np.float64]:
         """Score the pending points now, in a window that ends with the latest point.
@@ -213,7 +275,10 @@ class StreamingVETime:
         numpy.ndarray of shape (n_pending,)
             Their scores, which are final. Later strides begin where they would have begun without this call.
         """
-        return self._advance(self._past[:0], np.array([self._n_seen])) if self.n_pending else np.empty(0)
+        if self.n_pending:
+            return self._advance(self._past[:0], np.array([self._n_seen]))
+        self._judge(np.empty(0))
+        return np.empty(0)
 
     def _advance(self, rows: NDArray[np.float64], ends: NDArray[np.int64]) -> NDArray[np.float64]:
         """Append `rows` and score up to each of `ends`, counted from the first point; all or nothing."""
@@ -235,7 +300,17 @@ class StreamingVETime:
         self._n_seen = seen
         if len(ends):
             self._n_scored = int(ends[-1])
-        return np.concatenate(scores)
+        known_now = np.concatenate(scores)
+        self._judge(known_now)
+        return known_now
+
+    def _judge(self, scores: NDArray[np.float64]) -> None:
+        """Compare scores with the threshold, which learns from them if it is adaptive."""
+        if self._rule is not None:
+            self._latest = Detected(scores, *self._rule.update(scores))
+        elif self.threshold is not None:
+            limits = np.full(len(scores), float(self.threshold))  # type: ignore[arg-type]
+            self._latest = Detected(scores, limits, scores > limits)
 
     def _warn_of_doubtful(self, rows: NDArray[np.float64]) -> None:
         """Look at the first points that are enough, once; a stream that is too short will grow."""
@@ -254,9 +329,17 @@ class StreamingVETime:
 
         return cached_pipeline(self.weights, device=self.device, dtype=self.dtype)
 
-    def _rows(self, x: ArrayLike) -> NDArray[np.float64]:
+    def _rows(self, x: ArrayLike, what: str) -> NDArray[np.float64]:
         """Return `x` as points of this stream (n, C), or raise `InputError`."""
-        values = as_float64(x, "x").astype(np.float64, copy=False)
+        if is_collection(x):
+            entries: Any = x
+            if not all(np.shape(one) == (self.n_variables,) for one in entries):
+                raise InputError(
+                    f"{what} needs points of one stream in one array, got a list of {len(entries)} arrays or "
+                    "series. Of what follows one another pass numpy.concatenate, of points of several "
+                    "variables numpy.stack; several series need a stream each"
+                )
+        values = as_float64(x, what).astype(np.float64, copy=False)
         width = self.n_variables
         if values.ndim == 0 or (values.ndim == 1 and width not in (None, 1)):
             values = values[None]
@@ -264,13 +347,13 @@ class StreamingVETime:
             values = values[:, None]
         if values.ndim != 2 or values.shape[1] != (width or values.shape[1]) or values.shape[1] == 0:
             raise InputError(
-                f"x must have shape (), (n,) or (n, C), in this stream with C = {width or 'any'}; "
+                f"{what} must have shape (), (n,) or (n, C), in this stream with C = {width or 'any'}; "
                 f"got shape {np.shape(x)}"
             )
         infinite = np.flatnonzero(np.isinf(values).any(axis=1))
         if infinite.size:
             raise InputError(
-                f"x must be finite, or NaN where a value is missing; row {infinite[0]} is infinite"
+                f"{what} must be finite, or NaN where a value is missing; row {infinite[0]} is infinite"
             )
         return values
 
@@ -351,7 +434,9 @@ class StreamingVETime:
 
     def _header(self) -> dict[str, Any]:
         settings = {name: getattr(self, name) for name in _SETTINGS}
-        return {"format": _FORMAT, **settings, "n_seen": self._n_seen, "n_scored": self._n_scored}
+        threshold = self.threshold if self._rule is None else self._rule.state_dict()
+        counts = {"n_seen": self._n_seen, "n_scored": self._n_scored}
+        return {"format": _FORMAT, **settings, **counts, "threshold": threshold}
 
     def _arrays(self) -> dict[str, NDArray[np.float64] | None]:
         return {"past": self._past, "last_known": self._last_known, "reference": self._reference}
@@ -366,7 +451,11 @@ class StreamingVETime:
         for name in ("weights", "device", "dtype", "readout"):
             if not isinstance(settings[name], str) and not (name == "readout" and settings[name] is None):
                 raise TypeError(f"{name} is {settings[name]!r}")
-        stream = cls(**settings | ({} if device is None else {"device": device}))
+        threshold = header.get("threshold")  # former versions had none
+        rule = AdaptiveThreshold.from_state_dict(threshold) if isinstance(threshold, Mapping) else None
+        settings |= {"threshold": rule or threshold} | ({} if device is None else {"device": device})
+        stream = cls(**settings)
+        stream._rule = rule
         stream._checked = True
         stream._n_seen = check_whole("n_seen", header["n_seen"], least=0)
         stream._n_scored = check_whole("n_scored", header["n_scored"], least=0)
