@@ -1,12 +1,14 @@
 """Count what the warnings of `vetime_plugins.series.guards` say of labelled series, as they are and spoiled.
 
     python benchmarks/guards.py FOLDER
+    python benchmarks/guards.py --generated 2000
     python benchmarks/guards.py --shortest
 
 FOLDER holds series in the layout of TSB-AD. A warning on a series as it is is a false alarm. Each series is
 then spoiled in every way that there is a warning for (its labels, a clock or a row counter among the columns,
 windows of it in place of it, its first 10 rows), and should be warned of. --shortest tells from how many rows
-on a spike of eight standard deviations gets the highest score, by length.
+on a spike of eight standard deviations gets the highest score, by length. --generated counts warnings on
+series of two to eight variables as the package generates them, with switches that are rarely on among them.
 """
 
 from __future__ import annotations
@@ -48,6 +50,20 @@ def spoiled(values: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def count_on_generated(n_series: int) -> None:
+    """Print how many generated series are warned of, and of what."""
+    from vetime_plugins.synthesis.corpus import generate
+
+    found: Counter[str] = Counter()
+    for seed in range(n_series):
+        rng = np.random.default_rng(seed)
+        series = generate(int(rng.integers(100, 2000)), int(rng.integers(2, 9)), seed=seed)
+        for message in warned(np.asarray(series.values, dtype=np.float64)):
+            words = ("lag matrix", "labels", "time stamps")
+            found[next(word for word in words if f"looks like {word}" in message)] += 1
+    print(f"{n_series} generated series: {dict(found)}")
+
+
 def print_shortest(n_series: int = 60) -> None:
     """Print, by length, the share of noise and of noisy sines whose highest score is at their spike."""
     from vetime_plugins import VETimePipeline
@@ -75,7 +91,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
     parser.add_argument("folder", nargs="?")
     parser.add_argument("--shortest", action="store_true")
+    parser.add_argument("--generated", type=int, metavar="N")
     args = parser.parse_args()
+    if args.generated:
+        count_on_generated(args.generated)
+        return
     if args.shortest or args.folder is None:
         print_shortest()
         return

@@ -18,7 +18,7 @@ from vetime_plugins.errors import InputError, InputWarning
 from vetime_plugins.series.inputs import Series
 from vetime_plugins.series.roles import LABEL_NAMES, column_names, doubtful_role
 
-__all__ = ["SHORTEST", "refuse_doubtful", "warn_of_doubtful"]
+__all__ = ["SHORTEST", "refuse_doubtful", "warn_of_doubtful", "warn_outside"]
 
 SHORTEST = 16
 """Rows below which no window of the network is full: there a spike is found no better than by chance."""
@@ -30,7 +30,7 @@ _LABEL_NAMES = LABEL_NAMES | {
     *("is_label", "is_anomalous", "anomalies", "anomalous", "anomaly_label", "outliers", "ground_truth"),
     *("gt", "target", "y", "y_true", "class", "attack", "is_attack", "changepoint"),
 }
-# A column without a name is taken for labels if its ones are as rare, and in as few runs, as anomalies are.
+# The last column, without a name, is taken for labels if ones are as rare and in as few runs as anomalies.
 _MOST_ONES = 0.2
 _ROWS_FOR_RUN = 500
 _FEWEST_ROWS_FOR_LABELS = 50
@@ -90,7 +90,7 @@ def warn_of_doubtful(
         if ids is not None:
             name = f"series {ids[first]!r}"
         others = f" (and {len(messages) - 1} more series)" if len(messages) > 1 else ""
-        warnings.warn(f"{name}{others} {message}", InputWarning, stacklevel=_outside())
+        warn_outside(f"{name}{others} {message}")
 
 
 def refuse_doubtful(series: Any, what: str = "series") -> None:
@@ -114,12 +114,12 @@ def refuse_doubtful(series: Any, what: str = "series") -> None:
             )
 
 
-def _outside() -> int:
-    """Return the stack level, for a caller of this function, of the first frame outside the package."""
-    level, frame = 1, sys._getframe(1)
+def warn_outside(message: str) -> None:
+    """Warn at the line of the first caller outside this package, so that the default filter shows it once."""
+    level, frame = 1, sys._getframe(0)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _PACKAGE:
         level, frame = level + 1, frame.f_back
-    return level
+    warnings.warn(message, InputWarning, stacklevel=level)
 
 
 def _too_short(series: Series) -> str | None:
@@ -204,7 +204,7 @@ def _label_column(series: Series) -> str | None:
     place = two_valued.index(True) if sum(two_valued) == 1 else -1
     if series.names is not None and not _numbered(series.names):
         return None  # its owner knows its name, which says that it is a measurement
-    if place not in (0, len(two_valued) - 1) or len(values) < _FEWEST_ROWS_FOR_LABELS:
+    if place != len(two_valued) - 1 or len(values) < _FEWEST_ROWS_FOR_LABELS:
         return None
     measured = series.varies.copy()
     measured[place] = False
