@@ -61,7 +61,7 @@ def score(frame, pipeline, **options):
 def test_each_series_gets_the_scores_it_gets_alone(pipeline, expected):
     frame = long_frame()
     before = frame.copy()
-    scored = score(frame, pipeline, contamination=0.05)
+    scored = score(frame, pipeline, threshold="quantile", contamination=0.05)
     pd.testing.assert_frame_equal(frame, before)
     pd.testing.assert_frame_equal(scored[before.columns], before)
     assert list(scored.columns[-2:]) == ["score", "anomaly"]
@@ -183,6 +183,20 @@ def test_doubtful_series_are_named_once(pipeline):
         score(frame, pipeline)
     assert len(caught) == 1
     assert caught[0].filename == __file__
+
+
+def test_thresholds_above_every_score_are_told_once(pipeline):
+    with pytest.warns(InputWarning, match="'std' threshold is above every score in 3 of 3 series") as caught:
+        found = score(long_frame().assign(load=0.0, heat=np.arange(190) % 2), pipeline, threshold="std")
+    assert len(caught) == 1
+    assert not found["anomaly"].any()
+
+
+def test_the_automatic_threshold_is_the_default(pipeline):
+    scored = score(long_frame(), pipeline)
+    for _, own in scored.groupby("machine"):
+        scores = own.sort_values("when")["score"].to_numpy()
+        assert own["anomaly"].sum() == (scores > find_threshold(scores, "auto")).sum()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Works on pandas and polars data frames, neither of which is imported here.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from vetime_plugins._progress import Progress
 from vetime_plugins.errors import InputError
-from vetime_plugins.series.guards import warn_of_doubtful
+from vetime_plugins.series.guards import warn_of_doubtful, warn_outside
 from vetime_plugins.series.inputs import Series, as_float64
 from vetime_plugins.series.roles import doubtful_role
 from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
@@ -52,7 +53,7 @@ def score_long(
     values: str | Sequence[str] | None = None,
     pipeline: VETimePipeline | None = None,
     readout: str | None = None,
-    threshold: str | float = "quantile",
+    threshold: str | float = "auto",
     contamination: float = 0.1,
     n_jobs: int | None = None,
     progress: Progress = False,
@@ -76,7 +77,7 @@ def score_long(
         The bundled weights ``"small"`` where left out.
     readout : {"point", "window"}, optional
         Sharp scores, or scores averaged over the period; the checkpoint's default if omitted.
-    threshold : {"quantile", "std", "pot"} or float, default "quantile"
+    threshold : {"auto", "quantile", "std", "pot"} or float, default "auto"
         Rule of `vetime_plugins.thresholds.find_threshold`, applied to each series by itself.
     contamination : float in (0, 0.5], default 0.1
         Share of anomalous points in each series that ``threshold="quantile"`` expects.
@@ -195,7 +196,7 @@ def score_groups(
     *,
     pipeline: VETimePipeline | None = None,
     readout: str | None = None,
-    threshold: str | float = "quantile",
+    threshold: str | float = "auto",
     contamination: float = 0.1,
     n_jobs: int | None = None,
     progress: Progress = False,
@@ -249,9 +250,16 @@ def score_groups(
     found = pipeline.score(looked_at, readout=readout, n_jobs=n_jobs, progress=progress)
     scores, anomalies = np.empty(len(values)), np.empty(len(values), dtype=bool)
     thresholds = []
-    for group, one in zip(groups, found, strict=True):
-        thresholds.append(find_threshold(one, threshold, contamination=contamination))
-        scores[group.rows], anomalies[group.rows] = one, one > thresholds[-1]
+    with warnings.catch_warnings(record=True) as caught:  # one for each series that nothing is flagged in
+        warnings.simplefilter("always")
+        for group, one in zip(groups, found, strict=True):
+            thresholds.append(find_threshold(one, threshold, contamination=contamination))
+            scores[group.rows], anomalies[group.rows] = one, one > thresholds[-1]
+    if caught:
+        warn_outside(
+            f"the {threshold!r} threshold is above every score in {len(caught)} of {len(groups)} series, so "
+            "nothing is flagged there; use threshold='auto' or a number"
+        )
     return scores, anomalies, thresholds
 
 

@@ -59,10 +59,10 @@ def test_writes_a_score_for_every_row_in_the_order_of_the_file(frame, tmp_path, 
 
 def test_json_tells_of_each_series(frame, tmp_path, weights, capsys):
     path = write(frame.assign(truth=0), tmp_path)
-    options = ["--labels", "truth", "--weights", weights, "--threshold", "std", "--json"]
+    options = ["--labels", "truth", "--weights", weights, "--threshold", "quantile", "--json"]
     assert main(["score", path, *ROLES, *options]) == 0
     result = json.loads(capsys.readouterr().out)
-    scored = expected(frame, weights, threshold="std")
+    scored = expected(frame, weights, threshold="quantile")
     np.testing.assert_allclose(result["scores"], scored["score"], atol=1e-9)
     assert [one["id"] for one in result["series"]] == frame["machine"].unique().tolist()
     for one in result["series"]:
