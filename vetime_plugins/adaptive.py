@@ -22,6 +22,9 @@ from vetime_plugins.errors import InputError
 __all__ = ["ADAPTIVE", "AdaptiveThreshold", "DriftThreshold", "RollingThreshold", "make_threshold"]
 
 
+_ROUNDING = 1e-9
+_MOST_ABOVE = 0.1  # how far above the threshold, from the median, the first score of an alarm counts
+_LOWEST = 1e-6  # closer to 0 or 1 than this, scores count as equal
 _PEAKS_FOR_SHAPE = 50  # from fewer the shape scatters too much: the tail is taken as exponential
 
 
@@ -36,10 +39,14 @@ class AdaptiveThreshold:
     patience : int, default 200
         A score above the threshold is not learned from, or an anomaly would hide the next one. After so many
         in a row it is no anomaly any more but how things are now, and is learned from.
+    bounded : bool, default True
+        Scores are in [0, 1], as those of VETime are, and are compared by their log odds, where a tail has
+        room; in [0, 1] a threshold is soon above every score. False: scores of any size, as they are.
     """
 
     warm_up: int = 500
     patience: int = 200
+    bounded: bool = True
 
     name: ClassVar[str] = ""
 
@@ -48,12 +55,15 @@ class AdaptiveThreshold:
         check_whole("patience", self.patience, meaning="scores above the threshold in a row")
         self._n = 0  # scores that were learned from
         self._above = 0  # scores above the threshold in a row
-        self._threshold = math.inf
+        self._threshold = math.inf  # as scores are compared
 
     @property
     def threshold(self) -> float:
         """Threshold for the next score; infinite during the warm-up."""
-        return self._threshold
+        if math.isinf(self._threshold):
+            return math.inf
+        limit = self._threshold + _ROUNDING * (1 + abs(self._threshold))  # equal scores are no anomalies
+        return 1 / (1 + math.exp(-limit)) if self.bounded else limit
 
     def update(self, scores: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Judge the next scores, one after the other.
@@ -61,7 +71,7 @@ class AdaptiveThreshold:
         Parameters
         ----------
         scores : array-like of shape (n,)
-            Finite, higher is more anomalous.
+            Finite, higher is more anomalous; in [0, 1] if `bounded`.
 
         Returns
         -------
@@ -73,7 +83,8 @@ class AdaptiveThreshold:
         Raises
         ------
         InputError
-            If `scores` are not finite numbers in one dimension. Nothing is learned then.
+            If `scores` are not finite numbers in one dimension, or outside [0, 1] though `bounded`. Nothing
+            is learned then.
         """
         try:
             values = np.asarray(scores, dtype=np.float64)
@@ -84,23 +95,28 @@ class AdaptiveThreshold:
                 f"scores must be finite and of shape (n,), got shape {values.shape} with "
                 f"{int((~np.isfinite(values)).sum())} that are not finite"
             )
+        if self.bounded and len(values) and not 0 <= values.min() <= values.max() <= 1:
+            raise InputError(
+                f"scores must be in [0, 1], got {values.min():.3g} to {values.max():.3g}; of other scores "
+                "pass bounded=False"
+            )
         thresholds, anomalies = np.empty(len(values)), np.zeros(len(values), dtype=bool)
         for i, score in enumerate(values.tolist()):
-            thresholds[i] = self._threshold
-            anomalies[i] = score > self._threshold
+            thresholds[i] = self.threshold
+            anomalies[i] = score > thresholds[i]
             self._above = self._above + 1 if anomalies[i] else 0
             if self._above == 0 or self._above > self.patience:
                 self._n += 1
-                self._learn(score)
+                self._learn(_log_odds(score) if self.bounded else score)
             elif self._above == 1:
-                self._learn_of_alarm()
+                self._learn_of_alarm(_log_odds(score) if self.bounded else score)
         return thresholds, anomalies
 
     def _learn(self, score: float) -> None:
         """Take a score in and set the threshold for the next one."""
         raise NotImplementedError
 
-    def _learn_of_alarm(self) -> None:
+    def _learn_of_alarm(self, score: float) -> None:
         """Take in that a score was above the threshold, of a run of such scores the first."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -126,9 +142,11 @@ class AdaptiveThreshold:
                 raise KeyError("memory")
             for key, value in memory.items():
                 old = getattr(found, key)
-                setattr(found, key, deque(value, old.maxlen) if isinstance(old, deque) else value)
-            found._threshold = math.inf if memory["_threshold"] is None else float(memory["_threshold"])
-        except (KeyError, TypeError, ValueError) as error:
+                if key != "_threshold":
+                    setattr(found, key, _like(old, value))
+            limit = memory["_threshold"]
+            found._threshold = math.inf if limit is None else _like(0.0, limit)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise InputError(
                 f"not the state of an adaptive threshold: {type(error).__name__}: {error}"
             ) from error
@@ -145,13 +163,13 @@ class RollingThreshold(AdaptiveThreshold):
 
     Parameters
     ----------
-    warm_up, patience : int
+    warm_up, patience, bounded
         See `AdaptiveThreshold`.
     window : int, default 2000
         Scores that are kept.
     quantile : float in [0.5, 1], default 0.999
         Of the kept scores.
-    stretch : float >= 1, default 1.5
+    stretch : float >= 1, default 1.0
         The threshold is the median plus `stretch` times the distance from the median to the quantile. With 1
         it is the quantile itself, which one in ``1 / (1 - quantile)`` calm scores exceeds by its meaning.
 
@@ -168,7 +186,7 @@ class RollingThreshold(AdaptiveThreshold):
 
     window: int = 2000
     quantile: float = 0.999
-    stretch: float = 1.5
+    stretch: float = 1.0
 
     name: ClassVar[str] = "rolling"
 
@@ -191,6 +209,11 @@ class RollingThreshold(AdaptiveThreshold):
             middle = self._at(0.5)
             self._threshold = middle + self.stretch * (self._at(self.quantile) - middle)
 
+    def _learn_of_alarm(self, score: float) -> None:
+        # Without them the quantile could only fall; as they are, anomalies would lift it above each other.
+        self._n += 1
+        self._learn(min(score, self._threshold + _MOST_ABOVE * (self._threshold - self._at(0.5))))
+
     def _at(self, quantile: float) -> float:
         """Return a quantile of the kept scores, between two of them by linear interpolation."""
         place = quantile * (len(self._ordered) - 1)
@@ -207,9 +230,9 @@ class DriftThreshold(AdaptiveThreshold):
     ----------
     warm_up : int, default 1000
         As for `AdaptiveThreshold`; above `depth`.
-    patience : int, default 200
+    patience, bounded
         See `AdaptiveThreshold`.
-    risk : float in (0, 0.5), default 1e-4
+    risk : float in (0, 0.5), default 1e-3
         Probability that a calm score exceeds the threshold.
     level : float in [0.8, 1), default 0.98
         Quantile of the warm-up over which a score is a peak.
@@ -240,7 +263,7 @@ class DriftThreshold(AdaptiveThreshold):
     """
 
     warm_up: int = 1000
-    risk: float = 1e-4
+    risk: float = 1e-3
     level: float = 0.98
     depth: int = 100
     max_peaks: int = 300
@@ -282,7 +305,7 @@ class DriftThreshold(AdaptiveThreshold):
             self._fit()
         self._threshold = math.fsum(self._past) / self.depth + self._reach
 
-    def _learn_of_alarm(self) -> None:
+    def _learn_of_alarm(self, score: float) -> None:
         # Without them the tail would end at the threshold, which would come down and down.
         self._n += 1
         self._add_peak(self._reach - self._start, self._n)
@@ -316,6 +339,22 @@ class DriftThreshold(AdaptiveThreshold):
         self._reach = self._start + (
             scale * depth if shape == 0 else scale / shape * math.expm1(shape * depth)
         )
+
+
+def _like(old: Any, value: Any) -> Any:
+    """Return a stored value as the kind that it was; a `TypeError` or `ValueError` if it is another."""
+    if isinstance(old, (deque, list)):
+        if not isinstance(value, (deque, list)) or not all(is_real(one) for one in value):
+            raise TypeError(f"no list of numbers: {str(value)[:40]}")
+        return deque(value, old.maxlen) if isinstance(old, deque) else list(value)
+    if not is_real(value) or not math.isfinite(value) or (isinstance(old, int) and value != int(value)):
+        raise ValueError(f"no such number: {str(value)[:40]}")
+    return int(value) if isinstance(old, int) else float(value)
+
+
+def _log_odds(score: float) -> float:
+    clipped = min(max(score, _LOWEST), 1 - _LOWEST)
+    return math.log(clipped / (1 - clipped))
 
 
 def _tail(peaks: NDArray[np.float64]) -> tuple[float, float]:
