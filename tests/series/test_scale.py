@@ -173,3 +173,11 @@ def test_probability_rises_to_the_usual_share():
     found = tail.probability(grid)
     assert (np.diff(found) >= 0).all()
     np.testing.assert_allclose(tail.probability(np.array([0.0, 1.0])), [0.5, 1 / (1 + np.exp(-1))], atol=0.03)
+
+
+@pytest.mark.parametrize("n", [120, 400, 6500])
+def test_rounding_of_margins_moves_no_score_by_more(n: int) -> None:
+    rng = np.random.default_rng(n)
+    margins = rng.standard_t(4, n)
+    moved = calibrate(margins + 1e-7 * rng.normal(size=n))
+    np.testing.assert_allclose(moved, calibrate(margins), atol=3e-6, rtol=0)

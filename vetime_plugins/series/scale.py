@@ -39,6 +39,10 @@ _SHAPE, _UNSURE, _LEAST_TOLD, _RUN = 0.05, 1.5, 4.0, 7
 """Shape of the tail; the runs that are added to those that told its scale, and their least number; the points
 of a run. A scale known from r runs makes an exponential tail one of shape 1 / r. The runs are not counted for
 that: a worse anomaly would change their number, and now and then lower its own score."""
+_KNOTS, _KNOT_POINTS, _KNOTS_ABOVE = 100, 4, 0.1
+"""How many knots the distribution of the bulk has at most, how many points one stands for at least, and how
+many of these knots there are besides from one level to that which e times fewer points reach. With a knot at
+every point two margins that rounding alone tells apart would have scores 1 / T apart."""
 _FEWEST = 100
 """Points of a reference that stand for themselves; fewer are joined with the series."""
 
@@ -50,7 +54,7 @@ class Tail:
     Attributes
     ----------
     knots, shares : float64 ndarray of shape (k,)
-        Distinct usual values in ascending order, and the share of usual points below each, ties halved.
+        Some of the usual values in ascending order, and the share of usual points below each, ties halved.
     start : float
         Where the tail begins.
     share : float
@@ -181,13 +185,25 @@ def _fit_usual(values: Array, usual: NDArray[np.bool_], width: float) -> Tail:
     shares = (np.cumsum(counts) - 0.5 * counts) / len(rest)
     share = tail_share(len(values))
     start = float(np.interp(1 - share, shares, knots))
+    kept = _thin(shares, counts / len(rest), int(np.clip(len(rest) // _KNOT_POINTS, 1, _KNOTS)))
     excess = rest[rest > start] - start
     runs = len(find_runs((values > start) & usual)[0])
     mean = float(excess.mean()) if len(excess) else 0.0
     scale = (runs * mean + _PRIOR_RUNS * _USUAL_EXCESS * width) / (runs + _PRIOR_RUNS)
     told = expected_runs(len(values))
     shape = _SHAPE + 1 / max(told + _UNSURE, _LEAST_TOLD)
-    return Tail(knots, shares, start, share, scale, shape, max(runs, told / 2, 1.0), width, usual)
+    return Tail(knots[kept], shares[kept], start, share, scale, shape, max(runs, told / 2, 1.0), width, usual)
+
+
+def _thin(shares: Array, masses: Array, n_knots: int) -> NDArray[np.bool_]:
+    """Choose of values, with these shares of points below and these own, about `n_knots` and every jump."""
+    depth = shares - _KNOTS_ABOVE * np.log1p(-shares)
+    kept = np.diff(np.floor(depth * n_knots), prepend=-1.0) > 0
+    jumps = np.flatnonzero(masses >= 1 / n_knots)
+    for beside in (-1, 0, 1):
+        kept[np.clip(jumps + beside, 0, len(kept) - 1)] = True
+    kept[[0, -1]] = True
+    return kept
 
 
 def _low_width(values: Array) -> tuple[float, float]:
