@@ -44,4 +44,4 @@ def test_larger_is_worse(kind: str) -> None:
         assert min(correlations) > 1 - 1e-9
     else:
         # What lasts becomes a part of what is usual as it grows: now and then a step falls back a little.
-        assert np.mean(correlations) >= 0.7
+        assert np.mean(correlations) >= 0.6

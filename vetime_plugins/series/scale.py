@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Runs = tuple[NDArray[np.intp], NDArray[np.intp]]
 
-RISK = 0.02
+RISK = 0.025
 """Chance that a calm series as long as this one has a run above :meth:`Tail.alarm`, by the fitted tail. On
 calm series the observed share is twice that: the tail of a single series is known roughly."""
 _TAIL, _LEAST_ABOVE, _MOST_ABOVE = 0.03, 10, 500
