@@ -117,6 +117,7 @@ EXTREMES = {
     "square vanishes": noisy_wave(300) * 1e-200,
     "denormals": np.array([0.0, 5e-324] * 40),
     "constant": np.full(60, LARGEST),
+    "two variables": np.array([[LARGEST, 1.0], [-LARGEST, 2.0]] * 40),
 }
 
 

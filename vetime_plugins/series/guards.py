@@ -248,6 +248,8 @@ def _time_column(series: Series) -> str | None:
 
 def _is_time(column: NDArray[np.float64]) -> bool:
     """Tell whether a column (T,) without gaps is a clock: it rises by one step, or is a date since 1970."""
+    dates = any(low <= column[0] and column[-1] < high for low, high in _EPOCHS)
+    column = np.ldexp(column, -1 - np.frexp(np.abs(column).max())[1])  # no difference of it overflows
     steps = np.diff(column)
     if len(column) < _FEWEST_ROWS_FOR_TIMES or steps.min() < 0:
         return False
@@ -259,7 +261,6 @@ def _is_time(column: NDArray[np.float64]) -> bool:
         return True
     if len(column) >= _FEWEST_ROWS_FOR_JITTER and steps.std() <= _JITTER * usual:
         return True
-    dates = any(low <= column[0] and column[-1] < high for low, high in _EPOCHS)
     return dates and float(np.mean(np.abs(steps - usual) <= _SAME_STEP * usual + rounding)) >= 0.5
 
 
