@@ -179,7 +179,7 @@ class RollingThreshold(AdaptiveThreshold):
     >>> from vetime_plugins.adaptive import RollingThreshold
     >>> scores = np.random.default_rng(0).random(1000) / 10
     >>> scores[900] = 0.8
-    >>> thresholds, anomalies = RollingThreshold(warm_up=200).update(scores)
+    >>> thresholds, anomalies = RollingThreshold(warm_up=200, stretch=2.0).update(scores)
     >>> np.flatnonzero(anomalies).tolist()
     [900]
     """

@@ -12,6 +12,7 @@ from tests._commands import fails
 from tests.selection._fakes import wave
 from vetime_plugins.cli import main
 from vetime_plugins.selection import select_detector
+from vetime_plugins.thresholds import find_threshold
 
 QUICK = ("--candidate", "sub-knn", "--candidate", "sub-pca", "--budget", "none", "--trials", "3")
 
@@ -38,7 +39,9 @@ def test_json_is_what_the_function_finds(table, capsys):
     assert printed["columns"] == ["load"]
     assert printed["n_trials"] == 3
     assert 0 < printed["metrics"]["VUS-PR"] <= 1
-    assert printed["threshold"]["value"] == pytest.approx(expected.detector.threshold_)
+    assert printed["threshold"]["value"] == pytest.approx(
+        find_threshold(expected.detector.decision_scores_, "auto")
+    )
 
 
 def test_text_and_scores(table, tmp_path, capsys):
@@ -53,7 +56,9 @@ def test_text_and_scores(table, tmp_path, capsys):
         written = list(csv.DictReader(stream))
     expected = select_detector(series, ["sub-knn", "sub-pca"], budget=None, n_trials=3).detector
     np.testing.assert_allclose([float(row["score"]) for row in written], expected.decision_scores_, rtol=1e-6)
-    assert [int(row["is_anomaly"]) for row in written] == expected.labels_.tolist()
+    assert [int(row["is_anomaly"]) for row in written] == (
+        expected.decision_scores_ > find_threshold(expected.decision_scores_, "auto")
+    ).tolist()
 
 
 def test_scores_on_standard_output(table, capsys):
