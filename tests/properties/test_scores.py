@@ -19,8 +19,6 @@ from vetime_plugins import InputError, VETimePipeline
 pytestmark = ADVICE
 
 ROUNDING = 1e-6
-ONE_STEP = 1e-5
-"""What a score moves at most where rounding brings a value to the next of the steps that are read."""
 
 AWKWARD = st.sampled_from(
     [0.0, -0.0, 1.0, -1.0, 5e-324, 1e-300, 1e-9, 1e9, 1e300, LARGEST, -LARGEST, np.nan, np.inf, -np.inf]
@@ -33,11 +31,11 @@ def _exact(x: NDArray[np.float64], exponent: int) -> bool:
 
 
 def _moves_enough(x: NDArray[np.float64]) -> bool:
-    """Tell whether variables move by more than a millionth of their size, or not at all."""
+    """Tell whether variables move by more than a hundredth of their size, or not at all."""
     columns = x.reshape(len(x), -1)
     with np.errstate(invalid="ignore"):
         spread = np.nanmax(columns, axis=0) - np.nanmin(columns, axis=0)
-    return bool(((spread == 0) | (spread > 1e-6 * np.nanmax(np.abs(columns), axis=0))).all())
+    return bool(((spread == 0) | (spread > 1e-2 * np.nanmax(np.abs(columns), axis=0))).all())
 
 
 @tried()
@@ -81,14 +79,14 @@ def test_powers_of_two_change_no_bit(small: VETimePipeline, x: NDArray[np.float6
 
 
 @tried()
-@given(x=series(), log_factor=st.floats(-250, 250), shift=st.sampled_from([0.0, 0.1, -1.0, 7.0]))
+@given(x=series(offset=1), log_factor=st.floats(-250, 250), shift=st.sampled_from([0.0, 0.1, -1.0, 7.0]))
 def test_factors_and_shifts_change_nothing_but_rounding(
     small: VETimePipeline, x: NDArray[np.float64], log_factor: float, shift: float
 ) -> None:
     moved = x * 10**log_factor
     moved = moved + shift * np.nanmax(np.abs(moved))
     assume(_moves_enough(x) and _moves_enough(moved))
-    np.testing.assert_allclose(small.score(moved), small.score(x), rtol=0, atol=ONE_STEP)
+    np.testing.assert_allclose(small.score(moved), small.score(x), rtol=0, atol=ROUNDING)
 
 
 @tried()
