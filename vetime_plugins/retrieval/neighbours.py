@@ -16,16 +16,18 @@ from torch import Tensor
 
 from vetime_plugins.retrieval.config import RetrievalConfig
 from vetime_plugins.retrieval.places import (
+    Bars,
+    Layout,
     Places,
-    query_starts,
-    reference_starts,
     share_of_valid,
+    smallest,
     spread_over_steps,
     typical_where_filled,
 )
 
 _POINT_NEIGHBOURS = 3
 _SHORT = 200
+_BUILT_AT_ONCE = 1 << 17
 
 
 class ScaleDistances(NamedTuple):
@@ -36,9 +38,9 @@ class ScaleDistances(NamedTuple):
     windows : Tensor of shape (2, C + 1, T)
         Mean distance of the windows that cover a point, as they are ("level") and centred and scaled
         ("form"); the last row is that of all variables joined.
-    points : Tensor of shape (2, C, T)
-        Distance of the point itself to the neighbours of those windows, found with this variable alone and
-        with all.
+    points : Tensor of shape (2, C, T) or (1, C, T)
+        Distance of the point itself to the neighbours of those windows, found with this variable alone and,
+        where that was asked for, with all.
     mean, deviation : Tensor of shape (2, C + 1, 1)
         What is usual: of the series' own distances, and, the less there are of them, of the references'.
     """
@@ -50,7 +52,12 @@ class ScaleDistances(NamedTuple):
 
 
 def scale_distances(
-    sources: list[Tensor], valid: Tensor | None, window: int, config: RetrievalConfig
+    sources: list[Tensor],
+    valid: Tensor | None,
+    window: int,
+    config: RetrievalConfig,
+    *,
+    joint_points: bool = True,
 ) -> ScaleDistances:
     """Compare the windows of the first source with their nearest neighbours in all sources.
 
@@ -63,35 +70,37 @@ def scale_distances(
     window : int
         Window length, at most the length of the series.
     config : RetrievalConfig
+    joint_points : bool
+        Whether points are also compared with the neighbours that all variables choose.
 
     Returns
     -------
     ScaleDistances
     """
-    bank = _Bank.build(sources, valid, window, config)
+    lengths = [source.shape[1] for source in sources]
+    layout = Layout.of(lengths, window, config, sources[0].device)
+    bank = _Bank.build(sources, valid, window, config, layout.places)
     n_variables, length = sources[0].shape
-    own = query_starts(length - window + 1, window, config, sources[0].device)
+    own = layout.own
     inside = torch.arange(window, device=own.device)
-    squares = sources[0].new_zeros(2, n_variables, length)
-    block = bank.query_block(config)
+    squares = sources[0].new_zeros(2 if joint_points else 1, n_variables, length)
     # One array for all blocks: a small tensor kept from each would pin the large ones' memory between them.
     windows = sources[0].new_empty(2, n_variables + 1, len(own))
-    for at, out in zip(own.split(block), windows.split(block, dim=2), strict=True):
-        hits = bank.search(at, config)
+    for (at, bars), out in zip(layout.own_blocks(), windows.split(layout.block, dim=2), strict=True):
+        hits = bank.search(at, bars, config)
         out.copy_(hits.windows)
-        squares.index_add_(2, (at[:, None] + inside).flatten(), bank.residuals(at, hits.columns).flatten(2))
-    earlier = []
-    for starts in reference_starts([source.shape[1] for source in sources], window, own.device):
-        earlier += [bank.search(at, config).windows for at in starts.split(block) if len(at)]
+        residuals = bank.residuals(at, hits.columns if joint_points else hits.columns[:1])
+        squares.index_add_(2, (at[:, None] + inside).flatten(), residuals.flatten(2))
+    earlier = [bank.search(at, bars, config).windows for at, bars in layout.earlier_blocks()]
     mean, deviation = usual_distances(windows, earlier, length)
 
     if valid is not None:
         windows = typical_where_filled(windows, mean, valid, own, window)
-    cover = spread_over_steps(windows.new_ones(len(own)), own, window, length)
-    points = (squares / cover).sqrt()
+    points = (squares / layout.cover).sqrt()
     if valid is not None:
         points = torch.where(valid > 0, points, mean[0, :-1])
-    return ScaleDistances(spread_over_steps(windows, own, window, length) / cover, points, mean, deviation)
+    windows = spread_over_steps(windows, own, window, length) / layout.cover
+    return ScaleDistances(windows, points, mean, deviation)
 
 
 def usual_distances(windows: Tensor, earlier: list[Tensor], length: int) -> tuple[Tensor, Tensor]:
@@ -131,23 +140,33 @@ class _Bank:
 
     @classmethod
     def build(
-        cls, sources: list[Tensor], valid: Tensor | None, window: int, config: RetrievalConfig
+        cls,
+        sources: list[Tensor],
+        valid: Tensor | None,
+        window: int,
+        config: RetrievalConfig,
+        places: Places,
     ) -> _Bank:
         timeline = sources[0] if len(sources) == 1 else torch.cat(sources, dim=1)
-        places = Places.spread([source.shape[1] for source in sources], window, config, timeline.device)
         columns, repeated = places.columns, places.repeated
-
         reduced = _reduced_windows(timeline, window, max(1, window // config.dimensions))
-        level = reduced[:, columns]  # (C, m, d)
-        centred = level - level.mean(-1, keepdim=True)
-        power = centred[:, ~repeated].square().mean((-1, -2))
-        softening = config.softness**2 * power.clamp_min(1e-8)[:, None]
-        vectors = level.new_empty(2, *level.shape[:2], level.shape[2] + 1)
-        vectors[0, ..., :-1] = level
-        vectors[1, ..., :-1] = _soft_scaled(centred, softening)
-        vectors.neg_()
-        vectors[..., -1] = vectors[..., :-1].square().sum(-1) / 2
-        vectors[:, :, repeated, -1] = math.inf
+        n_variables, size = len(timeline), reduced.shape[2]
+        vectors = timeline.new_empty(2, n_variables, len(columns), size + 1)
+        softening = timeline.new_empty(n_variables, 1)
+        n_repeated = int(repeated.sum())
+        # A few variables at a time: what is computed of them stays in the cache.
+        step = max(1, _BUILT_AT_ONCE // (len(columns) * size))
+        for first in range(0, n_variables, step):
+            part = slice(first, first + step)
+            level = reduced[part][:, columns]  # (c, m, d)
+            torch.neg(level, out=vectors[0, part, :, :-1])
+            centred = level.sub_(level.mean(-1, keepdim=True))
+            power = (centred[:, ~repeated] if n_repeated else centred).square().mean((-1, -2))
+            softening[part] = config.softness**2 * power.clamp_min(1e-8)[:, None]
+            torch.neg(_soft_scaled(centred, softening[part]), out=vectors[1, part, :, :-1])
+            vectors[:, part, :, -1] = vectors[:, part, :, :-1].square().sum(-1) / 2
+        if n_repeated:
+            vectors[:, :, repeated, -1] = math.inf
         barred = None
         if valid is not None:
             own = columns <= valid.shape[1] - window
@@ -162,71 +181,72 @@ class _Bank:
             window=window,
         )
 
-    def query_block(self, config: RetrievalConfig) -> int:
-        """Return how many queries are compared at once: the distances of one variable fit a block."""
-        return max(1, min(256, config.block_elements // (2 * len(self.places.columns))))
-
-    def search(self, at: Tensor, config: RetrievalConfig) -> _Hits:
+    def search(self, at: Tensor, bars: Bars, config: RetrievalConfig) -> _Hits:
         """Find the neighbours of the windows that start at `at` (q,), for each variable and for all."""
-        n_variables = len(self.timeline)
-        level = self.reduced[:, at]  # (C, q, d)
-        queries = torch.stack([level, _soft_scaled(level - level.mean(-1, keepdim=True), self.softening)])
-        norm = queries.square().sum(-1)  # (2, C, q)
-        size = queries.shape[-1]
-        # With a one appended the product is |b|^2 / 2 - a.b: it ranks as the distance does, |a| being fixed.
-        queries = torch.nn.functional.pad(queries, (0, 1), value=1.0)
-        trivial = self.places.trivial(at)
-        joined = None
+        n_variables, n_columns, n_queries = len(self.timeline), len(self.places.columns), len(at)
+        step = min(n_variables, max(1, config.block_elements // (2 * n_queries * n_columns)))
+        buffer = self.vectors.new_empty(2 * step, n_queries, n_columns)  # one for all variables
+        joined = norms = None
         distances, columns = [], []
-        for chunk in torch.arange(n_variables).split(
-            max(1, config.block_elements // (2 * len(at) * len(self.places.columns)))
-        ):
-            part = slice(int(chunk[0]), int(chunk[-1]) + 1)
-            cost = torch.bmm(queries[:, part].flatten(0, 1), self.vectors[:, part].flatten(0, 1))
-            cost = cost.unflatten(0, (2, -1))  # (2, c, q, m)
+        size = self.reduced.shape[2]
+        for first in range(0, n_variables, step):
+            part = slice(first, min(first + step, n_variables))
+            count = part.stop - part.start
+            level = self.reduced[part][:, at]  # (c, q, d)
+            # With a one appended the product is |b|^2 / 2 - a.b: it ranks as the distance does.
+            queries = level.new_ones(2, count, n_queries, size + 1)
+            queries[0, ..., :-1] = level
+            queries[1, ..., :-1] = _soft_scaled(level - level.mean(-1, keepdim=True), self.softening[part])
+            norm = queries[..., :-1].square().sum(-1)  # (2, c, q)
+            out = buffer[: 2 * count]
+            torch.bmm(queries.flatten(0, 1), self.vectors[:, part].flatten(0, 1), out=out)
+            cost = out.unflatten(0, (2, -1))  # (2, c, q, m)
             if n_variables > 1:
-                joined = cost.sum(1) if joined is None else joined.add_(cost.sum(1))
+                both, their = (cost[:, 0], norm[:, 0]) if count == 1 else (cost.sum(1), norm.sum(1))
+                joined = both.clone() if joined is None else joined.add_(both)
+                norms = their if norms is None else norms + their
             if self.barred is not None:
                 cost.masked_fill_(self.barred[part, None], math.inf)
-            distance, column = self._nearest(cost, norm[:, part], size, trivial, config)
+            distance, column = self._nearest(cost, norm, size, bars, config)
             distances.append(distance)
             columns.append(column)
         alone = torch.cat(columns)
-        if joined is None:
+        if joined is None or norms is None:
             windows, together = distances[0].repeat(1, 2, 1), alone
         else:
             if self.barred is not None:
                 joined.masked_fill_(self.barred.float().mean(0) > 0.5, math.inf)
             distance, column = self._nearest(
-                joined[:, None], norm.sum(1, keepdim=True), size * n_variables, trivial, config
+                joined[:, None], norms[:, None], size * n_variables, bars, config
             )
             windows, together = torch.cat([*distances, distance], dim=1), column.expand_as(alone)
         return _Hits(windows, torch.stack([alone, together]))
 
     def residuals(self, at: Tensor, columns: Tensor) -> Tensor:
-        """Return mean squared differences to the neighbours' points, (2, C, q, w), from (2, C, q, k)."""
+        """Return mean squared differences to the neighbours' points, (v, C, q, w), from (v, C, q, k)."""
         windows = self.timeline.unfold(1, self.window, 1)
         variable = torch.arange(len(windows), device=at.device)[:, None, None]
         own = windows[:, at, None]  # (C, q, 1, w)
 
         def one(found: Tensor) -> Tensor:
-            return (own - windows[variable, self.places.columns[found]]).square_().mean(-2)
+            return windows[variable, self.places.columns[found]].sub_(own).square_().mean(-2)
 
         alone = one(columns[0])
-        return torch.stack([alone, alone if columns[0].equal(columns[1]) else one(columns[1])])
+        return torch.stack([alone, *(alone if columns[0].equal(more) else one(more) for more in columns[1:])])
 
     def _nearest(
-        self, cost: Tensor, norm: Tensor, size: int, trivial: tuple[slice, Tensor], config: RetrievalConfig
+        self, cost: Tensor, norm: Tensor, size: int, bars: Bars, config: RetrievalConfig
     ) -> tuple[Tensor, Tensor]:
         """Return mean distances to the neighbours (2, c, q) and their columns in the first view (c, q, k)."""
-        grouped = cost.unflatten(-1, (self.places.group, -1))  # (2, c, q, g, G)
-        groups, penalty = trivial
-        grouped[..., groups].add_(penalty)
-        n_groups = grouped.shape[-1]
-        best, group = grouped.amin(-2).topk(min(config.neighbours, n_groups), dim=-1, largest=False)
-        first = group[0, ..., :_POINT_NEIGHBOURS]
-        members = grouped[0].gather(-1, first.unsqueeze(-2).expand(*grouped.shape[1:-1], -1))
-        column = members.min(-2).indices * n_groups + first
+        self.places.bar(cost, bars)
+        minima = self.places.group_minima(cost)
+        wanted = min(config.neighbours, minima.shape[-1])
+        levels, group = minima[0].topk(wanted, dim=-1, largest=False)
+        best = torch.stack([levels, smallest(minima[1], wanted)])
+        first = group[..., :_POINT_NEIGHBOURS]
+        grouped = cost[0].unflatten(-1, (self.places.group, -1))  # (c, q, g, G)
+        members = grouped.gather(-1, first.unsqueeze(-2).expand(*grouped.shape[:-1], -1))
+        column = members.min(-2).indices * grouped.shape[-1] + first
         exists = best.isfinite()
         distance = ((2 * best + norm[..., None]).clamp_min(0) / size).sqrt().where(exists, 0.0)
         # Where fewer neighbours exist than are wanted, the nearest stands in.

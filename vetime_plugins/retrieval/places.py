@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 import torch
@@ -15,6 +16,16 @@ from vetime_plugins.retrieval.config import RetrievalConfig
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _SMALLEST_GROUP = 16
 _CALIBRATION_QUERIES = 1000
+_LARGEST_BLOCK = 256
+_BARRED_AT_ONCE = 64
+"""Queries whose trivial matches are looked for together: those of far more lie far apart."""
+_PARTIAL_SORT = 64
+"""topk of torch on a CPU is two to three times as fast from that many values for each one wanted."""
+_KEPT_LENGTH, _KEPT_MASKS = 20_000, 1 << 20
+"""Steps of the longest series whose layouts are kept, and elements of masks that one may keep."""
+
+Bars = list[tuple[slice, slice, Tensor]]
+"""Rows of queries, groups of columns, and where among both a match is trivial: bool (rows, g, groups)."""
 
 
 @dataclass(frozen=True)
@@ -63,15 +74,112 @@ class Places:
             zone=max(1, round(config.exclusion * window)),
         )
 
-    def trivial(self, at: Tensor) -> tuple[slice, Tensor]:
-        """Find the groups with trivial matches, and infinity where a member is one: (q, g, those groups)."""
-        edges = torch.stack([at[0] - self.zone + 1, at[-1] + self.zone])
-        first, last = torch.searchsorted(self.starts, edges).tolist()
+    def trivial(self, at: Tensor) -> Bars:
+        """Find the trivial matches of windows that start at ascending `at` (q,)."""
+        parts = at.split(_BARRED_AT_ONCE)
+        edges = torch.stack([torch.stack([p[0] - self.zone + 1, p[-1] + self.zone]) for p in parts])
+        found: Bars = []
         n_groups = len(self.columns) // self.group
-        groups = slice(first // self.group, min(n_groups, -(-last // self.group)))
-        columns = self.columns.view(self.group, n_groups)[:, groups]
-        near = (at.int()[:, None, None] - columns.int()).abs() < self.zone
-        return groups, torch.where(near, math.inf, 0.0)
+        columns = self.columns.int().view(self.group, n_groups)
+        row = 0
+        for part, (first, last) in zip(parts, torch.searchsorted(self.starts, edges).tolist(), strict=True):
+            groups = slice(first // self.group, min(n_groups, -(-last // self.group)))
+            near = (part.int()[:, None, None] - columns[:, groups]).abs_() < self.zone
+            found.append((slice(row, row + len(part)), groups, near))
+            row += len(part)
+        return found
+
+    def bar(self, cost: Tensor, bars: Bars) -> None:
+        """Put infinity where a match is trivial: (..., q, g * G), in place."""
+        grouped = cost.unflatten(-1, (self.group, -1))
+        for rows, groups, near in bars:
+            grouped[..., rows, :, groups].masked_fill_(near, math.inf)
+
+    def group_minima(self, cost: Tensor) -> Tensor:
+        """Return the smallest cost of each group: from (..., g * G) to (..., G)."""
+        grouped = cost.unflatten(-1, (self.group, -1))
+        # Minima of halves, which may overlap: they run over contiguous memory.
+        while (members := grouped.shape[-2]) > 1:
+            half = (members + 1) // 2
+            grouped = torch.minimum(grouped[..., :half, :], grouped[..., members - half :, :])
+        return grouped.squeeze(-2)
+
+
+def smallest(values: Tensor, wanted: int) -> Tensor:
+    """Return the smallest of (..., n) in ascending order, (..., min(wanted, n))."""
+    n = values.shape[-1]
+    wanted = min(wanted, n)
+    if n < _PARTIAL_SORT * wanted:
+        values = torch.nn.functional.pad(values, (0, _PARTIAL_SORT * wanted - n), value=math.inf)
+    return values.topk(wanted, dim=-1, largest=False).values
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the windows of a bank and of the queries lie: the same for all series of the same lengths.
+
+    Attributes
+    ----------
+    places : Places
+    own : Tensor of shape (q,)
+        Starts of the queries.
+    earlier : Tensor of shape (r,)
+        Starts of the windows of references that tell what distance is usual there.
+    block : int
+        Queries that are compared at once.
+    cover : Tensor of shape (T,), float32
+        Queries that cover each step.
+    kept : list of (Tensor, Bars) or None
+        The blocks of `own`, then those of `earlier`, where all of them together are small.
+    """
+
+    places: Places
+    own: Tensor
+    earlier: Tensor
+    block: int
+    cover: Tensor
+    kept: list[tuple[Tensor, Bars]] | None
+
+    @classmethod
+    def of(cls, lengths: Sequence[int], window: int, config: RetrievalConfig, device: torch.device) -> Layout:
+        """Return that of sources of these lengths, the series first; those of short ones are remembered."""
+        make = _known_layout if sum(lengths) <= _KEPT_LENGTH + config.bank_size else _make_layout
+        return make(tuple(lengths), window, config, device)
+
+    def own_blocks(self) -> Iterator[tuple[Tensor, Bars]]:
+        """Yield the queries of the series in blocks, with their trivial matches."""
+        return self._blocks(self.own, 0)
+
+    def earlier_blocks(self) -> Iterator[tuple[Tensor, Bars]]:
+        """Yield the queries of the references in blocks, with their trivial matches."""
+        return self._blocks(self.earlier, -(-len(self.own) // self.block))
+
+    def _blocks(self, queries: Tensor, first: int) -> Iterator[tuple[Tensor, Bars]]:
+        if not len(queries):
+            return
+        for number, at in enumerate(queries.split(self.block)):
+            yield (at, self.places.trivial(at)) if self.kept is None else self.kept[first + number]
+
+
+def _make_layout(
+    lengths: tuple[int, ...], window: int, config: RetrievalConfig, device: torch.device
+) -> Layout:
+    places = Places.spread(lengths, window, config, device)
+    own = query_starts(lengths[0] - window + 1, window, config, device)
+    starts = reference_starts(lengths, window, device)
+    earlier = torch.cat(starts) if starts else own[:0]
+    block = max(1, min(_LARGEST_BLOCK, config.block_elements // (2 * len(places.columns))))
+    cover = spread_over_steps(own.new_ones(len(own), dtype=torch.float32), own, window, lengths[0])
+    layout = Layout(places, own, earlier, block, cover, None)
+    if lengths[0] > _KEPT_LENGTH or (len(own) + len(earlier)) * _BARRED_AT_ONCE > _KEPT_MASKS:
+        return layout
+    kept = [*layout.own_blocks(), *layout.earlier_blocks()]
+    if sum(near.numel() for _, bars in kept for _, _, near in bars) > _KEPT_MASKS:
+        return layout
+    return Layout(places, own, earlier, block, cover, kept)
+
+
+_known_layout = lru_cache(maxsize=32)(_make_layout)
 
 
 def reference_starts(lengths: Sequence[int], window: int, device: torch.device) -> list[Tensor]:

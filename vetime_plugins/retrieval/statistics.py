@@ -14,10 +14,11 @@ from torch import Tensor
 from vetime_plugins.retrieval.config import RetrievalConfig
 from vetime_plugins.retrieval.neighbours import usual_distances
 from vetime_plugins.retrieval.places import (
+    Bars,
+    Layout,
     Places,
-    query_starts,
-    reference_starts,
     share_of_valid,
+    smallest,
     spread_over_steps,
     typical_where_filled,
 )
@@ -52,17 +53,18 @@ def statistic_distances(
     mean, deviation : Tensor of shape (C + 1, 1)
         What is usual.
     """
-    length, device = sources[0].shape[1], sources[0].device
+    length = sources[0].shape[1]
     lengths = [source.shape[1] for source in sources]
-    bank = _Bank.build(sources, valid, window, config)
-    own = query_starts(length - window + 1, window, config, device)
-    windows = bank.search(own, config)
-    earlier = [bank.search(at, config) for at in reference_starts(lengths, window, device) if len(at)]
+    layout = Layout.of(lengths, window, config, sources[0].device)
+    bank = _Bank.build(sources, valid, window, layout.places)
+    windows = sources[0].new_empty(len(sources[0]) + 1, len(layout.own))
+    for (at, bars), out in zip(layout.own_blocks(), windows.split(layout.block, dim=1), strict=True):
+        out.copy_(bank.search(at, bars, config))
+    earlier = [bank.search(at, bars, config) for at, bars in layout.earlier_blocks()]
     mean, deviation = usual_distances(windows, earlier, length)
     if valid is not None:
-        windows = typical_where_filled(windows, mean, valid, own, window)
-    cover = spread_over_steps(windows.new_ones(len(own)), own, window, length)
-    return spread_over_steps(windows, own, window, length) / cover, mean, deviation
+        windows = typical_where_filled(windows, mean, valid, layout.own, window)
+    return spread_over_steps(windows, layout.own, window, length) / layout.cover, mean, deviation
 
 
 @dataclass(frozen=True)
@@ -71,65 +73,69 @@ class _Bank:
 
     statistics: Tensor  # (C, L - w + 1, 3) of the windows from every start, in deviations of the bank's
     places: Places
-    vectors: Tensor  # (C, 4, g * G): -2 b, then |b|^2, infinite in columns that must not be found
-    barred: Tensor  # (g * G,) columns that the joint search must not find
+    vectors: Tensor  # (C, 4, g * G): -2 b, then |b|^2
+    barred: Tensor | None  # (C, g * G) columns with too many filled values, or that fill up the last group
+    barred_jointly: Tensor | None  # (g * G,) columns that the joint search must not find
 
     @classmethod
-    def build(
-        cls, sources: list[Tensor], valid: Tensor | None, window: int, config: RetrievalConfig
-    ) -> _Bank:
+    def build(cls, sources: list[Tensor], valid: Tensor | None, window: int, places: Places) -> _Bank:
         timeline = sources[0] if len(sources) == 1 else torch.cat(sources, dim=1)
-        places = Places.spread([source.shape[1] for source in sources], window, config, timeline.device)
         statistics = _statistics(timeline, window)
         found = statistics[:, places.columns]  # (C, m, 3)
-        scale = found[:, ~places.repeated].std(1, correction=0) + _LEAST_SPREAD
-        found = found / scale[:, None]
-        barred = places.repeated.expand(len(timeline), -1)
+        some = bool(places.repeated.any())
+        scale = (found[:, ~places.repeated] if some else found).std(1, correction=0) + _LEAST_SPREAD
+        found = found.div_(scale[:, None])
+        barred = places.repeated.expand(len(timeline), -1) if some else None
         if valid is not None:
             own = places.columns <= valid.shape[1] - window
-            filled = share_of_valid(valid, places.columns.where(own, 0), window) < 0.5
-            barred = barred | (filled & own)
-        size = found.square().sum(2, keepdim=True).masked_fill(barred[..., None], torch.inf)
+            filled = (share_of_valid(valid, places.columns.where(own, 0), window) < 0.5) & own
+            barred = filled if barred is None else barred | filled
+        size = found.square().sum(2, keepdim=True)
         return cls(
-            statistics=statistics / scale[:, None],
+            statistics=statistics.div_(scale[:, None]),
             places=places,
-            vectors=torch.cat([-2 * found, size], dim=2).mT.contiguous(),
-            barred=barred.float().mean(0) > 0.5,
+            vectors=torch.cat([found.mul_(-2), size], dim=2).mT.contiguous(),
+            barred=barred,
+            barred_jointly=None if barred is None else barred.float().mean(0) > 0.5,
         )
 
-    def search(self, starts: Tensor, config: RetrievalConfig) -> Tensor:
+    def search(self, at: Tensor, bars: Bars, config: RetrievalConfig) -> Tensor:
         """Return mean distances (C + 1, q) of windows to their nearest places; the last joins all."""
-        n_variables, columns = len(self.statistics), len(self.places.columns)
-        found = self.statistics.new_empty(n_variables + 1, len(starts))
-        block = max(1, min(256, config.block_elements // (2 * columns)))
-        for at, out in zip(starts.split(block), found.split(block, dim=1), strict=True):
-            queries = self.statistics[:, at]  # (C, q, 3)
-            norm = queries.square().sum(2, keepdim=True)
-            trivial = self.places.trivial(at)
-            joint = norm.new_zeros(len(at), columns)
-            for row in range(n_variables):
-                # With a one appended the product is |b|^2 - 2 a.b: it ranks as the distance does.
-                cost = torch.nn.functional.pad(queries[row], (0, 1), value=1.0) @ self.vectors[row]
-                joint += torch.where(cost.isfinite(), cost, 0.0) if n_variables > 1 else cost
-                out[row] = self._nearest(cost, norm[row], 3, trivial, config)
+        n_variables, n_columns, n_queries = len(self.statistics), len(self.places.columns), len(at)
+        found = self.statistics.new_empty(n_variables + 1, n_queries)
+        step = min(n_variables, max(1, config.block_elements // (2 * n_queries * n_columns)))
+        buffer = self.vectors.new_empty(step, n_queries, n_columns)  # one for all variables
+        joint = norms = None
+        for first in range(0, n_variables, step):
+            part = slice(first, min(first + step, n_variables))
+            # With a one appended the product is |b|^2 - 2 a.b: it ranks as the distance does.
+            queries = torch.nn.functional.pad(self.statistics[part][:, at], (0, 1), value=1.0)
+            norm = queries[..., :-1].square().sum(2)  # (c, q)
+            cost = buffer[: len(norm)]
+            torch.bmm(queries, self.vectors[part], out=cost)
             if n_variables > 1:
-                joint.masked_fill_(self.barred, torch.inf)
-                out[-1] = self._nearest(joint, norm.sum(0), 3 * n_variables, trivial, config)
-            else:
-                out[-1] = out[0]
+                # A variable has no say in what it must not find.
+                known = cost if self.barred is None else cost.masked_fill(self.barred[part, None], 0.0)
+                total = known[0] if len(known) == 1 else known.sum(0)
+                joint = total.clone() if joint is None else joint.add_(total)
+                norms = norm.sum(0) if norms is None else norms + norm.sum(0)
+            if self.barred is not None:
+                cost.masked_fill_(self.barred[part, None], torch.inf)
+            found[part] = self._nearest(cost, norm, 3, bars, config)
+        if joint is None or norms is None:
+            found[1] = found[0]
+            return found
+        if self.barred_jointly is not None:
+            joint.masked_fill_(self.barred_jointly, torch.inf)
+        found[-1] = self._nearest(joint, norms, 3 * n_variables, bars, config)
         return found
 
-    def _nearest(
-        self, cost: Tensor, norm: Tensor, size: int, trivial: tuple[slice, Tensor], config: RetrievalConfig
-    ) -> Tensor:
-        """Return mean distances (q,) from costs (q, m) without the norm (q, 1) of the queries."""
-        grouped = cost.unflatten(-1, (self.places.group, -1))  # (q, g, G)
-        groups, penalty = trivial
-        grouped[..., groups].add_(penalty)
-        wanted = min(config.neighbours, grouped.shape[-1])
-        best = grouped.amin(1).topk(wanted, dim=-1, largest=False).values
+    def _nearest(self, cost: Tensor, norm: Tensor, size: int, bars: Bars, config: RetrievalConfig) -> Tensor:
+        """Return mean distances (..., q) from costs (..., q, m) without the norm (..., q) of the queries."""
+        self.places.bar(cost, bars)
+        best = smallest(self.places.group_minima(cost), config.neighbours)
         exists = best.isfinite()
-        distances = ((best + norm).clamp_min(0) / size).sqrt().where(exists, 0.0)
+        distances = ((best + norm[..., None]).clamp_min(0) / size).sqrt().where(exists, 0.0)
         return distances.sum(-1) / exists.sum(-1).clamp_min(1)
 
 
