@@ -18,7 +18,8 @@ from vetime_plugins.leaderboard.datasets import find_series, read_series
 from vetime_plugins.metrics import find_buffer
 from vetime_plugins.network.preparation import standardise_together
 from vetime_plugins.retrieval import RetrievalConfig, retrieval_distances
-from vetime_plugins.retrieval.features import _FLOOR, _standardise, _window_lengths
+from vetime_plugins.retrieval.evidence import FLOOR, window_lengths
+from vetime_plugins.retrieval.features import _standardise
 from vetime_plugins.retrieval.statistics import statistic_distances
 from vetime_plugins.series.inputs import as_series
 from vetime_plugins.synthesis import Corpus, SyntheticSeries
@@ -57,12 +58,12 @@ def channels_of(values: NDArray[np.floating]) -> NDArray[np.float32]:
     assert found.evidence is not None
     own, novelty = found.variables[:, 0], found.variables[:, 0, 0]
     points = found.evidence[:, 0] - novelty
-    standard, _ = _standardise([torch.from_numpy(z)])
-    lengths = _window_lengths(CONFIG.statistics, standard)
+    standard, _ = _standardise([torch.from_numpy(z.T)])
+    lengths = window_lengths(CONFIG.statistics, standard)
     views = {}
     for window in dict.fromkeys(lengths):
         distances, mean, deviation = statistic_distances(standard, None, window, CONFIG)
-        views[window] = torch.asinh((distances - mean) / (deviation + _FLOOR))[0]
+        views[window] = torch.asinh((distances - mean) / (deviation + FLOOR))[0]
     seen = torch.stack(list(views.values()), 1)
     view = join(seen[None], torch.zeros(1, seen.shape[1]))[0]
     evidence = torch.asinh((torch.sinh(novelty) + torch.sinh(view)) / 2) + points

@@ -14,7 +14,8 @@ from vetime_plugins import VETimePipeline
 from vetime_plugins.errors import InputError
 from vetime_plugins.metrics import auc_pr
 from vetime_plugins.retrieval import RetrievalConfig, RetrievalFeatures, retrieval_distances, retrieval_score
-from vetime_plugins.retrieval.features import _novelty, _standardise
+from vetime_plugins.retrieval.evidence import novelty
+from vetime_plugins.retrieval.features import _standardise
 from vetime_plugins.retrieval.points import point_evidence
 from vetime_plugins.retrieval.statistics import _statistics, statistic_distances
 
@@ -71,7 +72,7 @@ def test_the_network_keeps_the_place_of_a_spike(base: str) -> None:
 def test_jumps_that_recur_are_no_points() -> None:
     # Every rise and fall of a square wave stands out from its surroundings, but so do all of them.
     x = np.where(np.arange(2000) // 25 % 2, 1.0, -1.0) + 0.05 * np.random.default_rng(0).standard_normal(2000)
-    standard, _ = _standardise([torch.from_numpy(x[:, None])])
+    standard, _ = _standardise([torch.from_numpy(x[None])])
     assert point_evidence(standard, None, torch.zeros(1, 2000)).max() < 0.5
 
 
@@ -115,7 +116,7 @@ def _plain_statistics(x: NDArray[np.float64], window: int) -> NDArray[np.float64
 @pytest.mark.parametrize("window", [7, 16])
 def test_statistic_distances_equal_the_plain_reference(window: int) -> None:
     x = _spikes("walk", 180, 2)[0]
-    standard, _ = _standardise([torch.from_numpy(x[:, None])])
+    standard, _ = _standardise([torch.from_numpy(x[None])])
     got, _, _ = statistic_distances(
         standard, None, window, RetrievalConfig(neighbours=1, query_overlap=window)
     )
@@ -190,8 +191,8 @@ def test_without_it_the_score_is_the_novelty() -> None:
 
 
 def test_a_low_temperature_leaves_the_strongest_channel_and_a_high_one_their_mean() -> None:
-    z = torch.tensor([[0.5, 1.0, 6.0]])
-    found = [torch.sinh(_novelty(torch.asinh(z), t)).item() for t in (1e-3, 1.0, 3.0, 1e4)]
+    z = torch.tensor([0.5, 1.0, 6.0])
+    found = [torch.sinh(novelty(z, t)).item() for t in (1e-3, 1.0, 3.0, 1e4)]
     assert found == sorted(found, reverse=True)
     assert found[0] == pytest.approx(6, abs=0.01)
     assert found[-1] == pytest.approx(2.5, abs=0.01)
@@ -231,7 +232,7 @@ def test_a_spike_counts_more_the_more_variables_have_it() -> None:
     for count in (1, 4):
         x = quiet.copy()
         x[at, :count] += 10
-        standard, _ = _standardise([torch.from_numpy(x)])
+        standard, _ = _standardise([torch.from_numpy(x.T)])
         found.append(point_evidence(standard, None, torch.zeros(4, 600))[0, at].item())
     assert found[1] > 1.5 * found[0] > 0.5
 

@@ -18,7 +18,12 @@ from torch import Tensor
 
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.model import ModelInput
-from vetime_plugins.retrieval import RetrievalConfig, RetrievalFeatures, retrieval_distances
+from vetime_plugins.retrieval import (
+    RetrievalConfig,
+    RetrievalFeatures,
+    retrieval_distances,
+    retrieval_evidence,
+)
 from vetime_plugins.series.imaging import (
     FoldGeometry,
     Strip,
@@ -178,20 +183,42 @@ def _retrieve(
     parts: Sequence[NDArray[np.float64]], observed: NDArray[np.bool_], config: RetrievalConfig
 ) -> RetrievalFeatures:
     """Compare the first of the standardised parts with all, whatever the order of the variables."""
-    columns = [np.ascontiguousarray(part.T, dtype=np.float32) for part in parts]  # (C, T_i)
-    # What is summed over variables is rounded by their order, which means nothing: theirs is by content.
-    content = [b"".join(part[c].tobytes() for part in columns) for c in range(len(columns[0]))]
-    order = sorted(range(len(content)), key=content.__getitem__)
-    series, *earlier = (torch.from_numpy(part[order].T.copy()) for part in columns)
+    columns, order, back = _by_content(parts)
+    series, *earlier = (part.T for part in columns)
     features = retrieval_distances(
         series,
         config=config,
         reference=earlier,
         valid=None if observed.all() else torch.from_numpy(observed[:, order]),
     )
-    back = torch.from_numpy(np.argsort(order))
     evidence = None if features.evidence is None else features.evidence[:, back]
     return RetrievalFeatures(features.variables[:, back], features.joint, evidence)
+
+
+def _start(
+    parts: Sequence[NDArray[np.float64]], observed: NDArray[np.bool_], config: RetrievalConfig
+) -> Tensor:
+    """Return what the score of each variable starts from, (T, C), without the channels of a network."""
+    if not config.has_evidence:
+        features = _retrieve(parts, observed, config)
+        return (features.variables[..., 0] + features.joint[:, :1]) / 2
+    columns, order, back = _by_content(parts)
+    valid = None if observed.all() else torch.from_numpy(observed[:, order].T.copy())
+    return retrieval_evidence(columns, config=config, valid=valid)[back].T
+
+
+def _by_content(parts: Sequence[NDArray[np.float64]]) -> tuple[list[Tensor], list[int], Tensor]:
+    """Return parts (C, T_i) in float32 with the variables in an order of their own, it, and the way back.
+
+    What is summed over variables is rounded by their order, which means nothing: theirs is by content.
+    """
+    columns = [np.ascontiguousarray(part.T, dtype=np.float32) for part in parts]
+    n_variables = len(columns[0])
+    if n_variables == 1:
+        return [torch.from_numpy(part) for part in columns], [0], torch.zeros(1, dtype=torch.long)
+    content = [b"".join(part[c].tobytes() for part in columns) for c in range(n_variables)]
+    order = sorted(range(n_variables), key=content.__getitem__)
+    return [torch.from_numpy(part[order]) for part in columns], order, torch.from_numpy(np.argsort(order))
 
 
 def _channels(features: RetrievalFeatures | None, group: slice, width: int) -> Tensor | None:
@@ -257,10 +284,7 @@ def find_evidence(
         return margins, periods
     own = series.select(columns)
     (z, *others), _ = standardise_together([own.values, *(part[:, columns] for part in earlier)])
-    features = _retrieve([z, *others], own.observed, config.retrieval)
-    start = features.evidence
-    if start is None:
-        start = (features.variables[..., 0] + features.joint[:, :1]) / 2
+    start = _start([z, *others], own.observed, config.retrieval)
     margins[:, columns] = (start * config.margin_scale + config.margin_offset).double().numpy()
     longest = max([z, *others], key=len)
     for number, column in enumerate(columns.tolist()):

@@ -12,15 +12,27 @@ from vetime_plugins._lazy import lazy_names
 
 if TYPE_CHECKING:
     from vetime_plugins.retrieval.config import RetrievalConfig
-    from vetime_plugins.retrieval.features import RetrievalFeatures, retrieval_distances, retrieval_score
+    from vetime_plugins.retrieval.features import (
+        RetrievalFeatures,
+        retrieval_distances,
+        retrieval_evidence,
+        retrieval_score,
+    )
 
-__all__ = ["RetrievalConfig", "RetrievalFeatures", "retrieval_distances", "retrieval_score"]
+__all__ = [
+    "RetrievalConfig",
+    "RetrievalFeatures",
+    "retrieval_distances",
+    "retrieval_evidence",
+    "retrieval_score",
+]
 
 # A network's configuration reads this one, and needs no torch.
 _HOME = {
     "RetrievalConfig": "config",
     "RetrievalFeatures": "features",
     "retrieval_distances": "features",
+    "retrieval_evidence": "features",
     "retrieval_score": "features",
 }
 

@@ -8,17 +8,19 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from vetime_plugins.errors import InputError
 from vetime_plugins.retrieval.config import RetrievalConfig
-from vetime_plugins.retrieval.neighbours import ScaleDistances, scale_distances
-from vetime_plugins.retrieval.points import point_evidence
-from vetime_plugins.retrieval.statistics import statistic_distances
-from vetime_plugins.series.period import WINDOW, find_window
+from vetime_plugins.retrieval.evidence import (
+    SHORTEST,
+    compare_scales,
+    joined_evidence,
+    novelty,
+    point_channels,
+    z_scores,
+)
+from vetime_plugins.retrieval.places import smallest
 
-_SHORTEST = 16
-_FLOOR = 0.005
 _CONSTANT = 1e-10
 _RANGES = 10.0
 _RANGE_POINTS = 100_000
@@ -112,6 +114,41 @@ def retrieval_distances(
     return RetrievalFeatures(variables.clone(), joint.clone(), None if evidence is None else evidence.clone())
 
 
+def retrieval_evidence(
+    parts: Sequence[Tensor], *, config: RetrievalConfig, valid: Tensor | None = None
+) -> Tensor:
+    """Return the evidence alone, of values that are standardised already, without the network's channels.
+
+    Parameters
+    ----------
+    parts : sequence of Tensor of shape (C, T_i), float32
+        The series and perhaps references, as in :func:`retrieval_distances`, all together of mean 0 and
+        deviation 1.
+    config : RetrievalConfig
+        With evidence.
+    valid : Tensor of shape (C, T), bool, optional
+        False where a value of the series was missing and has been filled in.
+
+    Returns
+    -------
+    Tensor of shape (C, T), float32
+        That of :func:`retrieval_distances`.
+    """
+    with torch.inference_mode():
+        n_variables, length = parts[0].shape
+        evidence = parts[0].new_zeros(n_variables, length)
+        standard, moving = _standardise(parts)
+        if moving.numel() == 0 or max(part.shape[1] for part in standard) < SHORTEST or length < 2:
+            return evidence
+        weights = None if valid is None or valid.all() else valid[moving].float()
+        scales = compare_scales(standard, weights, None, config, joint_points=False)
+        found = joined_evidence(scales, standard, weights, config)
+        if len(moving) == n_variables:
+            return found
+        evidence[moving] = found
+        return evidence
+
+
 def _features(
     sources: list[Tensor], valid: Tensor | None, period: int | None, config: RetrievalConfig
 ) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -119,51 +156,22 @@ def _features(
     variables = torch.zeros(length, n_variables, config.n_features, device=sources[0].device)
     joint = torch.zeros(length, config.n_joint, device=sources[0].device)
     evidence = joint.new_zeros(length, n_variables) if config.has_evidence else None
-    standard, moving = _standardise(sources)
-    if moving.numel() == 0 or max(map(len, sources)) < _SHORTEST or length < 2:
+    standard, moving = _standardise([source.T for source in sources])
+    if moving.numel() == 0 or max(map(len, sources)) < SHORTEST or length < 2:
         return variables, joint, evidence
     weights = None if valid is None or valid.all() else valid[:, moving].T.float().contiguous()
-    period = period if period is not None else _period(standard)
-    known: dict[int, tuple[Tensor, Tensor]] = {}
-    for scale, window in enumerate(_window_lengths((*config.windows, period), standard)):
-        if window not in known:
-            known[window] = _channels(scale_distances(standard, weights, window, config))
-        own, whole = known[window]  # (T, C', 4), (T, 2)
-        variables[:, moving, 1 + 4 * scale : 5 + 4 * scale] = own
-        joint[:, 1 + 2 * scale : 3 + 2 * scale] = whole
-    variables[..., 0] = _novelty(_window_channels(variables))
-    joint[..., 0] = _novelty(joint[..., 1:])
+    scales = compare_scales(standard, weights, period, config)
+    for number, distances in enumerate(scales):
+        z = z_scores(distances).asinh_()
+        own = torch.cat([z[:, :-1], point_channels(distances)])  # (4, C', T)
+        variables[:, moving, 1 + 4 * number : 5 + 4 * number] = own.permute(2, 1, 0)
+        joint[:, 1 + 2 * number : 3 + 2 * number] = z[:, -1].T
+    windows = variables[..., 1:].unflatten(-1, (-1, 4))[..., :2].flatten(-2)  # "level" and "form"
+    variables[..., 0] = novelty(windows.movedim(-1, 0).sinh())
+    joint[..., 0] = novelty(joint[:, 1:].T.sinh())
     if evidence is not None:
-        evidence[:, moving] = _evidence(variables[:, moving], joint, standard, weights, config)
+        evidence[:, moving] = joined_evidence(scales, standard, weights, config).T
     return variables, joint, evidence
-
-
-def _evidence(
-    variables: Tensor, joint: Tensor, standard: list[Tensor], weights: Tensor | None, config: RetrievalConfig
-) -> Tensor:
-    """Join what windows and points say of the variables that move: (T, C')."""
-    if config.temperature == 1:
-        own, whole = variables[..., 0], joint[:, :1]
-    else:
-        own = _novelty(_window_channels(variables), config.temperature)
-        whole = _novelty(joint[:, None, 1:], config.temperature)
-    context = own.lerp(whole, 0.5)
-    if config.statistics:
-        views = []
-        for window in dict.fromkeys(_window_lengths(config.statistics, standard)):
-            distances, mean, deviation = statistic_distances(standard, weights, window, config)
-            views.append(torch.asinh((distances - mean) / (deviation + _FLOOR)).T)
-        # The mean of z-scores, not of their logarithms: what either view is sure of stands.
-        view = _novelty(torch.stack(views, -1), config.temperature)  # (T, C' + 1)
-        view = view[:, :-1].lerp(view[:, -1:], 0.5)
-        context = torch.asinh((torch.sinh(context) + torch.sinh(view)) / 2)
-    if config.smoothing > 1:
-        context = _averaged(context, config.smoothing)
-    if config.point_gain:
-        kinds = variables[..., 1:].unflatten(-1, (-1, 4))  # "level", "form", "point", "joint_point"
-        distant = kinds[..., 2].mean(-1).T
-        context = context + config.point_gain * point_evidence(standard, weights, distant).T
-    return context
 
 
 def retrieval_score(features: RetrievalFeatures) -> Tensor:
@@ -183,40 +191,6 @@ def retrieval_score(features: RetrievalFeatures) -> Tensor:
     return features.evidence.logsumexp(1) - math.log(features.evidence.shape[1])
 
 
-def _window_channels(variables: Tensor) -> Tensor:
-    """Return the "level" and "form" channels of all scales, (..., 2 S), of all channels (..., K)."""
-    return variables[..., 1:].unflatten(-1, (-1, 4))[..., :2].flatten(-2)
-
-
-def _novelty(channels: Tensor, temperature: float = 1.0) -> Tensor:
-    """Log-mean-exp of the z-scores, as ``asinh``: a mean that the strongest channel leads."""
-    z = torch.sinh(channels) / temperature
-    return torch.asinh(temperature * (z.logsumexp(-1) - math.log(channels.shape[-1])))
-
-
-def _averaged(values: Tensor, width: int) -> Tensor:
-    """Centred moving average of (T, C) over the steps that there are."""
-    # (C, 1, T): pooling takes channels of a batch, and a step beyond the ends does not count.
-    return F.avg_pool1d(values.T[:, None], width, 1, width // 2, count_include_pad=False)[:, 0].T
-
-
-def _channels(distances: ScaleDistances) -> tuple[Tensor, Tensor]:
-    """Put the distances of one scale on the scale of the network: (T, C, 4) and (T, 2)."""
-    mean, deviation = distances.mean, distances.deviation
-    z = torch.asinh((distances.windows - mean) / (deviation + _FLOOR))  # (2, C + 1, T)
-    # Residuals of points have heavier tails than distances: relative to the level of the latter, no z-score.
-    level = mean[:1, :-1]
-    points = torch.asinh((distances.points - level) / (level + _FLOOR))  # (2, C, T)
-    return torch.cat([z[:, :-1], points]).permute(2, 1, 0), z[:, -1].T
-
-
-def _window_lengths(wanted: tuple[int, ...], sources: list[Tensor]) -> list[int]:
-    """Shorten windows too long to have neighbours: four must fit into a source, one into the series."""
-    length = sources[0].shape[1]
-    longest = max(length // 4, min(length, max(source.shape[1] for source in sources) // 4))
-    return [max(2, min(window, longest)) for window in wanted]
-
-
 def _as_columns(x: Tensor, name: str) -> Tensor:
     x = torch.as_tensor(x)
     x = x[:, None] if x.ndim == 1 else x
@@ -227,32 +201,26 @@ def _as_columns(x: Tensor, name: str) -> Tensor:
     return x
 
 
-def _standardise(sources: list[Tensor]) -> tuple[list[Tensor], Tensor]:
-    """Standardise all sources as one: (C', T_i) float32 each, and the indices of the variables that move.
+def _standardise(sources: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+    """Standardise sources (C, T_i) as one: (C', T_i) float32 each, and which variables move.
 
     Values far outside the range of nearly all others are cut: one glitch must not flatten the rest of the
     series, whatever its size.
     """
-    doubles = _over_largest([source.double() for source in sources])
-    everything = torch.cat(doubles)
-    ordered = everything[:: max(1, len(everything) // _RANGE_POINTS)].sort(dim=0).values
-    rare = len(ordered) // 1000
-    low, high = ordered[rare], ordered[-1 - rare]
+    lengths = [source.shape[1] for source in sources]
+    together = _over_largest(torch.cat(tuple(sources), dim=1).double())
+    some = together[:, :: max(1, sum(lengths) // _RANGE_POINTS)]
+    rare = some.shape[1] // 1000 + 1
+    low, high = smallest(some, rare)[:, -1:], -smallest(-some, rare)[:, -1:]
     margin = torch.where(high > low, _RANGES * (high - low), math.inf)
-    doubles = _over_largest([d.clamp(low - margin, high + margin) for d in doubles])
-    everything = torch.cat(doubles)
-    mean, deviation = everything.mean(0), everything.std(0, correction=0)
-    moving = torch.nonzero(deviation > _CONSTANT).squeeze(1)
-    return [((d - mean) / deviation)[:, moving].T.float().contiguous() for d in doubles], moving
+    together = _over_largest(together.clamp(low - margin, high + margin))
+    mean, deviation = together.mean(1, keepdim=True), together.std(1, correction=0, keepdim=True)
+    moving = torch.nonzero(deviation[:, 0] > _CONSTANT).squeeze(1)
+    standard = together.sub_(mean).div_(deviation)
+    standard = standard if len(moving) == len(standard) else standard[moving]
+    return [part.contiguous() for part in standard.float().split(lengths, dim=1)], moving
 
 
-def _over_largest(sources: list[Tensor]) -> list[Tensor]:
-    """Divide by the largest magnitude, so that squares neither overflow nor vanish."""
-    largest = torch.stack([source.abs().amax(0) for source in sources]).amax(0).clamp_min(1e-300)
-    return [source / largest for source in sources]
-
-
-def _period(sources: list[Tensor]) -> int:
-    """Return the length of the "period" scale, from the longest source."""
-    longest = max(sources, key=lambda source: source.shape[1])
-    return find_window(longest[:, : WINDOW.max_points].T.double().cpu().numpy())
+def _over_largest(values: Tensor) -> Tensor:
+    """Divide each row by its largest magnitude, so that squares neither overflow nor vanish."""
+    return values / values.abs().amax(1, keepdim=True).clamp_min(1e-300)
