@@ -65,7 +65,9 @@ class VETimePipeline:
         Name or folder that the weights came from.
     device : torch.device
     dtype : {"float32", "bfloat16"}
-        Arithmetic of the network. bfloat16 is faster and changes scores in the third digit.
+        Arithmetic of the network; scores of "small" do not depend on one. bfloat16 changes scores in the
+        third digit. It saves memory and pays on accelerators, while many CPUs run VETime at a fifth of the
+        speed of float32: measure before choosing it.
     batch_size : int
         Chunks in one forward pass.
 

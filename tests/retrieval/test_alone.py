@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from vetime_plugins.retrieval import RetrievalConfig, retrieval_distances, retrieval_evidence
+from vetime_plugins.retrieval.neighbours import LEAST_SHARE, scale_distances, share_of_references
 from vetime_plugins.retrieval.places import Layout, smallest
+from vetime_plugins.retrieval.points import _running_median
 
 CONFIG = RetrievalConfig(statistics=(16, 64), point_gain=1.0, temperature=3.0, smoothing=5)
 
@@ -57,3 +59,19 @@ def test_bars_are_infinite_exactly_at_trivial_matches(window: int, lengths: tupl
         minima = layout.places.group_minima(cost + layout.places.columns)
         members = (cost + layout.places.columns).unflatten(-1, (layout.places.group, -1))
         assert torch.equal(minima, members.amin(-2))
+
+
+def test_the_running_median_is_that_of_a_sort() -> None:
+    x = torch.from_numpy(np.random.default_rng(0).integers(0, 9, (3, 500))).float()
+    padded = torch.nn.functional.pad(x, (3, 3), mode="replicate")
+    torch.testing.assert_close(_running_median(x), padded.unfold(1, 7, 1).sort(-1).values[..., 3])
+
+
+def test_references_say_what_is_usual_of_short_series_only() -> None:
+    assert share_of_references(6_321) > LEAST_SHARE > share_of_references(6_322)
+    reference = _series(3000, 1, seed=1).T.contiguous()
+    for length, told in ((1_000, True), (7_000, False)):
+        x = _series(length, 1).T.contiguous()
+        found = scale_distances([x, 2 * reference], None, 16, RetrievalConfig())
+        own = found.windows.mean(-1)
+        assert (abs(found.mean[..., 0] - own).max().item() > 5e-3) is told

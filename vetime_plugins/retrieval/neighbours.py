@@ -27,6 +27,8 @@ from vetime_plugins.retrieval.places import (
 
 _POINT_NEIGHBOURS = 3
 _SHORT = 200
+LEAST_SHARE = 0.001
+"""What references say of what is usual is left out below this share, that of 6,322 steps."""
 _BUILT_AT_ONCE = 1 << 17
 
 
@@ -91,7 +93,9 @@ def scale_distances(
         out.copy_(hits.windows)
         residuals = bank.residuals(at, hits.columns if joint_points else hits.columns[:1])
         squares.index_add_(2, (at[:, None] + inside).flatten(), residuals.flatten(2))
-    earlier = [bank.search(at, bars, config).windows for at, bars in layout.earlier_blocks()]
+    # Where references have next to no say, nothing is asked of them.
+    told = layout.earlier_blocks() if share_of_references(length) > LEAST_SHARE else ()
+    earlier = [bank.search(at, bars, config).windows for at, bars in told]
     mean, deviation = usual_distances(windows, earlier, length)
 
     if valid is not None:
@@ -112,13 +116,18 @@ def usual_distances(windows: Tensor, earlier: list[Tensor], length: int) -> tupl
     """
     mean, variance = windows.mean(-1, keepdim=True), windows.var(-1, keepdim=True, correction=0)
     if earlier:
-        share = 1 / (1 + (length / _SHORT) ** 2)
+        share = share_of_references(length)
         distances = torch.cat(earlier, dim=-1)
         gap = distances.mean(-1, keepdim=True) - mean
         variance = torch.lerp(variance, distances.var(-1, keepdim=True, correction=0), share)
         variance = variance + share * (1 - share) * gap.square()
         mean = mean + share * gap
     return mean, variance.sqrt()
+
+
+def share_of_references(length: int) -> float:
+    """Return how much references say of what is usual for a series of `length` steps."""
+    return 1 / (1 + (length / _SHORT) ** 2)
 
 
 class _Hits(NamedTuple):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vetime_plugins.retrieval.config import RetrievalConfig
-from vetime_plugins.retrieval.neighbours import usual_distances
+from vetime_plugins.retrieval.neighbours import LEAST_SHARE, share_of_references, usual_distances
 from vetime_plugins.retrieval.places import (
     Bars,
     Layout,
@@ -60,7 +60,8 @@ def statistic_distances(
     windows = sources[0].new_empty(len(sources[0]) + 1, len(layout.own))
     for (at, bars), out in zip(layout.own_blocks(), windows.split(layout.block, dim=1), strict=True):
         out.copy_(bank.search(at, bars, config))
-    earlier = [bank.search(at, bars, config) for at, bars in layout.earlier_blocks()]
+    told = layout.earlier_blocks() if share_of_references(length) > LEAST_SHARE else ()
+    earlier = [bank.search(at, bars, config) for at, bars in told]
     mean, deviation = usual_distances(windows, earlier, length)
     if valid is not None:
         windows = typical_where_filled(windows, mean, valid, layout.own, window)
@@ -73,9 +74,8 @@ class _Bank:
 
     statistics: Tensor  # (C, L - w + 1, 3) of the windows from every start, in deviations of the bank's
     places: Places
-    vectors: Tensor  # (C, 4, g * G): -2 b, then |b|^2
-    barred: Tensor | None  # (C, g * G) columns with too many filled values, or that fill up the last group
-    barred_jointly: Tensor | None  # (g * G,) columns that the joint search must not find
+    vectors: Tensor  # (C, 4, g * G): -2 b, then |b|^2, infinite in repeated columns
+    barred: Tensor | None  # (C, g * G) columns with too many filled values
 
     @classmethod
     def build(cls, sources: list[Tensor], valid: Tensor | None, window: int, places: Places) -> _Bank:
@@ -85,18 +85,18 @@ class _Bank:
         some = bool(places.repeated.any())
         scale = (found[:, ~places.repeated] if some else found).std(1, correction=0) + _LEAST_SPREAD
         found = found.div_(scale[:, None])
-        barred = places.repeated.expand(len(timeline), -1) if some else None
+        barred = None
         if valid is not None:
             own = places.columns <= valid.shape[1] - window
-            filled = (share_of_valid(valid, places.columns.where(own, 0), window) < 0.5) & own
-            barred = filled if barred is None else barred | filled
+            barred = (share_of_valid(valid, places.columns.where(own, 0), window) < 0.5) & own
         size = found.square().sum(2, keepdim=True)
+        if some:
+            size[:, places.repeated] = torch.inf
         return cls(
             statistics=statistics.div_(scale[:, None]),
             places=places,
             vectors=torch.cat([found.mul_(-2), size], dim=2).mT.contiguous(),
             barred=barred,
-            barred_jointly=None if barred is None else barred.float().mean(0) > 0.5,
         )
 
     def search(self, at: Tensor, bars: Bars, config: RetrievalConfig) -> Tensor:
@@ -125,8 +125,8 @@ class _Bank:
         if joint is None or norms is None:
             found[1] = found[0]
             return found
-        if self.barred_jointly is not None:
-            joint.masked_fill_(self.barred_jointly, torch.inf)
+        if self.barred is not None:
+            joint.masked_fill_(self.barred.float().mean(0) > 0.5, torch.inf)
         found[-1] = self._nearest(joint, norms, 3 * n_variables, bars, config)
         return found
 
