@@ -13,7 +13,7 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 LAYERS = (
     ("__init__", "_arguments", "_lazy", "_progress", "_spreadsheet", "_validation", "errors"),
     ("adaptive", "series", "thresholds"),
-    ("retrieval", "metrics", "synthesis"),
+    ("retrieval", "metrics", "synthesis", "incidents"),
     ("network",),
     ("explanation", "parallel", "training"),
     ("plotting",),

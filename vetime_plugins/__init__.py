@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         OutOfMemoryError,
         VETimeError,
     )
+    from vetime_plugins.incidents import Incident, Incidents, find_incidents
     from vetime_plugins.network.config import VETimeConfig
     from vetime_plugins.pipeline import VETimePipeline
 
@@ -26,6 +27,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "CheckpointError",
+    "Incident",
+    "Incidents",
     "InputError",
     "InputWarning",
     "MissingDependencyError",
@@ -34,10 +37,13 @@ __all__ = [
     "VETimeError",
     "VETimePipeline",
     "__version__",
+    "find_incidents",
 ]
 
 _HOME = {
     "CheckpointError": "errors",
+    "Incident": "incidents",
+    "Incidents": "incidents",
     "InputError": "errors",
     "InputWarning": "errors",
     "MissingDependencyError": "errors",
@@ -45,6 +51,7 @@ _HOME = {
     "VETimeConfig": "network.config",
     "VETimeError": "errors",
     "VETimePipeline": "pipeline",
+    "find_incidents": "incidents",
 }
 
 __getattr__, __dir__ = lazy_names(__name__, _HOME)

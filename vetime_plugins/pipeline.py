@@ -21,6 +21,8 @@ from vetime_plugins._arguments import check_whole
 from vetime_plugins._progress import Progress, Reporter
 from vetime_plugins.errors import CheckpointError, InputError, OutOfMemoryError
 from vetime_plugins.explanation import Explanation, explain_expectation, explain_series
+from vetime_plugins.incidents import Detection, find_incidents
+from vetime_plugins.incidents.find import index_of, names_of
 from vetime_plugins.network.checkpoint import Network, fingerprint, load_network, stamp
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.devices import choose_device
@@ -42,13 +44,16 @@ from vetime_plugins.series.inputs import Series, as_series, as_series_and_refere
 from vetime_plugins.series.overlap import new_parts
 from vetime_plugins.series.readout import READOUTS, read_out
 from vetime_plugins.series.types import ManySeries, OneSeries
+from vetime_plugins.thresholds import find_threshold
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 T = TypeVar("T")
-ReadMargins = Callable[[Series, Sequence[Series]], tuple[NDArray[np.float64], list[int]]]
-"""From a series and its references to margins (T, C), -inf for constant variables, and periods."""
+Margins = tuple[NDArray[np.float64], list[int]]
+"""Margins (T, C), -inf for constant variables, and the period of each variable in steps."""
+ReadMargins = Callable[[Series, Sequence[Series]], Margins]
+"""From a series and its references to its margins."""
 _KNOWN_REFERENCES = 16
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -97,7 +102,7 @@ class VETimePipeline:
         self.device = device
         self.dtype = dtype
         self._loaded: int | None = None  # fingerprint of the weights in the folder `source`
-        self._known: dict[bytes, tuple[NDArray[np.float64], list[int]]] = {}  # margins of recent references
+        self._known: dict[bytes, Margins] = {}  # margins of recent references
 
     @classmethod
     def from_pretrained(
@@ -256,9 +261,7 @@ class VETimePipeline:
             has a column that looks like labels or time stamps.
         """
         many, all_series, references = as_series_and_references(series, reference)
-        how = self.config.readout if readout is None else readout
-        if how not in READOUTS:
-            raise InputError(f"readout must be one of {READOUTS}, got {readout!r}.")
+        how = self._check_readout(readout)
         gammas = self._gammas_for(all_series, variable_gammas)
         jobs = 1 if n_jobs is None else check_n_jobs(n_jobs)
         warn_of_doubtful(all_series, has_more=[len(others) > 0 for others in references], many=many)
@@ -299,25 +302,151 @@ class VETimePipeline:
     ) -> list[NDArray[np.float64]]:
         """Do what `score` does, of arguments that were checked; other processes enter here."""
         results = []
-        read = self._margins(all_series, references, gammas, report)
-        for one, others, (margins, periods) in zip(all_series, references, read, strict=True):
-            usual = None
-            if self.config.scale == "tail" and others:
-                usual = self._usual(one, others, gammas)
+        for margins, periods, usual in self._read(all_series, references, gammas, report):
             if not per_variable:
                 margins, periods = self._pool(margins, periods)
                 usual = usual and self._pool(*usual)
             results.append(read_out(margins, readout, periods, scale=self.config.scale, usual=usual))
         return results
 
-    def _pool(
-        self, margins: NDArray[np.float64], periods: list[int]
-    ) -> tuple[NDArray[np.float64], list[int]]:
+    @overload
+    def detect(
+        self,
+        series: OneSeries,
+        *,
+        threshold: str | float = "auto",
+        contamination: float = 0.1,
+        gap: int | None = None,
+        reference: Any = None,
+        readout: str | None = None,
+        progress: Progress = False,
+    ) -> Detection: ...
+
+    @overload
+    def detect(
+        self,
+        series: ManySeries,
+        *,
+        threshold: str | float = "auto",
+        contamination: float = 0.1,
+        gap: int | None = None,
+        reference: Any = None,
+        readout: str | None = None,
+        progress: Progress = False,
+    ) -> list[Detection]: ...
+
+    def detect(
+        self,
+        series: Any,
+        *,
+        threshold: str | float = "auto",
+        contamination: float = 0.1,
+        gap: int | None = None,
+        reference: Any = None,
+        readout: str | None = None,
+        progress: Progress = False,
+    ) -> Detection | list[Detection]:
+        """Score a series and say what happened in it: when, how badly, of what kind, in which variables.
+
+        Parameters
+        ----------
+        series : array-like of shape (T,) or (T, C), or a list of such
+            As in `score`. A pandas object gives its index and its names to the incidents.
+        threshold, contamination, gap
+            As in `vetime_plugins.find_incidents`. A rule is applied to the scores of the reference where
+            there is one.
+        reference, readout, progress
+            As in `score`.
+
+        Returns
+        -------
+        Detection, or a list of such
+            The scores, and the incidents as a table that can be printed, iterated over and turned into a
+            DataFrame.
+
+        Raises
+        ------
+        InputError
+            As `score` and `find_incidents` do.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from vetime_plugins import VETimePipeline
+        >>> x = np.sin(2 * np.pi * np.arange(600) / 50)
+        >>> x[400] += 5
+        >>> found = VETimePipeline.from_pretrained("small").detect(x, threshold=0.5)
+        >>> [(one.start, one.end, one.kind) for one in found.incidents]
+        [(400, 400, 'spike')]
+        """
+        many, all_series, references = as_series_and_references(series, reference)
+        how = self._check_readout(readout)
+        limits = self._reference_thresholds(references, how, threshold, contamination)
+        given = series if many else [series]
+        results = []
+        with Reporter(progress, sum(one.values.size for one in all_series)) as report:
+            read = self._read(all_series, references, None, report)
+            for one, as_given, limit, (margins, periods, usual) in zip(
+                all_series, given, limits, read, strict=True
+            ):
+                pooled, longest = self._pool(margins, periods)
+                scores = read_out(
+                    pooled, how, longest, scale=self.config.scale, usual=usual and self._pool(*usual)
+                )
+                variable_scores = read_out(margins, how, periods, scale=self.config.scale, usual=usual)
+                incidents = find_incidents(
+                    scores,
+                    one,
+                    threshold=limit,
+                    contamination=contamination,
+                    gap=gap,
+                    variable_scores=variable_scores,
+                    index=index_of(as_given),
+                    names=names_of(as_given),
+                )
+                results.append(Detection(scores, incidents, variable_scores))
+        return results if many else results[0]
+
+    def _reference_thresholds(
+        self,
+        references: Sequence[Sequence[Series]],
+        readout: str,
+        threshold: str | float,
+        contamination: float,
+    ) -> list[str | float]:
+        """Return the threshold for each series: that of its reference's scores where there is one."""
+        known: dict[tuple[int, ...], float] = {}
+        limits: list[str | float] = []
+        for parts in references:
+            if not parts or not isinstance(threshold, str):
+                limits.append(threshold)
+                continue
+            key = tuple(id(part) for part in parts)
+            if key not in known:
+                scores = self._score_some(parts, [[] for _ in parts], readout, False, None)
+                known[key] = find_threshold(np.concatenate(scores), threshold, contamination=contamination)
+            limits.append(known[key])
+        return limits
+
+    def _read(
+        self,
+        all_series: Sequence[Series],
+        references: Sequence[Sequence[Series]],
+        gammas: NDArray[np.float64] | None,
+        report: Callable[[int], None],
+    ) -> Iterator[tuple[NDArray[np.float64], list[int], Margins | None]]:
+        """Yield margins (T, C) and periods of each series, and those of its references for the scale."""
+        read = self._margins(all_series, references, gammas, report)
+        for one, others, (margins, periods) in zip(all_series, references, read, strict=True):
+            usual = self._usual(one, others, gammas) if self.config.scale == "tail" and others else None
+            yield margins, periods, usual
+
+    def _pool(self, margins: NDArray[np.float64], periods: list[int]) -> Margins:
         return pool_margins(margins, self.config.variable_pooling), [max(periods)]
 
     def _usual(
         self, series: Series, references: Sequence[Series], gammas: NDArray[np.float64] | None
-    ) -> tuple[NDArray[np.float64], list[int]] | None:
+    ) -> Margins | None:
         """Return margins (T_ref, C) and periods of what the references hold beside the series itself.
 
         They are scored by themselves, as `fit` saw them. Streams ask for the same ones again and again.
@@ -343,6 +472,12 @@ class VETimePipeline:
                     del self._known[next(iter(self._known))]
                 self._known[key] = found
         return found
+
+    def _check_readout(self, readout: str | None) -> str:
+        how = self.config.readout if readout is None else readout
+        if how not in READOUTS:
+            raise InputError(f"readout must be one of {READOUTS}, got {readout!r}.")
+        return how
 
     def explain(self, series: OneSeries, *, variable_gammas: ArrayLike | None = None) -> Explanation:
         """Score one series and show what the network saw and whom it believed, or what it expected.
@@ -424,7 +559,7 @@ class VETimePipeline:
         references: Sequence[Sequence[Series]],
         gammas: NDArray[np.float64] | None,
         report: Callable[[int], None],
-    ) -> Iterator[tuple[NDArray[np.float64], list[int]]]:
+    ) -> Iterator[Margins]:
         """Yield (T, C) anomaly margins, -inf for constant variables, and the variables' periods, in order."""
         alone = self._read_alone()
         if alone is not None:
@@ -479,7 +614,7 @@ class VETimePipeline:
 
     def _read_alone(
         self,
-    ) -> Callable[[Series, Sequence[Series]], tuple[NDArray[np.float64], list[int]]] | None:
+    ) -> Callable[[Series, Sequence[Series]], Margins] | None:
         """Return what reads one series at a time, where nothing of it is cut into chunks for a VETime."""
         if isinstance(self.model, ExpectationNetwork):
             return partial(find_margins, self._reader(self.model))
