@@ -71,7 +71,7 @@ class TestScores:
         scores = scorer.score(spiked)
         assert list(scores.components) == ["sensor_0", "sensor_1", "sensor_2"]
         top = scores.values()[SPIKE].max(axis=0)
-        assert top[1] > 2 * max(top[0], top[2])
+        assert 1 - top[1] < 0.01 * (1 - max(top[0], top[2]))  # the smaller the rarer
         for name in scores.components:
             alone = VETimeScorer().score(spiked[name])
             np.testing.assert_allclose(scores[name].values(), alone.values(), rtol=0, atol=1e-6)
@@ -133,7 +133,8 @@ class TestScores:
         series = with_spike(make_series())
         low = VETimeScorer().score(series.astype(np.float32))
         assert low.dtype == np.float32
-        np.testing.assert_allclose(low.values(), VETimeScorer().score(series).values(), atol=1e-3)
+        one_rank = 1 / len(series)  # the bulk of the scores are ranks
+        np.testing.assert_allclose(low.values(), VETimeScorer().score(series).values(), rtol=0, atol=one_rank)
 
 
 class TestAttributesOfTheSeries:

@@ -136,6 +136,7 @@ class TestTransforms:
         ids=lambda transform: type(transform).__name__,
     )
     @pytest.mark.parametrize("n_variables", [1, 2])
+    @pytest.mark.filterwarnings("ignore:series looks like a lag matrix")  # Shingle makes one
     def test_scores_follow_the_transformed_rows(self, transform, n_variables):
         ts = series(n_variables=n_variables)
         model = VETimeDetector(VETimeDetectorConfig(transform=copy.deepcopy(transform)))
