@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from vetime_plugins.retrieval.config import RetrievalConfig
 from vetime_plugins.retrieval.neighbours import ScaleDistances, scale_distances
+from vetime_plugins.retrieval.places import Workspace
 from vetime_plugins.retrieval.points import point_evidence
 from vetime_plugins.retrieval.statistics import statistic_distances
 from vetime_plugins.series.period import WINDOW, find_window
@@ -28,6 +29,7 @@ def compare_scales(
     config: RetrievalConfig,
     *,
     joint_points: bool = True,
+    workspace: Workspace | None = None,
 ) -> list[ScaleDistances]:
     """Compare the windows of all scales; scales whose windows turn out as long as another's share them.
 
@@ -40,15 +42,18 @@ def compare_scales(
     period : int, optional
         Length of the "period" scale; found where it is left out.
     config : RetrievalConfig
-    joint_points : bool
+    joint_points, workspace
         As in :func:`~vetime_plugins.retrieval.neighbours.scale_distances`.
     """
     period = period if period is not None else usual_period(standard)
     known: dict[int, ScaleDistances] = {}
+    workspace = workspace or Workspace()
     lengths = window_lengths((*config.windows, period), standard)
     for window in lengths:
         if window not in known:
-            known[window] = scale_distances(standard, weights, window, config, joint_points=joint_points)
+            known[window] = scale_distances(
+                standard, weights, window, config, joint_points=joint_points, workspace=workspace
+            )
     return [known[window] for window in lengths]
 
 
@@ -67,7 +72,11 @@ def point_channels(distances: ScaleDistances) -> Tensor:
 
 
 def joined_evidence(
-    scales: Sequence[ScaleDistances], standard: list[Tensor], weights: Tensor | None, config: RetrievalConfig
+    scales: Sequence[ScaleDistances],
+    standard: list[Tensor],
+    weights: Tensor | None,
+    config: RetrievalConfig,
+    workspace: Workspace | None = None,
 ) -> Tensor:
     """Join what windows and points say of the variables.
 
@@ -75,9 +84,8 @@ def joined_evidence(
     ----------
     scales : sequence of ScaleDistances
         Of `compare_scales`.
-    standard, weights
+    standard, weights, config, workspace
         As there.
-    config : RetrievalConfig
 
     Returns
     -------
@@ -85,9 +93,11 @@ def joined_evidence(
     """
     context = _with_joint(novelty(torch.cat([z_scores(one) for one in scales]), config.temperature))
     if config.statistics:
-        views = []
+        views, workspace = [], workspace or Workspace()
         for window in dict.fromkeys(window_lengths(config.statistics, standard)):
-            distances, mean, deviation = statistic_distances(standard, weights, window, config)
+            distances, mean, deviation = statistic_distances(
+                standard, weights, window, config, workspace=workspace
+            )
             views.append((distances - mean).div_(deviation + FLOOR))
         # The mean of z-scores, not of their logarithms: what either view is sure of stands.
         view = _with_joint(novelty(torch.stack(views), config.temperature))

@@ -19,7 +19,7 @@ from vetime_plugins.retrieval.evidence import (
     point_channels,
     z_scores,
 )
-from vetime_plugins.retrieval.places import smallest
+from vetime_plugins.retrieval.places import Workspace, smallest
 
 _CONSTANT = 1e-10
 _RANGES = 10.0
@@ -141,8 +141,9 @@ def retrieval_evidence(
         if moving.numel() == 0 or max(part.shape[1] for part in standard) < SHORTEST or length < 2:
             return evidence
         weights = None if valid is None or valid.all() else valid[moving].float()
-        scales = compare_scales(standard, weights, None, config, joint_points=False)
-        found = joined_evidence(scales, standard, weights, config)
+        workspace = Workspace()
+        scales = compare_scales(standard, weights, None, config, joint_points=False, workspace=workspace)
+        found = joined_evidence(scales, standard, weights, config, workspace)
         if len(moving) == n_variables:
             return found
         evidence[moving] = found

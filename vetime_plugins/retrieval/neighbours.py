@@ -19,6 +19,7 @@ from vetime_plugins.retrieval.places import (
     Bars,
     Layout,
     Places,
+    Workspace,
     share_of_valid,
     smallest,
     spread_over_steps,
@@ -60,6 +61,7 @@ def scale_distances(
     config: RetrievalConfig,
     *,
     joint_points: bool = True,
+    workspace: Workspace | None = None,
 ) -> ScaleDistances:
     """Compare the windows of the first source with their nearest neighbours in all sources.
 
@@ -74,6 +76,8 @@ def scale_distances(
     config : RetrievalConfig
     joint_points : bool
         Whether points are also compared with the neighbours that all variables choose.
+    workspace : Workspace, optional
+        Memory to work in.
 
     Returns
     -------
@@ -81,7 +85,7 @@ def scale_distances(
     """
     lengths = [source.shape[1] for source in sources]
     layout = Layout.of(lengths, window, config, sources[0].device)
-    bank = _Bank.build(sources, valid, window, config, layout.places)
+    bank = _Bank.build(sources, valid, window, config, layout.places, workspace or Workspace())
     n_variables, length = sources[0].shape
     own = layout.own
     inside = torch.arange(window, device=own.device)
@@ -142,10 +146,11 @@ class _Bank:
     timeline: Tensor  # (C, L) all sources one after the other
     reduced: Tensor  # (C, n, d) the windows from every start, averaged down, a view
     places: Places
-    vectors: Tensor  # (2, C, d + 1, g * G): -b of both views, then |b|^2 / 2, infinite in repeated columns
+    vectors: Tensor  # (C, 2, d + 1, g * G): -b of both views, then |b|^2 / 2, infinite in repeated columns
     barred: Tensor | None  # (C, g * G) columns with too many filled values
     softening: Tensor  # (C, 1)
     window: int
+    workspace: Workspace
 
     @classmethod
     def build(
@@ -155,12 +160,13 @@ class _Bank:
         window: int,
         config: RetrievalConfig,
         places: Places,
+        workspace: Workspace,
     ) -> _Bank:
         timeline = sources[0] if len(sources) == 1 else torch.cat(sources, dim=1)
         columns, repeated = places.columns, places.repeated
         reduced = _reduced_windows(timeline, window, max(1, window // config.dimensions))
         n_variables, size = len(timeline), reduced.shape[2]
-        vectors = timeline.new_empty(2, n_variables, len(columns), size + 1)
+        vectors = workspace.take("bank", timeline, n_variables, 2, len(columns), size + 1)
         softening = timeline.new_empty(n_variables, 1)
         n_repeated = int(repeated.sum())
         # A few variables at a time: what is computed of them stays in the cache.
@@ -168,12 +174,12 @@ class _Bank:
         for first in range(0, n_variables, step):
             part = slice(first, first + step)
             level = reduced[part][:, columns]  # (c, m, d)
-            torch.neg(level, out=vectors[0, part, :, :-1])
+            torch.neg(level, out=vectors[part, 0, :, :-1])
             centred = level.sub_(level.mean(-1, keepdim=True))
             power = (centred[:, ~repeated] if n_repeated else centred).square().mean((-1, -2))
             softening[part] = config.softness**2 * power.clamp_min(1e-8)[:, None]
-            torch.neg(_soft_scaled(centred, softening[part]), out=vectors[1, part, :, :-1])
-            vectors[:, part, :, -1] = vectors[:, part, :, :-1].square().sum(-1) / 2
+            torch.neg(_soft_scaled(centred, softening[part]), out=vectors[part, 1, :, :-1])
+            vectors[part, ..., -1] = vectors[part, ..., :-1].square().sum(-1) / 2
         if n_repeated:
             vectors[:, :, repeated, -1] = math.inf
         barred = None
@@ -188,13 +194,14 @@ class _Bank:
             barred=barred,
             softening=softening,
             window=window,
+            workspace=workspace,
         )
 
     def search(self, at: Tensor, bars: Bars, config: RetrievalConfig) -> _Hits:
         """Find the neighbours of the windows that start at `at` (q,), for each variable and for all."""
         n_variables, n_columns, n_queries = len(self.timeline), len(self.places.columns), len(at)
         step = min(n_variables, max(1, config.block_elements // (2 * n_queries * n_columns)))
-        buffer = self.vectors.new_empty(2 * step, n_queries, n_columns)  # one for all variables
+        buffer = self.workspace.take("cost", self.vectors, 2 * step, n_queries, n_columns)
         joined = norms = None
         distances, columns = [], []
         size = self.reduced.shape[2]
@@ -203,13 +210,13 @@ class _Bank:
             count = part.stop - part.start
             level = self.reduced[part][:, at]  # (c, q, d)
             # With a one appended the product is |b|^2 / 2 - a.b: it ranks as the distance does.
-            queries = level.new_ones(2, count, n_queries, size + 1)
-            queries[0, ..., :-1] = level
-            queries[1, ..., :-1] = _soft_scaled(level - level.mean(-1, keepdim=True), self.softening[part])
-            norm = queries[..., :-1].square().sum(-1)  # (2, c, q)
+            queries = level.new_ones(count, 2, n_queries, size + 1)
+            queries[:, 0, :, :-1] = level
+            queries[:, 1, :, :-1] = _soft_scaled(level - level.mean(-1, keepdim=True), self.softening[part])
+            norm = queries[..., :-1].square().sum(-1).transpose(0, 1)  # (2, c, q)
             out = buffer[: 2 * count]
-            torch.bmm(queries.flatten(0, 1), self.vectors[:, part].flatten(0, 1), out=out)
-            cost = out.unflatten(0, (2, -1))  # (2, c, q, m)
+            torch.bmm(queries.flatten(0, 1), self.vectors[part].flatten(0, 1), out=out)
+            cost = out.unflatten(0, (-1, 2)).transpose(0, 1)  # (2, c, q, m)
             if n_variables > 1:
                 both, their = (cost[:, 0], norm[:, 0]) if count == 1 else (cost.sum(1), norm.sum(1))
                 joined = both.clone() if joined is None else joined.add_(both)

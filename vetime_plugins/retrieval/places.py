@@ -29,6 +29,22 @@ Bars = list[tuple[slice, slice, Tensor]]
 """Rows of queries, groups of columns, and where among both a match is trivial: bool (rows, g, groups)."""
 
 
+class Workspace:
+    """Memory that one scale after the other uses: fresh pages cost more than what is computed in them."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Tensor] = {}
+
+    def take(self, name: str, like: Tensor, *shape: int) -> Tensor:
+        """Return a tensor of that shape with any content; the last one of that name must not be used on."""
+        size = math.prod(shape)
+        held = self._held.get(name)
+        if held is None or len(held) < size:
+            self._held.pop(name, None)  # before the new one, so that both are never held
+            self._held[name] = held = like.new_empty(size)
+        return held[:size].view(shape)
+
+
 @dataclass(frozen=True)
 class Places:
     """A bounded choice of windows from all sources, in groups of those that overlap.

@@ -17,6 +17,7 @@ from vetime_plugins.retrieval.places import (
     Bars,
     Layout,
     Places,
+    Workspace,
     share_of_valid,
     smallest,
     spread_over_steps,
@@ -29,7 +30,12 @@ _LEAST_SPREAD = 0.01
 
 
 def statistic_distances(
-    sources: list[Tensor], valid: Tensor | None, window: int, config: RetrievalConfig
+    sources: list[Tensor],
+    valid: Tensor | None,
+    window: int,
+    config: RetrievalConfig,
+    *,
+    workspace: Workspace | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Distances of the windows of the first source to their nearest neighbours, by statistics.
 
@@ -45,6 +51,8 @@ def statistic_distances(
     window : int
         Window length, at most the length of the series.
     config : RetrievalConfig
+    workspace : Workspace, optional
+        Memory to work in.
 
     Returns
     -------
@@ -56,7 +64,7 @@ def statistic_distances(
     length = sources[0].shape[1]
     lengths = [source.shape[1] for source in sources]
     layout = Layout.of(lengths, window, config, sources[0].device)
-    bank = _Bank.build(sources, valid, window, layout.places)
+    bank = _Bank.build(sources, valid, window, layout.places, workspace or Workspace())
     windows = sources[0].new_empty(len(sources[0]) + 1, len(layout.own))
     for (at, bars), out in zip(layout.own_blocks(), windows.split(layout.block, dim=1), strict=True):
         out.copy_(bank.search(at, bars, config))
@@ -76,9 +84,17 @@ class _Bank:
     places: Places
     vectors: Tensor  # (C, 4, g * G): -2 b, then |b|^2, infinite in repeated columns
     barred: Tensor | None  # (C, g * G) columns with too many filled values
+    workspace: Workspace
 
     @classmethod
-    def build(cls, sources: list[Tensor], valid: Tensor | None, window: int, places: Places) -> _Bank:
+    def build(
+        cls,
+        sources: list[Tensor],
+        valid: Tensor | None,
+        window: int,
+        places: Places,
+        workspace: Workspace,
+    ) -> _Bank:
         timeline = sources[0] if len(sources) == 1 else torch.cat(sources, dim=1)
         statistics = _statistics(timeline, window)
         found = statistics[:, places.columns]  # (C, m, 3)
@@ -97,6 +113,7 @@ class _Bank:
             places=places,
             vectors=torch.cat([found.mul_(-2), size], dim=2).mT.contiguous(),
             barred=barred,
+            workspace=workspace,
         )
 
     def search(self, at: Tensor, bars: Bars, config: RetrievalConfig) -> Tensor:
@@ -104,7 +121,7 @@ class _Bank:
         n_variables, n_columns, n_queries = len(self.statistics), len(self.places.columns), len(at)
         found = self.statistics.new_empty(n_variables + 1, n_queries)
         step = min(n_variables, max(1, config.block_elements // (2 * n_queries * n_columns)))
-        buffer = self.vectors.new_empty(step, n_queries, n_columns)  # one for all variables
+        buffer = self.workspace.take("cost", self.vectors, step, n_queries, n_columns)
         joint = norms = None
         for first in range(0, n_variables, step):
             part = slice(first, min(first + step, n_variables))
