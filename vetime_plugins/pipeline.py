@@ -71,8 +71,8 @@ class VETimePipeline:
     device : torch.device
     dtype : {"float32", "bfloat16"}
         Arithmetic of the network; scores of "small" do not depend on one. bfloat16 changes scores in the
-        third digit. It saves memory and pays on accelerators, while many CPUs run VETime at a fifth of the
-        speed of float32: measure before choosing it.
+        third digit. It is faster where the processor has instructions for it, more than twice in the sizes of
+        the paper, and may be slower where it has none: measure before choosing it.
     batch_size : int
         Chunks in one forward pass.
 
