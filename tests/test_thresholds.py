@@ -223,6 +223,16 @@ def test_auto_flags_what_stands_out_and_nothing_else(scale, incidents):
     assert not flagged[~labels].any()
 
 
+@pytest.mark.parametrize(("steps", "found"), [(3, False), (40, True)])
+def test_auto_flags_what_lasts_below_the_height_that_a_peak_needs(steps, found):
+    scores = calibrate(series_of_margins(0)[0])
+    assert scores.max() < 1 - 1e-5
+    scores[900 : 900 + steps] = 1 - 6e-6 * np.linspace(1, 1.1, steps)
+    flagged = scores > find_threshold(scores, "auto")
+    assert flagged[900 : 900 + steps].any() == found
+    assert flagged.sum() <= steps
+
+
 @pytest.mark.parametrize("n", [1, 2, 5, 20, 90])
 def test_auto_of_few_scores(n):
     scores = RNG(0).random(n)

@@ -17,11 +17,13 @@ from vetime_plugins._arguments import is_real
 from vetime_plugins.errors import InputError
 from vetime_plugins.series.scale import (
     RISK,
+    RISK_LASTING,
     expected_runs,
     find_runs,
     fit_tail,
     mark_runs,
     run_peaks,
+    stand_out,
     tail_share,
 )
 
@@ -39,9 +41,9 @@ _PEAKS_WANTED = 30
 _PEAKS_FOR_SHAPE = 50
 _LOWEST_LEVEL = 0.8
 
-_CLOSE = 0.85
-"""How far ``"auto"`` goes from its alarm towards the peak of the weakest incident: the windows behind a score
-raise it beside an incident as well, and only near the peak are most points anomalous themselves."""
+_CLOSE = 0.92
+"""How far ``"auto"`` goes from its lower level towards the peak of the weakest incident: the windows behind a
+score raise it beside an incident as well, and only near the peak are most points anomalous themselves."""
 _USUAL = 2 / 3
 """Share of the scores that ``"auto"`` never flags."""
 
@@ -203,11 +205,12 @@ def _check_scores(scores: ArrayLike) -> NDArray[np.float64]:
 def _automatic(values: NDArray[np.float64]) -> float:
     """Return the threshold that no calm point passes, just below the peak of the weakest incident."""
     found = _Alarm.of(values)
-    peaks = run_peaks(found.evidence, find_runs(found.evidence > found.floor))
-    weakest = peaks[peaks > found.level].min(initial=np.inf)
+    runs = find_runs(found.evidence > found.floor)
+    incidents = stand_out(found.evidence, runs, found.level, found.lasting)
+    weakest = run_peaks(found.evidence, runs)[incidents].min(initial=np.inf)
     if weakest == np.inf:
         return max(found.score, float(values.max()))
-    close = found.level + _CLOSE * (weakest - found.level)
+    close = found.lasting + _CLOSE * (weakest - found.lasting)
     threshold = float(values[found.evidence <= close].max(initial=values.min()))
     # Where most of the scores stand apart it is no longer known which part is the usual one.
     return max(threshold, float(np.quantile(values, _USUAL)))
@@ -226,14 +229,15 @@ def _three_deviations(values: NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True)
 class _Alarm:
-    """Scores on a scale on which calm tails are exponential, and the level there that no calm point passes.
+    """Scores on a scale on which calm tails are exponential, and the levels there that no calm run passes.
 
     Attributes
     ----------
     evidence : float64 ndarray of shape (n,)
     floor : float
-        Where the tail begins, or `level` if that is lower.
-    level : float
+        Where the tail begins, or `lasting` if that is lower.
+    level, lasting : float
+        For a peak, and for the mean over `LASTING` steps, which is lower.
     score : float
         `level` as a score.
     """
@@ -241,6 +245,7 @@ class _Alarm:
     evidence: NDArray[np.float64]
     floor: float
     level: float
+    lasting: float
     score: float
 
     @classmethod
@@ -254,7 +259,8 @@ class _Alarm:
                 peaks = run_peaks(evidence, find_runs(evidence > start))
                 runs = max(int((peaks <= level).sum()), expected_runs(len(values)) / 2, 1.0)
                 level = start + math.log(runs / RISK)
-            return cls(evidence, start, level, -math.expm1(-level))
+            lasting = start + math.log(runs / RISK_LASTING)
+            return cls(evidence, start, level, lasting, -math.expm1(-level))
         within = values.min() >= 0 and values.max() <= 1
         evidence = _log_odds(values) if within else values
         with np.errstate(over="ignore"):
@@ -263,11 +269,12 @@ class _Alarm:
         score = level
         if within:
             score = 1 / (1 + math.exp(-level)) if level > -700 else 0.0
-        return cls(evidence, min(tail.start, level), level, score)
+        lasting = tail.alarm(RISK_LASTING)
+        return cls(evidence, min(tail.start, lasting), level, lasting, score)
 
     def usual(self) -> NDArray[np.bool_]:
         """Return which scores, (n,), are not those of an incident."""
-        return ~mark_runs(self.evidence, self.floor, self.level)
+        return ~mark_runs(self.evidence, self.floor, self.level, self.lasting)
 
 
 def _are_tail_probabilities(values: NDArray[np.float64]) -> bool:

@@ -11,7 +11,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.special import log_ndtr
 
 from vetime_plugins.series.readout import read_out
-from vetime_plugins.series.scale import calibrate, find_runs, fit_tail, mark_runs, run_peaks
+from vetime_plugins.series.scale import calibrate, find_runs, fit_tail, mark_runs, run_peaks, stand_out
 
 RNG = np.random.default_rng
 
@@ -64,6 +64,19 @@ def test_a_few_anomalous_runs_are_not_the_bulk(share):
     assert found[labels].min() > 1 - 1e-5
     # The rest keeps its meaning.
     assert np.abs(found[~labels] - clean[~labels]).max() < 0.05
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_lasting_runs_that_recur_are_not_the_bulk(seed):
+    margins = calm(3000, seed)
+    low, middle = np.quantile(margins, [0.1, 0.5])
+    labels = np.zeros(3000, dtype=bool)
+    for start in 200 + 550 * np.arange(5):
+        labels[start : start + 60] = True
+    # No higher than calm peaks may come, but longer.
+    margins[labels] = margins[labels].clip(middle - 0.1, middle + 0.1) + 12 * (middle - low)
+    assert margins.max() < middle + 13 * (middle - low)
+    assert calibrate(margins)[labels].min() > 1 - 1e-3
 
 
 @given(
@@ -164,6 +177,19 @@ def test_runs():
     # No more than a third of a series is anomalous.
     assert mark_runs(values, 5.5, 38.5).sum() == 0
     assert find_runs(np.zeros(3, dtype=bool))[0].size == 0
+
+
+def test_a_run_stands_out_by_its_peak_or_by_lasting():
+    values = np.zeros(200)
+    values[20] = 9
+    values[50:54] = values[100:130] = 5
+    runs = find_runs(values > 1)
+    assert stand_out(values, runs, alarm=8, lasting=4).tolist() == [True, False, True]
+    assert stand_out(values, runs, alarm=10, lasting=5.1).tolist() == [False, False, False]
+    assert mark_runs(values, 1, 8, 4).sum() == 31
+    # At the end of a series the last value stands for those that are not there.
+    assert stand_out(np.r_[np.zeros(99), 5.0], find_runs(np.arange(100) == 99), 8, 2).tolist() == [True]
+    assert stand_out(np.ones(3), find_runs(np.ones(3, dtype=bool)), 8, 0.9).tolist() == [True]
 
 
 def test_probability_rises_to_the_usual_share():

@@ -16,16 +16,23 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Runs = tuple[NDArray[np.intp], NDArray[np.intp]]
 
-RISK = 0.025
-"""Chance that a calm series as long as this one has a run above :meth:`Tail.alarm`, by the fitted tail. On
-calm series the observed share is twice that: the tail of a single series is known roughly."""
+RISK, RISK_LASTING = 0.004, 0.02
+"""Chance that a calm series as long as this one has a run above :meth:`Tail.alarm`, by the fitted tail; the
+second is that for the mean over `LASTING` steps, which calm data reach less often. Both are small: the tail
+of a single series is known roughly, and calm series are flagged several times as often."""
+LASTING = 15
+"""Steps over which a run may stand out that has no high peak: anomalies last, calm peaks do not."""
 _TAIL, _LEAST_ABOVE, _MOST_ABOVE = 0.03, 10, 500
 """Share of what is usual that is fitted as the tail, and bounds of how many points that may be: few say
 nothing of a tail, and of many the lower ones need no model."""
-_SUSPECT, _SUSPECT_FROM, _SUSPECT_GROWTH = 13.0, 2000, 1.5
-"""Before anything is known of the tail a run is suspect that many low widths above the median; in a series e
-times as long as the second number, the third number more. Calm series of 100 to 2,000 points get there in 1
-of 25 cases. Anomalies hardly touch the width below the median."""
+_SUSPECT, _SUSPECT_LASTING, _SUSPECT_WHOLE = 13.0, 8.6, 5.0
+"""Before anything is known of the tail a run is suspect that many low widths above the median, or its mean
+over `LASTING` steps the second number; it begins where it rises above the third. Anomalies hardly touch the
+width below the median, even where they fill a tenth of a series and make up all of its tail."""
+_ALIKE = 0.85
+"""Where there is a suspect, others are suspect that come up to this share of the levels."""
+_SUSPECT_FROM, _SUSPECT_GROWTH = 2000, 1.5
+"""In a series e times as long as the first number, the second number of widths more."""
 _GAP, _GAP_WITHIN, _GAP_LEAST = 7.0, 0.05, 4
 """So are the points above a gap of that many low widths among the highest 5 % of all, but 4 at least: a short
 series tells little of its tail, yet nobody doubts two points that stand apart."""
@@ -132,13 +139,22 @@ def fit_tail(values: Array) -> Tail:
     """
     middle, width = _low_width(values)
     longer = math.log(max(len(values) / _SUSPECT_FROM, 1.0))
-    alarm = middle + (_SUSPECT + _SUSPECT_GROWTH * longer) * width
+    alarm, lasting = (
+        middle + (widths + _SUSPECT_GROWTH * longer) * width for widths in (_SUSPECT, _SUSPECT_LASTING)
+    )
+    if np.quantile(values, 0.1) == middle:  # a width from above the median counts the anomalies in
+        lasting = math.inf
     highest = np.sort(values)[-max(_GAP_LEAST, int(_GAP_WITHIN * len(values))) - 1 :]
     apart = np.flatnonzero(np.diff(highest) > _GAP * width)
     if len(apart):
         alarm = min(alarm, float(highest[apart[0]]))
     start = float(np.quantile(values, 1 - tail_share(len(values))))
-    return _fit_usual(values, ~mark_runs(values, min(start, alarm), alarm), width)
+    floor = min(start, alarm, middle + _SUSPECT_WHOLE * width)
+    suspect = mark_runs(values, floor, alarm, lasting)
+    if suspect.any():  # what resembles them is of their kind
+        alarm, lasting = (middle + _ALIKE * (level - middle) for level in (alarm, lasting))
+        suspect = mark_runs(values, min(floor, alarm), alarm, lasting)
+    return _fit_usual(values, ~suspect, width)
 
 
 def tail_share(n: int) -> float:
@@ -166,13 +182,19 @@ def run_peaks(values: Array, runs: Runs) -> Array:
     return np.maximum.reduceat(np.append(values, -np.inf), np.stack(runs, axis=1).ravel())[::2]
 
 
-def mark_runs(values: Array, floor: float, alarm: float) -> NDArray[np.bool_]:
-    """Mark the runs above `floor` that exceed `alarm` somewhere, the highest ones, as far as they are few."""
+def stand_out(values: Array, runs: Runs, alarm: float, lasting: float) -> NDArray[np.bool_]:
+    """Tell which runs exceed `alarm` somewhere, or `lasting` in the mean over `LASTING` steps."""
+    padded = np.pad(values / LASTING, LASTING // 2, mode="edge")
+    means = np.convolve(padded, np.ones(LASTING), mode="valid")
+    return (run_peaks(values, runs) > alarm) | (run_peaks(means, runs) > lasting)
+
+
+def mark_runs(values: Array, floor: float, alarm: float, lasting: float = math.inf) -> NDArray[np.bool_]:
+    """Mark the runs above `floor` that stand out, the highest ones, as far as they are few."""
     starts, stops = runs = find_runs(values > floor)
-    peaks = run_peaks(values, runs)
-    order = np.argsort(-peaks, kind="stable")
+    order = np.argsort(-run_peaks(values, runs), kind="stable")
     few = np.cumsum((stops - starts)[order]) <= _MOST * len(values)
-    chosen = order[few & (peaks[order] > alarm)]
+    chosen = order[few & stand_out(values, runs, alarm, lasting)[order]]
     edges = np.zeros(len(values) + 1, dtype=np.int64)
     edges[starts[chosen]] += 1
     edges[stops[chosen]] -= 1
