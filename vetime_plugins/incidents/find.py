@@ -60,10 +60,10 @@ def find_incidents(
         How many quiet steps do not part an incident. By default a quarter of the longest period of the
         series, from 2 to 16, and 8 where there is none.
     variable_scores : array-like of shape (T, C), optional
-        Scores in [0, 1] of the variables, to rank them by.
+        Scores in [0, 1] of the variables. Variables are ranked by them and by how far their values went.
     evidence : array-like of shape (T, C), optional
-        What to rank the variables by in place of `variable_scores`: any number that is 0 for a usual step and
-        grows by 1 where a step is e times as remarkable.
+        What to rank the variables by in place of values and `variable_scores`: the logarithm of how
+        remarkable each step of each variable is.
     index : sequence of length T, optional
         Time stamps in place of those of `series`.
     names : sequence of str, optional
@@ -83,9 +83,10 @@ def find_incidents(
     -----
     The steps of an incident follow from the scores first, and from the values where there are some.
 
-    1. Steps above the threshold with at most `gap` steps between them are one run.
+    1. Steps above a lower level with at most `gap` steps between them, of which one is above the threshold,
+       are one run. The level is halfway from the median score to the threshold, in logits.
     2. A step that stands out lifts the scores around it, so a run is wider than what happened. Its core is
-       what reaches half of its peak's height above the threshold, in logits of the scores. What lies behind a
+       what reaches half of its peak's height above the level. What lies behind a
        valley lower than half of the height behind it is another incident.
     3. One to three steps in the core that stand out alone from the values around them are the incident: a
        spike of one step is an incident of one step.
@@ -237,14 +238,16 @@ def _evidence(
 ) -> NDArray[np.float64] | None:
     """Return what the variables are ranked by, (T, C), or None where nothing is known of them."""
     if given is None and variable_scores is None:
-        return None if series is None else sensors.deviations(series.values)
+        return None if series is None else sensors.evidence(series.values, None)
     name = "variable_scores" if given is None else "evidence"
     table = np.asarray(variable_scores if given is None else given, dtype=np.float64)
     if table.ndim != 2 or len(table) != length or not table.shape[1] or not np.isfinite(table).all():
         raise InputError(f"{name} must be finite and of shape ({length}, C), got shape {table.shape}")
     if series is not None and table.shape[1] != series.n_variables:
         raise InputError(f"{name} needs {series.n_variables} columns, one a variable, got {table.shape[1]}")
-    return sensors.evidence(table) if given is None else table
+    if given is not None:
+        return table
+    return sensors.evidence(None if series is None else series.values, table)
 
 
 def index_of(series: Any) -> Any:

@@ -4,11 +4,14 @@ A step that stands out lifts the scores around it, since every window that holds
 longer than what happened, and two things may share one run. Heights are logits of the scores, which do not
 saturate. The rule:
 
-1. A run is what lies above the threshold without a break longer than `gap`.
-2. In a run, the stretch around the highest step that reaches half of its height above the threshold is one
+1. A run is what lies above a lower level without a break longer than `gap`, and above the threshold
+   somewhere. The level is halfway from the median to the threshold: a threshold that is quiet on calm data is
+   close to the peaks, and what lies between two of them is as high as no usual step is.
+2. In a run, the stretch around the highest step that reaches half of its height above the level is one
    incident; breaks of at most `gap` steps do not end it.
 3. To both sides of it another incident begins behind a valley that is lower than half of the height of what
    comes behind; and so on. What has no such valley is the flank of the incident beside it.
+   None is an incident that is nowhere above the threshold.
 4. Incidents that are at most `gap` steps apart are one.
 """
 
@@ -69,8 +72,13 @@ def doubts(scores: NDArray[np.float64], threshold: float) -> NDArray[np.int8]:
     level = heights(np.append(scores, threshold))
     level, floor = level[:-1], float(level[-1])
     middle = float(np.median(level))
-    raised = level > max(middle, middle + _WELL_BELOW * (floor - middle))
+    raised = level > max(middle, _lower_level(middle, floor))
     return raised.astype(np.int8) + (scores > threshold)
+
+
+def _lower_level(middle: float, floor: float) -> float:
+    """Return the level down to which an incident goes, from those of the median and of the threshold."""
+    return middle + _WELL_BELOW * (floor - middle) if floor > middle else floor
 
 
 def runs(flags: NDArray[np.bool_], gap: int = 0) -> list[tuple[int, int]]:
@@ -85,12 +93,16 @@ def runs(flags: NDArray[np.bool_], gap: int = 0) -> list[tuple[int, int]]:
 
 def group(scores: NDArray[np.float64], threshold: float, gap: int) -> list[Stretch]:
     """Return the stretches of scores (T,) in the order of time, by the rule of this module."""
-    level = heights(scores)
-    floor = float(heights(np.append(scores, threshold))[-1])
-    floor = max(floor, float(np.median(level)))  # a threshold of 0 is no height to halve from
+    level = heights(np.append(scores, threshold))
+    level, limit = level[:-1], float(level[-1])
+    middle = float(np.median(level))
+    low = _lower_level(middle, limit)
+    floor = max(low, middle)  # a threshold of 0 is no height to halve from
     found = []
-    for start, stop in runs(scores > threshold, gap):
-        found += _part(level, start, stop, floor, gap)
+    for start, stop in runs((level > low) | (scores > threshold), gap):
+        if scores[start:stop].max() > threshold:
+            found += _part(level, start, stop, floor, gap)
+    found = [one for one in found if scores[one.peak] > threshold]
     return _join(sorted(found), level, gap)
 
 
@@ -101,7 +113,7 @@ def _part(level: NDArray[np.float64], start: int, stop: int, floor: float, gap: 
         low, high = left.pop()
         part = level[low:high]
         peak = low + int(part.argmax())
-        half = floor + 0.5 * (level[peak] - floor)
+        half = min(floor + 0.5 * (level[peak] - floor), level[peak])  # a run may lie below the median
         a, b = next(span for span in runs(part >= half, gap) if span[0] <= peak - low < span[1])
         a, b = a + low, b + low
         before = _behind_valley(level[low:a][::-1], floor)

@@ -1,4 +1,9 @@
-"""Which variables an incident is in."""
+"""Which variables an incident is in.
+
+The scores of a variable say how new its course is, and a small but new ripple is as new as a large one. What
+people name as the cause is what went far from where it usually is. So the evidence for a variable at a step
+is the product of both: its deviation in standard deviations, times a root of the odds that its score means.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +14,40 @@ from vetime_plugins.incidents.grouping import heights
 
 __all__ = ["deviations", "evidence", "shares"]
 
-
-def evidence(variable_scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the evidence (T, C) of each variable at each step, from its scores (T, C) in [0, 1]."""
-    level = heights(variable_scores)
-    return level - np.median(level, axis=0)
+_TRUST = 0.25  # power of the odds; from 0.1 to 0.5 the order of the variables is nearly as good
+_FAINT = 0.1  # deviations: below it, none is larger than another
 
 
 def deviations(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return robust z-scores (T, C) of values (T, C): the evidence where there are no scores of variables."""
-    middle = np.median(values, axis=0)
-    away = np.abs(values - middle)
-    spread = np.maximum(1.4826 * np.median(away, axis=0), 0.2 * values.std(axis=0))
-    return away / np.where(spread > 0, spread, np.inf)
+    """Return how far values (T, C) are from their mean, in standard deviations; 0 for a constant."""
+    spread = values.std(axis=0)
+    return np.abs(values - values.mean(axis=0)) / np.where(spread > 0, spread, np.inf)
+
+
+def evidence(
+    values: NDArray[np.float64] | None, variable_scores: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Return the logarithm of the evidence for each variable at each step, (T, C).
+
+    Parameters
+    ----------
+    values : float64 ndarray of shape (T, C) or None
+        The series without gaps.
+    variable_scores : float64 ndarray of shape (T, C) or None
+        Scores of the variables. One of the two may be None, and the other alone decides.
+    """
+    if variable_scores is None:
+        assert values is not None
+        return np.log(deviations(values) + _FAINT)
+    odds = heights(variable_scores)
+    return odds if values is None else np.log(deviations(values) + _FAINT) + _TRUST * odds
 
 
 def shares(found: NDArray[np.float64], start: int, stop: int) -> NDArray[np.float64]:
-    """Return each variable's part (C,) of the evidence (T, C) in steps ``[start, stop)``; the sum is 1."""
-    part = found[start:stop].max(axis=0)
+    """Return each variable's part (C,) of the evidence (T, C) in steps ``[start, stop)``; the sum is 1.
+
+    The strongest step of a variable counts, squared, as in an energy.
+    """
+    part = 2 * found[start:stop].max(axis=0)
     weights = np.exp(part - part.max())
     return weights / weights.sum()
