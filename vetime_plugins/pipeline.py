@@ -319,6 +319,8 @@ class VETimePipeline:
         gap: int | None = None,
         reference: Any = None,
         readout: str | None = None,
+        index: Sequence[Any] | ArrayLike | None = None,
+        names: Sequence[str] | None = None,
         progress: Progress = False,
     ) -> Detection: ...
 
@@ -332,6 +334,8 @@ class VETimePipeline:
         gap: int | None = None,
         reference: Any = None,
         readout: str | None = None,
+        index: Sequence[Any] | ArrayLike | None = None,
+        names: Sequence[str] | None = None,
         progress: Progress = False,
     ) -> list[Detection]: ...
 
@@ -344,6 +348,8 @@ class VETimePipeline:
         gap: int | None = None,
         reference: Any = None,
         readout: str | None = None,
+        index: Sequence[Any] | ArrayLike | None = None,
+        names: Sequence[str] | None = None,
         progress: Progress = False,
     ) -> Detection | list[Detection]:
         """Score a series and say what happened in it: when, how badly, of what kind, in which variables.
@@ -357,6 +363,10 @@ class VETimePipeline:
             there is one.
         reference, readout, progress
             As in `score`.
+        index : sequence of length T, optional
+            Time stamps for the incidents, in place of those of a pandas object; of a list, one such for each.
+        names : sequence of str, optional
+            The variables' names, in place of those of a data frame.
 
         Returns
         -------
@@ -369,13 +379,18 @@ class VETimePipeline:
         InputError
             As `score` and `find_incidents` do.
 
+        Warns
+        -----
+        InputWarning
+            As `score` does.
+
         Examples
         --------
         >>> import numpy as np
         >>> from vetime_plugins import VETimePipeline
         >>> x = np.sin(2 * np.pi * np.arange(600) / 50)
         >>> x[400] += 5
-        >>> found = VETimePipeline.from_pretrained("small").detect(x, threshold=0.5)
+        >>> found = VETimePipeline.from_pretrained("small").detect(x)
         >>> [(one.start, one.end, one.kind) for one in found.incidents]
         [(400, 400, 'spike')]
         """
@@ -383,11 +398,15 @@ class VETimePipeline:
         how = self._check_readout(readout)
         limits = self._reference_thresholds(references, how, threshold, contamination)
         given = series if many else [series]
+        indices: Any = index if many and index is not None else [index] * len(all_series)
+        if len(indices) != len(all_series):
+            raise InputError(f"index needs one entry a series ({len(all_series)}), got {len(indices)}.")
+        warn_of_doubtful(all_series, has_more=[len(others) > 0 for others in references], many=many)
         results = []
         with Reporter(progress, sum(one.values.size for one in all_series)) as report:
             read = self._read(all_series, references, None, report)
-            for one, as_given, limit, (margins, periods, usual) in zip(
-                all_series, given, limits, read, strict=True
+            for one, as_given, labels, limit, (margins, periods, usual) in zip(
+                all_series, given, indices, limits, read, strict=True
             ):
                 pooled, longest = self._pool(margins, periods)
                 scores = read_out(
@@ -401,8 +420,8 @@ class VETimePipeline:
                     contamination=contamination,
                     gap=gap,
                     variable_scores=variable_scores,
-                    index=index_of(as_given),
-                    names=names_of(as_given),
+                    index=index_of(as_given) if labels is None else labels,
+                    names=names_of(as_given) if names is None else names,
                 )
                 results.append(Detection(scores, incidents, variable_scores))
         return results if many else results[0]
@@ -528,7 +547,7 @@ class VETimePipeline:
         return result[0] if one.one_dimensional else result
 
     def plot(self, series: OneSeries, *, explain: bool = False, **options: Any) -> Figure:
-        """Draw a series with its scores (and, with `explain`, what :meth:`explain` found).
+        """Draw a series with its scores and incidents (and, with `explain`, what :meth:`explain` found).
 
         Parameters
         ----------
@@ -550,8 +569,15 @@ class VETimePipeline:
 
         if explain:
             return plotting.plot_explanation(self.explain(series), **options)
-        one = as_series(series)
-        return plotting.plot_scores(one, self.score(one), **options)
+        one, found = as_series(series), self.detect(series)
+        known = {
+            "threshold": found.threshold,
+            "incidents": found.incidents,
+            "variable_scores": found.variable_scores,
+            "time": index_of(series),
+            "names": names_of(series),
+        }
+        return plotting.plot_scores(one, found.scores, **{**known, **options})
 
     def _margins(
         self,

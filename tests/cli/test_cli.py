@@ -83,6 +83,31 @@ class TestScore:
         first = pd.read_csv(table)["when"][spans[0]["start"]]
         assert spans[0]["start_time"] == first
 
+    def test_incidents_are_told_in_text_json_and_csv(self, table, tmp_path, capsys):
+        out = tmp_path / "incidents.csv"
+        assert main(["score", str(table), *ROLES, "--incidents", str(out)]) == 0
+        text = capsys.readouterr().out
+        assert "start" in text
+        assert "level shift" in text
+        assert f"incidents: {out}" in text
+        (row,) = csv.DictReader(out.read_text(encoding="utf-8").splitlines())
+        assert main(["score", str(table), *ROLES, "--json"]) == 0
+        (found,) = json.loads(capsys.readouterr().out)["incidents"]
+        assert (found["start"], found["end"]) == (int(row["start"]), int(row["end"])) == (400, 411)
+        times = pd.read_csv(table)["when"]
+        assert found["start_time"] == row["start_time"] == times[400]
+        assert found["kind"] == row["kind"] == "level shift"
+        assert found["variables"][0]["name"] == "load"
+        assert row["variables"] == "load 1.000"
+
+    def test_only_one_table_goes_to_stdout(self, table, capsys):
+        options = ["--threshold", "0.3", "--incidents", "-"]
+        assert main(["score", str(table), *ROLES, *options]) == 0
+        captured = capsys.readouterr()
+        assert captured.out.startswith("start,end,peak")
+        assert "VUS-PR" in captured.err
+        assert "standard output" in fails(capsys, "score", table, *ROLES, *options, "--out", "-")
+
     def test_out_to_stdout_leaves_nothing_else_there(self, table, expected, capsys):
         assert main(["score", str(table), *ROLES, "--out", "-"]) == 0
         captured = capsys.readouterr()

@@ -18,10 +18,11 @@ from vetime_plugins.cli import tables
 from vetime_plugins.cli.columns import LabelledSeries, select_series
 from vetime_plugins.errors import InputError, MissingDependencyError
 from vetime_plugins.series.inputs import as_series
-from vetime_plugins.thresholds import RULES, check_contamination, check_rule, find_threshold
+from vetime_plugins.thresholds import RULES, check_contamination, check_rule
 
 if TYPE_CHECKING:
     from vetime_plugins.explanation import Explanation
+    from vetime_plugins.incidents import Incidents
     from vetime_plugins.pipeline import VETimePipeline
 
 __all__ = [
@@ -49,10 +50,16 @@ PICTURE_SUFFIXES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".webp")
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores ``(T,)`` in [0, 1], the threshold they are flagged by, and the seconds that scoring took."""
+    """What scoring gave.
+
+    Scores ``(T,)`` and those of the variables ``(T, C)`` in [0, 1], the threshold that they are flagged by,
+    the incidents, and the seconds that it took.
+    """
 
     scores: np.ndarray
+    variable_scores: np.ndarray
     threshold: float
+    incidents: Incidents
     seconds: float
 
 
@@ -198,20 +205,23 @@ def load_pipeline(args: argparse.Namespace) -> VETimePipeline:
 
 
 def score_series(args: argparse.Namespace, series: LabelledSeries) -> Scored:
-    """Score a series and find the threshold, on the reference's scores where there is a reference."""
+    """Score a series and find its incidents; a reference, if there is one, sets the threshold."""
     reference = _load_reference(args, series.names)
     pipeline = load_pipeline(args)
     started = time.perf_counter()
     with TerminalBar("scoring") as bar:
-        given = as_series(series.values, names=series.names)
-        scores = pipeline.score(given, reference=reference, readout=args.readout, progress=bar)
+        found = pipeline.detect(
+            as_series(series.values, names=series.names),
+            reference=reference,
+            readout=args.readout,
+            threshold=args.threshold,
+            contamination=args.contamination,
+            index=series.time,
+            names=series.names,
+            progress=bar,
+        )
     seconds = time.perf_counter() - started
-    basis = scores
-    if reference is not None and not isinstance(args.threshold, float):
-        with TerminalBar("scoring the reference") as bar:
-            basis = pipeline.score(reference, readout=args.readout, progress=bar)
-    threshold = find_threshold(basis, args.threshold, contamination=args.contamination)
-    return Scored(scores, threshold, seconds)
+    return Scored(found.scores, found.variable_scores, found.threshold, found.incidents, seconds)
 
 
 def write_scores(
@@ -273,13 +283,15 @@ def draw(
 
     options: dict[str, Any] = {
         "threshold": scored.threshold,
+        "incidents": scored.incidents,
         "labels": series.labels,
         "time": series.time,
         "names": series.names,
         "title": title,
     }
     if explanation is None:
-        figure = plot_scores(series.values, scored.scores, **options)
+        heat = scored.variable_scores if series.values.shape[1] > 1 else None
+        figure = plot_scores(series.values, scored.scores, variable_scores=heat, **options)
     else:
         figure = plot_explanation(explanation, **options)
     save_figure(figure, path)

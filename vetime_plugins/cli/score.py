@@ -7,17 +7,23 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from vetime_plugins.cli import inputs, long, tables
 from vetime_plugins.cli.columns import LabelledSeries
-from vetime_plugins.cli.spans import Span, anomalous_spans
+from vetime_plugins.cli.spans import anomalous_spans
+from vetime_plugins.errors import InputError
+
+if TYPE_CHECKING:
+    from vetime_plugins.incidents import Incidents
 
 DESCRIPTION = """\
 Score a table, one row for each time step: 0 is normal, 1 is anomalous. The result is a summary on the
 screen; with --out every row's score and flag are written, with --labels the scores are also judged."""
 
-_SHOWN_SPANS = 10
+_SHOWN = 10  # incidents
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", metavar="FILE", help="write time, score and is_anomaly here (.csv or .parquet; - is stdout)"
     )
     group.add_argument(
+        "--incidents",
+        metavar="FILE",
+        help="write the table of incidents here (.csv or .parquet; - is stdout)",
+    )
+    group.add_argument(
         "--plot", metavar="FILE", help="draw the series and its scores here (.png, .svg, .pdf)"
     )
     group.add_argument(
@@ -48,6 +59,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Score the file that the arguments name, and report."""
     inputs.check_output(args.out, as_json=args.json)
+    inputs.check_output(args.incidents, as_json=args.json)
+    if args.out == args.incidents == tables.STDIN:
+        raise InputError("--out - and --incidents - both want standard output; give one of them a file")
     inputs.check_picture(args.plot)
     if args.id is not None:
         return long.run(args)
@@ -58,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
         inputs.draw(args.plot, series, scored, title=Path(args.file).name)
     if args.out:
         inputs.write_scores(args.out, series, scored.scores, flagged)
+    if args.incidents:
+        tables.write_columns(args.incidents, _columns(scored.incidents))
     spans = anomalous_spans(flagged, scored.scores, series.time)
     metrics = inputs.judge(series, scored.scores)
     if args.json:
@@ -69,47 +85,62 @@ def run(args: argparse.Namespace) -> int:
             "seconds": round(scored.seconds, 3),
             "threshold": {"rule": args.threshold, "value": scored.threshold},
             "anomalous_rows": int(flagged.sum()),
+            "incidents": scored.incidents.as_dicts(),
             "spans": [span.as_dict() for span in spans],
             "metrics": metrics,
             "metrics_at_threshold": inputs.judge_flags(series, flagged),
             "out": args.out,
+            "incidents_out": args.incidents,
             "plot": args.plot,
         }
         if not args.out:
             result["scores"] = scored.scores.tolist()
         print(json.dumps(result, allow_nan=False))
     else:
-        stream = sys.stderr if args.out == tables.STDIN else sys.stdout
-        for line in _report(args, series, scored, spans, metrics):
+        stream = sys.stderr if tables.STDIN in (args.out, args.incidents) else sys.stdout
+        for line in _report(args, series, scored, metrics):
             print(line, file=stream)
     return 0
+
+
+def _columns(incidents: Incidents) -> dict[str, np.ndarray]:
+    """Return the columns of the file of incidents; variables stand as ``name share; name share``."""
+    columns: dict[str, list[Any]] = {
+        name: [getattr(one, name) for one in incidents] for name in ("start", "end", "peak", "steps")
+    }
+    if any(one.start_time is not None for one in incidents):
+        for name in ("start_time", "end_time", "peak_time"):
+            columns[name] = [str(getattr(one, name)) for one in incidents]
+    columns["severity"] = [one.severity for one in incidents]
+    columns["kind"] = [one.kind for one in incidents]
+    columns["variables"] = ["; ".join(f"{v.name} {v.share:.3f}" for v in one.variables) for one in incidents]
+    return {name: np.array(column) for name, column in columns.items()}
 
 
 def _report(
     args: argparse.Namespace,
     series: LabelledSeries,
     scored: inputs.Scored,
-    spans: list[Span],
     metrics: dict[str, float | None] | None,
 ) -> Iterator[str]:
     """Yield the lines for a person."""
     rows = len(scored.scores)
-    anomalous = sum(span.stop - span.start for span in spans)
+    anomalous = int((scored.scores > scored.threshold).sum())
+    incidents = scored.incidents
     yield f"{args.file}: {rows:,} rows of {', '.join(series.names[:8])}{', ...' * (len(series.names) > 8)}"
     speed = rows / max(scored.seconds, 1e-9)
     yield f"scored with weights {args.weights!r} in {scored.seconds:.2f} s ({speed:,.0f} rows/s)"
     rule = "given" if isinstance(args.threshold, float) else args.threshold
     yield (
         f"threshold {scored.threshold:.6g} ({rule}): {anomalous:,} anomalous rows "
-        f"({anomalous / rows:.1%}) in {len(spans):,} spans"
+        f"({anomalous / rows:.1%}) in {len(incidents):,} incidents"
     )
     if not anomalous:
         yield f"  no row is above it; the highest score is {scored.scores.max():.6g}"
-    for span in spans[:_SHOWN_SPANS]:
-        when = "" if span.start_time is None else f"  {span.start_time} .. {span.end_time}"
-        yield f"  rows {span.start:>9,} .. {span.stop - 1:>9,}  highest score {span.score:.6g}{when}"
-    if len(spans) > _SHOWN_SPANS:
-        yield f"  ... and {len(spans) - _SHOWN_SPANS:,} more with lower scores"
+    for line in incidents.lines(_SHOWN) if len(incidents) else ():
+        yield f"  {line}"
+    if len(incidents) > _SHOWN:
+        yield f"  ... and {len(incidents) - _SHOWN:,} more that are less severe"
     if metrics is not None:
         yield f"against the labels in {args.labels!r}, over all thresholds:"
         best = {name: value for name, value in metrics.items() if inputs.is_at_best_threshold(name)}
@@ -124,6 +155,6 @@ def _report(
             yield f"  {name:<22} {inputs.show_metric(value)}"
     elif series.labels is not None:
         yield f"the labels in {args.labels!r} are all {series.labels[0]}: no metric is defined"
-    for what, path in (("scores", args.out), ("picture", args.plot)):
+    for what, path in (("scores", args.out), ("incidents", args.incidents), ("picture", args.plot)):
         if path and path != tables.STDIN:
             yield f"{what}: {path}"

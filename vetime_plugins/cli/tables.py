@@ -372,6 +372,19 @@ def write_scores(
         columns = {"time" if time_name is None or time_name in columns else time_name: time, **columns}
     if ids is not None:
         columns = {"id" if name in columns else name: column for name, column in ids.items()} | columns
+    write_columns(target, columns)
+
+
+def write_columns(target: str | Path, columns: dict[str, np.ndarray]) -> None:
+    """Write equally long columns to a parquet file, or as CSV to any other; ``-`` is standard output.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    MissingDependencyError
+        If parquet is asked for without pandas and pyarrow.
+    """
     try:
         if str(target).endswith(PARQUET_SUFFIXES):
             if not _has("pandas", "pyarrow"):
