@@ -11,7 +11,7 @@ import pytest
 from matplotlib.collections import PolyCollection, QuadMesh
 from matplotlib.dates import num2date
 
-from vetime_plugins import VETimePipeline
+from vetime_plugins import VETimePipeline, find_incidents
 from vetime_plugins.errors import InputError, MissingDependencyError
 from vetime_plugins.plotting import plot_explanation, plot_scores, save_figure
 from vetime_plugins.plotting.drawing import MAX_BINS, decimate
@@ -245,3 +245,49 @@ def test_a_missing_matplotlib_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingDependencyError, match=r'pip install "vetime-plugins\[report\]"'):
         plot_scores([1, 2, 3], [0, 0, 1])
+
+
+class TestIncidents:
+    @pytest.fixture
+    def found(self):
+        scores = np.full(300, 0.1)
+        scores[100:110], scores[200] = 0.8, 0.9
+        x = np.random.default_rng(0).normal(size=(300, 3))
+        evidence = np.zeros((300, 3))
+        evidence[100:110, 1] = evidence[200, 2] = 9
+        return x, scores, find_incidents(scores, x, threshold=0.5, evidence=evidence)
+
+    def test_those_are_shaded_marked_and_in_the_legend(self, found):
+        x, scores, incidents = found
+        figure = plot_scores(x, scores, threshold=0.5, incidents=incidents)
+        first, second, third, bottom = figure.axes
+        starts = {one.start: one for one in incidents}
+        assert shaded(first) == []
+        assert [left for left, _ in shaded(second)] == [min(starts) - 0.5]
+        assert [left for left, _ in shaded(third)] == [max(starts) - 0.5]
+        legend = [text.get_text() for text in bottom.get_legend().get_texts()]
+        assert {"incident", "peak", "score"} <= set(legend)
+        marks = [text.get_text() for text in first.texts]
+        assert marks == [f"{rank} {one.kind}" for rank, one in enumerate(incidents, 1)]
+
+    def test_scores_of_variables_are_a_heat_map(self, found):
+        x, scores, incidents = found
+        heat = np.zeros((300, 3))
+        heat[200, 2] = 0.7
+        figure = plot_scores(x, scores, incidents=incidents, variable_scores=heat, names=["a", "b", "c"])
+        mesh = next(m for m in figure.axes[3].collections if isinstance(m, QuadMesh))
+        drawn = mesh.get_array().reshape(3, -1)
+        assert drawn.shape == (3, 300)
+        assert np.unravel_index(drawn.argmax(), drawn.shape) == (2, 200)
+
+    def test_none_is_no_trouble(self, found):
+        x, scores, _ = found
+        figure = plot_scores(x, scores, incidents=find_incidents(scores, threshold=1.0))
+        assert all(shaded(ax) == [] for ax in figure.axes)
+
+    def test_what_does_not_belong_together_is_refused(self, found):
+        x, scores, incidents = found
+        with pytest.raises(InputError, match="300 steps"):
+            plot_scores(x[:200], scores[:200], incidents=incidents)
+        with pytest.raises(InputError, match="variable_scores"):
+            plot_scores(x, scores, variable_scores=np.zeros((300, 2)))

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from vetime_plugins.explanation import Explanation
+    from vetime_plugins.incidents import Incidents
 
 MAX_LINES = 6  # more variables than this are drawn as one heat map
 MAX_BINS = 1_500  # a picture is hardly ever wider: two points for each bin keep every peak
 MAX_SPANS = 600  # what a single step must be seen in (shading, heat map) is 1/600 of the width or wider
 MAX_NAMES = 40  # beside a heat map
+LETTER = 0.006  # width of a letter of a mark, as a share of the axes
 
 # Okabe and Ito's palette: told apart with any of the common colour vision deficiencies.
 _BLUE, _ORANGE, _GREEN, _RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -40,17 +42,19 @@ def draw_series(
     names: Sequence[str] | None,
     flagged: np.ndarray | None,
     reconstruction: np.ndarray | None = None,
+    leading: np.ndarray | None = None,
     band: np.ndarray | None = None,
 ) -> None:
     """Draw the variables as lines, or as one heat map where there are many.
 
+    What is `flagged` (T,) is shaded, or where it is known which variables lead it, (T, C), those alone.
     `band` (T, C) is half the height of what is shaded around the reconstruction.
     """
     if values.shape[1] > MAX_LINES:
         _draw_heat_map(axes[0], x, values, names)
         return
     for c, ax in enumerate(axes):
-        shade(ax, x, flagged, color=_RED, alpha=0.25)
+        shade(ax, x, flagged if leading is None else leading[:, c], color=_RED, alpha=0.25)
         if reconstruction is not None:  # wide and below: where the two agree, both can be seen
             label = "reconstruction" if band is None else "expected"
             style = {"color": _GREEN, "linewidth": 2.5, "alpha": 0.6, "label": label}
@@ -85,16 +89,30 @@ def _draw_heat_map(ax: Axes, x: np.ndarray, values: np.ndarray, names: Sequence[
             for a, b in pairwise(edges)
         ]
     )
+    _heat_map(ax, x, edges, picked, names, label="z-score", cmap="RdBu_r", vmin=-4, vmax=4)
+    ax.set_ylabel(f"{values.shape[1]} variables")
+
+
+def _heat_map(
+    ax: Axes,
+    x: np.ndarray,
+    edges: np.ndarray,
+    picked: np.ndarray,
+    names: Sequence[str] | None,
+    *,
+    label: str,
+    **colours: Any,
+) -> None:
+    """Draw one value for each stretch between `edges` (n + 1,) and each variable: picked (n, C)."""
     borders = np.append(x[edges[:-1]], x[-1] + _step(x)) - _step(x) / 2
-    variables = np.arange(values.shape[1])
+    variables = np.arange(picked.shape[1])
     rows = np.arange(len(variables) + 1) - 0.5
-    mesh = ax.pcolormesh(borders, rows, picked.T, cmap="RdBu_r", vmin=-4, vmax=4, rasterized=True)
+    mesh = ax.pcolormesh(borders, rows, picked.T, rasterized=True, **colours)
     ax.invert_yaxis()
     shown = variables[:: -(-len(variables) // MAX_NAMES)]
     ax.set_yticks(shown, [str(names[c]) if names is not None else str(c) for c in shown])
-    ax.set_ylabel(f"{len(variables)} variables")
     bar = ax.figure.colorbar(mesh, ax=ax, pad=0.01)
-    bar.set_label("z-score", size=9)
+    bar.set_label(label, size=9)
     bar.ax.tick_params(labelsize=8)
 
 
@@ -105,9 +123,11 @@ def draw_scores(
     threshold: float | None,
     flagged: np.ndarray | None,
     truth: np.ndarray | None,
+    incidents: Incidents | None = None,
 ) -> None:
     """Draw the scores, the threshold across them and the true labels below them."""
-    shade(ax, x, flagged, color=_RED, alpha=0.25)
+    style: dict[str, Any] = {} if incidents is None else {"label": "incident"}
+    shade(ax, x, flagged, color=_RED, alpha=0.25, **style)
     _draw_line(ax, x, scores, color=_BLUE, linewidth=0.9, label="score")
     if threshold is not None:
         ax.axhline(threshold, color=_RED, linewidth=0.9, linestyle="--", label=f"threshold {threshold:.3g}")
@@ -119,8 +139,39 @@ def draw_scores(
     ax.set_ylim(bottom, 1.05)
     ax.set_yticks([0.0, 0.5, 1.0])
     ax.set_ylabel("score")
-    if threshold is not None or truth is not None:
+    if incidents:
+        ax.plot(
+            x[[one.peak for one in incidents]], [one.severity for one in incidents], "v", color=_RED,
+            markersize=4, label="peak",
+        )  # fmt: skip
+    if threshold is not None or truth is not None or incidents:
         _legend(ax)
+
+
+def mark_incidents(ax: Axes, x: np.ndarray, incidents: Incidents) -> None:
+    """Write each incident's rank and kind above the axes, the most severe first; none over another."""
+    left, right = float(x[0]), float(x[-1])
+    taken: list[tuple[float, float]] = []
+    for rank, one in enumerate(incidents, 1):
+        text = f"{rank} {one.kind}" if one.kind else str(rank)
+        at = float(x[one.peak])
+        wide = (right - left or 1.0) * LETTER * (len(text) + 1)
+        at = min(max(at, left + wide / 2), max(right - wide / 2, left + wide / 2))
+        if any(abs(at - other) < (wide + width) / 2 for other, width in taken):
+            continue
+        taken.append((at, wide))
+        ax.annotate(
+            text, (at, 1.0), xycoords=("data", "axes fraction"), xytext=(0, 2), textcoords="offset points",
+            ha="center", va="bottom", fontsize=7, color=_RED, annotation_clip=False,
+        )  # fmt: skip
+
+
+def draw_variable_scores(ax: Axes, x: np.ndarray, scores: np.ndarray, names: Sequence[str] | None) -> None:
+    """Draw the scores of several variables (T, C) as a heat map."""
+    edges = np.unique(np.linspace(0, len(scores), min(len(scores), MAX_SPANS) + 1).astype(np.int64))
+    picked = np.maximum.reduceat(scores, edges[:-1], axis=0)
+    _heat_map(ax, x, edges, picked, names, label="score", cmap="OrRd", vmin=0, vmax=1)
+    ax.set_ylabel("which variable")
 
 
 def draw_experts(ax: Axes, x: np.ndarray, weights: np.ndarray, names: Sequence[str]) -> None:

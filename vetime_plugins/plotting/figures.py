@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from vetime_plugins.explanation import Explanation
+    from vetime_plugins.incidents import Incidents
 
 __all__ = ["plot_explanation", "plot_scores", "save_figure"]
 
@@ -41,6 +42,8 @@ def plot_scores(
     time: ArrayLike | None = None,
     names: Sequence[str] | None = None,
     title: str | None = None,
+    incidents: Incidents | None = None,
+    variable_scores: ArrayLike | None = None,
 ) -> Figure:
     """Draw a series above its scores.
 
@@ -60,6 +63,11 @@ def plot_scores(
         The C variables' names.
     title : str, optional
         Above the picture.
+    incidents : Incidents, optional
+        Marked in place of the points above the threshold, numbered from the most severe and named by kind. Of
+        several variables those that lead an incident are marked.
+    variable_scores : array-like of shape (T, C), optional
+        Scores of the variables, drawn as a heat map where there are several: which of them was it, and when.
 
     Returns
     -------
@@ -76,10 +84,16 @@ def plot_scores(
     values, points, truth = _check(series, scores, labels, names)
     x, is_time = _axis_values(time, len(points))
     rows = drawing.series_heights(values)
-    figure, axes = _new_figure([*rows, 1.5], title)
-    flagged = None if threshold is None else points > threshold
-    drawing.draw_series(axes[: len(rows)], x, values, names, flagged)
-    drawing.draw_scores(axes[-1], x, points, threshold, flagged, truth)
+    heat = _check_variable_scores(variable_scores, values.shape)
+    below = [] if heat is None else [min(max(1.0, 0.16 * heat.shape[1]), 6.0)]
+    figure, axes = _new_figure([*rows, *below, 1.5], title)
+    flagged = _flagged(points, threshold, incidents)
+    drawing.draw_series(axes[: len(rows)], x, values, names, flagged, leading=_leading(incidents, values))
+    if heat is not None:
+        drawing.draw_variable_scores(axes[len(rows)], x, heat, names)
+    drawing.draw_scores(axes[-1], x, points, threshold, flagged, truth, incidents)
+    if incidents is not None:
+        drawing.mark_incidents(axes[0], x, incidents)
     drawing.finish(axes, x, is_time)
     return figure
 
@@ -92,6 +106,7 @@ def plot_explanation(
     time: ArrayLike | None = None,
     names: Sequence[str] | None = None,
     title: str | None = None,
+    incidents: Incidents | None = None,
 ) -> Figure:
     """Draw what `VETimePipeline.explain` found.
 
@@ -103,7 +118,7 @@ def plot_explanation(
     ----------
     explanation : Explanation
         Of one series.
-    threshold, labels, time, names, title
+    threshold, labels, time, names, title, incidents
         As in `plot_scores`.
 
     Returns
@@ -123,11 +138,22 @@ def plot_explanation(
     rows = drawing.series_heights(values)
     experts = [1.3] if explanation.expert_names else []
     figure, axes = _new_figure([*rows, 1.5, *experts], title, image_height=3.2)
-    flagged = None if threshold is None else points > threshold
+    flagged = _flagged(points, threshold, incidents)
     distance = explanation.expected_distance
     band = None if distance is None else _LAPLACE_95 * distance
-    drawing.draw_series(axes[: len(rows)], x, values, names, flagged, explanation.reconstruction, band)
-    drawing.draw_scores(axes[len(rows)], x, points, threshold, flagged, truth)
+    drawing.draw_series(
+        axes[: len(rows)],
+        x,
+        values,
+        names,
+        flagged,
+        explanation.reconstruction,
+        leading=_leading(incidents, values),
+        band=band,
+    )
+    drawing.draw_scores(axes[len(rows)], x, points, threshold, flagged, truth, incidents)
+    if incidents is not None:
+        drawing.mark_incidents(axes[0], x, incidents)
     if experts:
         drawing.draw_experts(axes[-2], x, np.asarray(explanation.expert_weights), explanation.expert_names)
     drawing.finish(axes[:-1], x, is_time)
@@ -168,6 +194,32 @@ def _check(
     if truth.shape != points.shape:
         raise InputError(f"labels must have the scores' shape {points.shape}, got {truth.shape}")
     return values, points, truth.astype(bool)
+
+
+def _flagged(points: np.ndarray, threshold: float | None, incidents: Incidents | None) -> np.ndarray | None:
+    """Return the steps (T,) to shade: those of incidents, else those above the threshold."""
+    if incidents is None:
+        return None if threshold is None else points > threshold
+    if incidents.length != len(points):
+        raise InputError(f"incidents of {incidents.length} steps do not belong to {len(points)} scores")
+    return incidents.mask()
+
+
+def _leading(incidents: Incidents | None, values: np.ndarray) -> np.ndarray | None:
+    """Return the steps (T, C) where a variable leads an incident; None where they are not told apart."""
+    if incidents is None or values.shape[1] == 1 or not all(one.variables for one in incidents):
+        return None
+    return incidents.variable_mask(values.shape[1])
+
+
+def _check_variable_scores(given: ArrayLike | None, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Return scores (T, C) of several variables, None where there are none."""
+    if given is None:
+        return None
+    scores = np.asarray(given, dtype=np.float64)
+    if scores.shape != shape:
+        raise InputError(f"variable_scores must have the series' shape {shape}, got {scores.shape}")
+    return scores if shape[1] > 1 else None
 
 
 def _axis_values(time: ArrayLike | None, length: int) -> tuple[np.ndarray, bool]:
