@@ -9,7 +9,8 @@ import pytest
 
 from tests._tiny import save_tiny_weights
 from vetime_plugins.errors import InputError, InputWarning
-from vetime_plugins.long_format import group_rows, score_long
+from vetime_plugins.incidents import find_incidents
+from vetime_plugins.long_format import group_rows, incidents_long, score_long
 from vetime_plugins.pipeline import VETimePipeline
 from vetime_plugins.thresholds import find_threshold
 
@@ -259,3 +260,57 @@ def test_missing_ids_in_polars_are_refused(pipeline):
     )
     with pytest.raises(InputError, match="'machine' needs a value in every row"):
         score(frame, pipeline)
+
+
+# Incidents
+
+
+@pytest.fixture(scope="module")
+def scored(pipeline):
+    """A scored table in which the fan jumps in its heat."""
+    frame = long_frame(shuffled=False)
+    fan = np.flatnonzero(frame["machine"] == "fan")
+    frame.iloc[fan[20:23], 3] += 9
+    found = score(frame, pipeline)
+    found["score"] = 0.1
+    found.iloc[fan[19:24], 4] = [0.5, 0.9, 0.99, 0.9, 0.5]
+    found.iloc[7, 4] = 0.8
+    return found.sample(frac=1, random_state=1)
+
+
+def test_incidents_of_every_series(scored):
+    found = incidents_long(scored, id="machine", time="when", threshold=0.45)
+    assert isinstance(found, pd.DataFrame)
+    assert list(found.columns) == [
+        *("machine", "start", "end", "peak", "steps", "severity", "kind", "variables")
+    ]
+    assert found["machine"].tolist() == ["fan", "pump"]
+    first = found.iloc[0]
+    assert first["peak"] == pd.Timestamp("2024-03-01 21:00")
+    assert first["start"] <= first["peak"] <= first["end"]
+    assert first["severity"] == 0.99
+    assert first["variables"][0] == "heat"
+    alone = scored[scored["machine"] == "fan"].sort_values("when").set_index("when")
+    (expected,) = find_incidents(alone["score"], alone[["load", "heat"]], threshold=0.45)
+    assert (first["start"], first["end"], first["kind"]) == (
+        expected.start_time,
+        expected.end_time,
+        expected.kind,
+    )
+
+
+def test_incidents_in_polars_and_without_times(scored):
+    found = incidents_long(pl.from_pandas(scored), id="machine", time="when", values="heat", threshold=0.45)
+    assert isinstance(found, pl.DataFrame)
+    assert found["machine"].to_list() == ["fan", "pump"]
+    assert found.schema["peak"] == pl.Datetime("us")
+    ordered = scored.sort_values("when").drop(columns="when")
+    assert incidents_long(ordered, id="machine", time=None, threshold=0.45)["peak"].tolist() == [21, 7]
+
+
+def test_no_incident_is_an_empty_table(scored):
+    found = incidents_long(scored, id="machine", time="when", threshold=1.0)
+    assert len(found) == 0
+    assert "severity" in found
+    with pytest.raises(InputError, match="no column 'score'"):
+        incidents_long(scored.drop(columns="score"), id="machine", time="when")

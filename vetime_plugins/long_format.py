@@ -23,7 +23,7 @@ from vetime_plugins.thresholds import check_contamination, check_rule, find_thre
 if TYPE_CHECKING:
     from vetime_plugins.pipeline import VETimePipeline
 
-__all__ = ["Group", "group_rows", "score_groups", "score_long"]
+__all__ = ["Group", "group_rows", "incidents_long", "score_groups", "score_long"]
 
 Frame = TypeVar("Frame")
 
@@ -142,6 +142,78 @@ def score_long(
         progress=progress,
     )
     return table.with_columns(score=scores, anomaly=anomalies)
+
+
+def incidents_long(
+    frame: Frame,
+    *,
+    id: str,
+    time: str | None,
+    values: str | Sequence[str] | None = None,
+    threshold: str | float = "auto",
+    contamination: float = 0.1,
+) -> Frame:
+    """Return the incidents of every series in a long table that has been scored.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame or polars.DataFrame
+        What `score_long` returned: only its column ``score`` is needed besides the others.
+    id, time, values
+        As for `score_long`.
+    threshold, contamination
+        As for `score_long`; a rule is applied to each series by itself.
+
+    Returns
+    -------
+    pandas.DataFrame or polars.DataFrame
+        A row for each incident, the most severe first: the `id` column; ``start``, ``end`` (the last step,
+        inclusive) and ``peak`` as times, or positions in the series where there are none; ``steps``,
+        ``severity``, ``kind``, and ``variables``, a list with the one that contributes most first.
+
+    Raises
+    ------
+    InputError
+        As `score_long` does, or if there is no column ``score``.
+
+    See Also
+    --------
+    vetime_plugins.find_incidents : The same for one series, with more to choose.
+    """
+    from vetime_plugins.incidents import find_incidents
+
+    check_rule(threshold)
+    check_contamination(contamination)
+    table = _Table(frame, scored=True)
+    names = table.variables(values, id, time)
+    ids, numbers, scores = table.ids(id), table.numbers(names), table.numbers(["score"])[:, 0]
+    groups = group_rows(ids, None if time is None else table.times(time), id=id, time=time)
+    moments = None if time is None else table.objects(time)
+    found: dict[str, list[Any]] = {
+        name: [] for name in (id, "start", "end", "peak", "steps", "severity", "kind", "variables")
+    }
+    rows = []
+    for group in groups:
+        columns = numbers[group.rows]
+        for one in find_incidents(
+            scores[group.rows],
+            np.where(np.isnan(columns).all(axis=0), 0.0, columns),
+            threshold=threshold,
+            contamination=contamination,
+            index=None if moments is None else [moments[row] for row in group.rows],
+            names=names,
+        ):
+            rows.append((group.id, one))
+    rows.sort(key=lambda row: -row[1].severity)
+    for series, one in rows:
+        found[id].append(series)
+        for name in ("start", "end", "peak"):
+            moment = getattr(one, f"{name}_time")
+            found[name].append(getattr(one, name) if moment is None else moment)
+        for name in ("steps", "severity", "kind"):
+            found[name].append(getattr(one, name))
+        found["variables"].append([variable.name for variable in one.variables])
+    return type(frame)(found)
 
 
 def group_rows(
@@ -266,7 +338,7 @@ def score_groups(
 class _Table:
     """A data frame of pandas or polars, as far as it is needed here."""
 
-    def __init__(self, frame: Any) -> None:
+    def __init__(self, frame: Any, *, scored: bool = False) -> None:
         self.is_pandas = hasattr(frame, "iloc") and hasattr(frame, "columns")
         if not self.is_pandas and not (hasattr(frame, "get_column") and hasattr(frame, "with_columns")):
             raise InputError(
@@ -275,8 +347,9 @@ class _Table:
             )
         self.frame = frame
         self.names = [str(name) for name in frame.columns]
-        for name in ("score", "anomaly"):
-            if name in self.names:
+        self.added = ("score", "anomaly")
+        for name in self.added:
+            if name in self.names and not scored:
                 raise InputError(f"the table has a column {name!r}, which the result is to have. Rename it.")
         if len(set(self.names)) < len(self.names):
             raise InputError("the table needs columns of different names, got some twice. Rename them.")
@@ -294,7 +367,7 @@ class _Table:
             if not names:
                 raise InputError("values needs at least one column, got none.")
             return names
-        names = [name for name in self.names if name not in (id, time)]
+        names = [name for name in self.names if name not in (id, time, *self.added)]
         for name in names:
             looks = doubtful_role(name, np.asarray(self._column(name)))
             if looks is not None:
@@ -347,6 +420,11 @@ class _Table:
                 "them, e.g. with pandas.to_datetime or polars.Expr.str.to_datetime: text has no order."
             )
         return found
+
+    def objects(self, name: str) -> list[Any]:
+        """Return a column as Python objects."""
+        column = self._column(name)
+        return column.tolist() if self.is_pandas else column.to_list()
 
     def with_columns(self, **columns: NDArray[Any]) -> Any:
         """Return the frame with more columns behind its own."""
