@@ -213,7 +213,8 @@ def incidents_long(
         for name in ("steps", "severity", "kind"):
             found[name].append(getattr(one, name))
         found["variables"].append([variable.name for variable in one.variables])
-    return type(frame)(found)
+    make: Any = type(frame)
+    return make(found)
 
 
 def group_rows(

@@ -57,6 +57,28 @@ def test_writes_a_score_for_every_row_in_the_order_of_the_file(frame, tmp_path, 
     assert "60 rows" in report
 
 
+def test_incidents_of_each_series_are_told_in_text_json_and_csv(frame, tmp_path, weights, capsys):
+    path, out = write(frame, tmp_path), tmp_path / "incidents.csv"
+    options = ["--weights", weights, "--threshold", "quantile"]
+    assert main(["score", path, *ROLES, *options, "--incidents", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert f"incidents: {out}" in text
+    assert main(["score", path, *ROLES, *options, "--json"]) == 0
+    series = json.loads(capsys.readouterr().out)["series"]
+    table = pd.read_csv(out)
+    assert len(table) == sum(len(one["incidents"]) for one in series) > 0
+    assert list(table.columns)[:4] == ["machine", "start", "end", "peak"]
+    for one in series:
+        own = table[table["machine"] == one["id"]]
+        assert own["start_time"].tolist() == [incident["start_time"] for incident in one["incidents"]]
+        assert own["kind"].tolist() == [incident["kind"] for incident in one["incidents"]]
+        first = one["incidents"][0]
+        assert f"{first['kind']}  {first['start_time']} .. {first['end_time']}" in text
+        assert own["severity"].max() == pytest.approx(one["highest_score"])
+    assert main(["score", path, *ROLES, *options, "--incidents", "-"]) == 0
+    assert capsys.readouterr().out.startswith("machine,start,end")
+
+
 def test_json_tells_of_each_series(frame, tmp_path, weights, capsys):
     path = write(frame.assign(truth=0), tmp_path)
     options = ["--labels", "truth", "--weights", weights, "--threshold", "quantile", "--json"]

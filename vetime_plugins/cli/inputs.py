@@ -6,7 +6,7 @@ import argparse
 import importlib.util
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from vetime_plugins.thresholds import RULES, check_contamination, check_rule
 
 if TYPE_CHECKING:
     from vetime_plugins.explanation import Explanation
-    from vetime_plugins.incidents import Incidents
+    from vetime_plugins.incidents import Incident, Incidents
     from vetime_plugins.pipeline import VETimePipeline
 
 __all__ = [
@@ -235,6 +235,20 @@ def write_scores(
     tables.write_scores(
         path, scores, flagged, time=series.time, time_name=series.time_name, labels=series.labels, ids=ids
     )
+
+
+def incident_columns(incidents: Sequence[Incident]) -> dict[str, np.ndarray]:
+    """Return the columns of the file of incidents; variables stand as ``name share; name share``."""
+    columns: dict[str, list[Any]] = {
+        name: [getattr(one, name) for one in incidents] for name in ("start", "end", "peak", "steps")
+    }
+    if any(one.start_time is not None for one in incidents):
+        for name in ("start_time", "end_time", "peak_time"):
+            columns[name] = [str(getattr(one, name)) for one in incidents]
+    columns["severity"] = [one.severity for one in incidents]
+    columns["kind"] = [one.kind for one in incidents]
+    columns["variables"] = ["; ".join(f"{v.name} {v.share:.3f}" for v in one.variables) for one in incidents]
+    return {name: np.array(column) for name, column in columns.items()}
 
 
 def judge(

@@ -19,9 +19,10 @@ from vetime_plugins.cli.columns import LabelledSeries, select_series
 from vetime_plugins.cli.spans import Span, anomalous_spans
 from vetime_plugins.cli.tables import Table, to_float
 from vetime_plugins.errors import InputError
+from vetime_plugins.incidents import Incidents, find_incidents
 from vetime_plugins.long_format import Group, group_rows, score_groups
 
-_SHOWN_SERIES = 10
+_SHOWN_SERIES, _SHOWN_INCIDENTS = 10, 3
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class _Found:
     threshold: float
     highest: float
     spans: list[Span]
+    incidents: Incidents
 
     @property
     def anomalous(self) -> int:
@@ -44,6 +46,7 @@ class _Found:
             "threshold": self.threshold,
             "highest_score": self.highest,
             "anomalous_rows": self.anomalous,
+            "incidents": self.incidents.as_dicts(),
             "spans": [span.as_dict() for span in self.spans],
         }
 
@@ -84,9 +87,17 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         inputs.write_scores(args.out, series, scores, flagged, ids={args.id: ids})
     found = [
-        _Found(group, threshold, float(scores[group.rows].max()), _spans(group, series, scores, flagged))
+        _Found(
+            group,
+            threshold,
+            float(scores[group.rows].max()),
+            _spans(group, series, scores, flagged),
+            _incidents(group, series, scores, threshold),
+        )
         for group, threshold in zip(groups, thresholds, strict=True)
     ]
+    if args.incidents:
+        tables.write_columns(args.incidents, _columns(found, args.id))
     if args.json:
         result: dict[str, Any] = {
             "file": args.file,
@@ -98,13 +109,14 @@ def run(args: argparse.Namespace) -> int:
             "anomalous_rows": int(flagged.sum()),
             "series": [one.as_dict() for one in found],
             "out": args.out,
+            "incidents_out": args.incidents,
         }
         if not args.out:
             result["scores"] = scores.tolist()
         print(json.dumps(result, allow_nan=False))
     else:
         for line in _report(args, series, found, seconds):
-            print(line, file=sys.stderr if args.out == tables.STDIN else sys.stdout)
+            print(line, file=sys.stderr if tables.STDIN in (args.out, args.incidents) else sys.stdout)
     return 0
 
 
@@ -148,6 +160,24 @@ def _spans(group: Group, series: LabelledSeries, scores: np.ndarray, flagged: np
     return anomalous_spans(flagged[group.rows], scores[group.rows], stamps)
 
 
+def _incidents(group: Group, series: LabelledSeries, scores: np.ndarray, threshold: float) -> Incidents:
+    values = series.values[group.rows]
+    return find_incidents(
+        scores[group.rows],
+        np.where(np.isnan(values).all(axis=0), 0.0, values),
+        threshold=threshold,
+        index=None if series.time is None else series.time[group.rows],
+        names=series.names,
+    )
+
+
+def _columns(found: list[_Found], name: str) -> dict[str, np.ndarray]:
+    """Return the columns of the file of incidents, series by series, the id in front."""
+    columns = inputs.incident_columns([incident for one in found for incident in one.incidents])
+    ids = np.array([one.group.id for one in found for _ in one.incidents])
+    return {"id" if name in columns else name: ids} | columns
+
+
 def _report(
     args: argparse.Namespace, series: LabelledSeries, found: list[_Found], seconds: float
 ) -> Iterator[str]:
@@ -162,13 +192,21 @@ def _report(
     rule = f"{args.threshold:.4f} (given)" if isinstance(args.threshold, float) else args.threshold
     yield f"threshold {rule}, of each series by itself: {anomalous:,} anomalous rows ({anomalous / rows:.1%})"
     for one in sorted(found, key=lambda one: -one.highest)[:_SHOWN_SERIES]:
-        first = one.spans[0] if one.spans else None
-        when = f"  {first.start_time} .. {first.end_time}" if first and first.start_time else ""
         yield (
             f"  {one.group.id!s:<20} {len(one.group.rows):>9,} rows  {one.anomalous:>7,} anomalous  "
-            f"highest score {one.highest:.4f}{when}"
+            f"highest score {one.highest:.4f}"
         )
+        for incident in one.incidents[:_SHOWN_INCIDENTS]:
+            start, end = (
+                (incident.start, incident.end)
+                if incident.start_time is None
+                else (incident.start_time, incident.end_time)
+            )
+            yield f"    {incident.kind}  {start} .. {end}"
+        if len(one.incidents) > _SHOWN_INCIDENTS:
+            yield f"    ... and {len(one.incidents) - _SHOWN_INCIDENTS:,} more that are less severe"
     if len(found) > _SHOWN_SERIES:
         yield f"  ... and {len(found) - _SHOWN_SERIES:,} more series with lower scores"
-    if args.out and args.out != tables.STDIN:
-        yield f"scores: {args.out}"
+    for what, path in (("scores", args.out), ("incidents", args.incidents)):
+        if path and path != tables.STDIN:
+            yield f"{what}: {path}"

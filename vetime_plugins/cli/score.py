@@ -7,17 +7,12 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from vetime_plugins.cli import inputs, long, tables
 from vetime_plugins.cli.columns import LabelledSeries
 from vetime_plugins.cli.spans import anomalous_spans
 from vetime_plugins.errors import InputError
-
-if TYPE_CHECKING:
-    from vetime_plugins.incidents import Incidents
 
 DESCRIPTION = """\
 Score a table, one row for each time step: 0 is normal, 1 is anomalous. The result is a summary on the
@@ -73,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         inputs.write_scores(args.out, series, scored.scores, flagged)
     if args.incidents:
-        tables.write_columns(args.incidents, _columns(scored.incidents))
+        tables.write_columns(args.incidents, inputs.incident_columns(scored.incidents))
     spans = anomalous_spans(flagged, scored.scores, series.time)
     metrics = inputs.judge(series, scored.scores)
     if args.json:
@@ -101,20 +96,6 @@ def run(args: argparse.Namespace) -> int:
         for line in _report(args, series, scored, metrics):
             print(line, file=stream)
     return 0
-
-
-def _columns(incidents: Incidents) -> dict[str, np.ndarray]:
-    """Return the columns of the file of incidents; variables stand as ``name share; name share``."""
-    columns: dict[str, list[Any]] = {
-        name: [getattr(one, name) for one in incidents] for name in ("start", "end", "peak", "steps")
-    }
-    if any(one.start_time is not None for one in incidents):
-        for name in ("start_time", "end_time", "peak_time"):
-            columns[name] = [str(getattr(one, name)) for one in incidents]
-    columns["severity"] = [one.severity for one in incidents]
-    columns["kind"] = [one.kind for one in incidents]
-    columns["variables"] = ["; ".join(f"{v.name} {v.share:.3f}" for v in one.variables) for one in incidents]
-    return {name: np.array(column) for name, column in columns.items()}
 
 
 def _report(

@@ -130,7 +130,7 @@ def draw_scores(
     shade(ax, x, flagged, color=_RED, alpha=0.25, **style)
     _draw_line(ax, x, scores, color=_BLUE, linewidth=0.9, label="score")
     if threshold is not None:
-        ax.axhline(threshold, color=_RED, linewidth=0.9, linestyle="--", label=f"threshold {threshold:.3g}")
+        ax.axhline(threshold, color=_RED, linewidth=0.9, linestyle="--", label=f"threshold {threshold:.6g}")
     bottom = 0.0
     if truth is not None:
         bottom = -0.14
