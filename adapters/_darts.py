@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from darts.typing import TimeSeriesLike
     from numpy.typing import NDArray
 
+    from vetime_plugins.incidents import Incidents
+
     Values = NDArray[np.floating[Any]]
 
 __all__ = ["VETimeScorer"]
@@ -188,6 +190,56 @@ class VETimeScorer(FittableAnomalyScorer):
         """
         _as_list(series)
         return super().score(series)
+
+    def incidents(
+        self, series: TimeSeriesLike, *, threshold: str | float | None = None
+    ) -> Incidents | list[Incidents] | list[list[Incidents]]:
+        """Say what happened in each series: when, how badly, of what kind, in which components.
+
+        Parameters
+        ----------
+        series : TimeSeries or sequence of TimeSeries
+            As for `score`.
+        threshold : str or float, optional
+            Rule or number in place of `threshold_`, or before `fit` of the scorer's own rule. A rule is
+            applied to the scores of the reference, before `fit` to those of each series.
+
+        Returns
+        -------
+        vetime_plugins.Incidents, or a list of such for a sequence
+            The most severe first, on the time index of the series; ``to_frame()`` makes a DataFrame of it.
+            With ``component_wise=True`` a list in place of each, with one table for each component.
+
+        Raises
+        ------
+        InputError
+            As `score` does, or if `threshold` is neither a rule nor a number.
+        """
+        items = [self._extract_deterministic_series(one, "series") for one in _as_list(series)]
+        if self.reference_ is not None:
+            for one in items:
+                check_width(str(self), self.reference_[0].shape[1], one.width)
+        tables = [self._incidents(one, threshold) for one in items]
+        found = tables if self.component_wise else [table for (table,) in tables]
+        return found[0] if isinstance(series, TimeSeries) else found
+
+    def _incidents(self, series: TimeSeries, threshold: str | float | None) -> list[Incidents]:
+        """Return the table of a series, or with `component_wise` one for each component."""
+        frame, kept = series.to_dataframe(copy=False), self.reference_
+        parts = [[i] for i in range(series.width)] if self.component_wise else [list(range(series.width))]
+        own = self.threshold if kept is None else self.threshold_
+        rules = own if isinstance(own, list) else [own] * len(parts)
+        pipeline = load_pipeline(self.weights, device=self.device, dtype=self.dtype)
+        return [
+            pipeline.detect(
+                frame.iloc[:, columns],
+                reference=kept and [one[:, columns] for one in kept],
+                readout=self.readout,
+                threshold=rule if threshold is None else check_rule(threshold),
+                contamination=self.contamination,
+            ).incidents
+            for columns, rule in zip(parts, rules, strict=True)
+        ]
 
     def detector(self, scores: TimeSeriesLike | None = None) -> ThresholdDetector:
         """Return the Darts detector that flags the scores above the threshold.

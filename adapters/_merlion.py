@@ -17,6 +17,7 @@ from vetime_plugins.adapters._shared import (
     telling,
 )
 from vetime_plugins.errors import InputError
+from vetime_plugins.incidents import find_incidents
 from vetime_plugins.series.inputs import as_series
 from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
 
@@ -34,6 +35,8 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from merlion.evaluate.anomaly import TSADMetric
+
+    from vetime_plugins.incidents import Incidents
 
 __all__ = ["VETimeDetector", "VETimeDetectorConfig", "VETimeThreshold"]
 
@@ -365,6 +368,13 @@ class VETimeDetector(DetectorBase):
         InputError
             If the number of variables is not that of the training data.
         """
+        rows, prev = self._rows(time_series, time_series_prev)
+        return UnivariateTimeSeries.from_pd(self._get_anomaly_score(rows, prev), name="anom_score").to_ts()
+
+    def _rows(
+        self, time_series: TimeSeries, time_series_prev: TimeSeries | None
+    ) -> tuple[pd.DataFrame, pd.DataFrame | None]:
+        """Return the transformed rows to score, and those of the context before them."""
         time_series, time_series_prev = TimeSeries.from_pd(time_series), TimeSeries.from_pd(time_series_prev)
         for given in (time_series, time_series_prev):
             if given is not None:
@@ -372,17 +382,69 @@ class VETimeDetector(DetectorBase):
         if time_series_prev is not None and not time_series.is_empty():
             time_series_prev, _ = time_series_prev.bisect(time_series.t0, t_in_left=False)
         time_series, time_series_prev = self.transform_time_series(time_series, time_series_prev)
-        prev = None if time_series_prev is None else time_series_prev.to_pd()
-        scores = self._get_anomaly_score(time_series.to_pd(), prev)
-        return UnivariateTimeSeries.from_pd(scores, name="anom_score").to_ts()
+        return time_series.to_pd(), None if time_series_prev is None else time_series_prev.to_pd()
+
+    def _context(self, prev: pd.DataFrame | None) -> pd.DataFrame | None:
+        """Return the rows before the first one to score that are looked at."""
+        return None if prev is None else prev.iloc[max(len(prev) - (self.config.context - 1), 0) :]
+
+    def incidents(
+        self,
+        time_series: TimeSeries,
+        time_series_prev: TimeSeries | None = None,
+        *,
+        threshold: str | float | None = None,
+    ) -> Incidents:
+        """Say what happened in a series: when, how badly, of what kind, in which variables.
+
+        Parameters
+        ----------
+        time_series, time_series_prev : TimeSeries
+            As for `get_anomaly_score`.
+        threshold : str or float, optional
+            Rule or number for the raw scores, in place of the model's threshold. A rule is applied to the
+            scores of the training data, before `train` to those of the series. Where the model has a
+            post-rule of Merlion, which judges calibrated scores, ``"auto"`` takes its place.
+
+        Returns
+        -------
+        vetime_plugins.Incidents
+            The most severe first, on the time stamps of the (transformed) rows; ``to_frame()`` makes a
+            DataFrame of it.
+
+        Raises
+        ------
+        InputError
+            As `get_anomaly_score` does, if there are no rows, or if `threshold` is neither a rule nor a
+            number.
+        """
+        rows, prev = self._rows(time_series, time_series_prev)
+        prev = self._context(prev)
+        if not len(rows):
+            raise InputError("incidents needs at least one row after the transform, got none")
+        if threshold is None:
+            own = self.threshold
+            ours = isinstance(own, VETimeThreshold)
+            threshold = (own.rule if own.alm_threshold is None else own.alm_threshold) if ours else "auto"
+        config = self.config
+        found = load_pipeline(config.weights, device=config.device, dtype=config.dtype).detect(
+            rows if prev is None else pd.concat([prev, rows]),
+            reference=None if self._reference is None else telling(self._reference),
+            readout=config.readout,
+            threshold=check_rule(threshold),
+            contamination=config.contamination,
+        )
+        if prev is None:
+            return found.incidents
+        last = slice(-len(rows), None)
+        return find_incidents(
+            found.scores[last], rows, threshold=found.threshold, variable_scores=found.variable_scores[last]
+        )
 
     def _get_anomaly_score(
         self, time_series: pd.DataFrame, time_series_prev: pd.DataFrame | None = None
     ) -> pd.DataFrame:
-        if time_series_prev is not None:
-            first = max(len(time_series_prev) - (self.config.context - 1), 0)
-            time_series_prev = time_series_prev.iloc[first:]
-        return self._score(time_series, time_series_prev)
+        return self._score(time_series, self._context(time_series_prev))
 
     def _score(self, rows: pd.DataFrame, context: pd.DataFrame | None = None) -> pd.DataFrame:
         """Score `rows` after `context`; one row out for each of `rows`, none for the context."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from pyod.utils.ad_engine import ADEngine
 
+    from vetime_plugins.incidents import Incidents
+
 __all__ = ["VETime", "register_with_adengine"]
 
 
@@ -177,6 +179,64 @@ class VETime(SeriesBase):
         check_width("VETime", self.n_features_in_, series.n_variables)
         self._check_names(X)
         return self._score(series, telling(self.reference_))
+
+    def incidents(self, X: ArrayLike, *, threshold: str | float | None = None) -> Incidents:
+        """Say what happened in a series: when, how badly, of what kind, in which variables.
+
+        Parameters
+        ----------
+        X : array-like of shape (n,) or (n, C)
+            One series of the variables that `fit` was given. A DataFrame gives its index and its names.
+        threshold : str or float, optional
+            Rule or number in place of `threshold_`. PyOD's rule flags `contamination` of any series, also
+            where nothing happened: ``"auto"`` is quiet there. A rule is applied to the scores of the
+            reference.
+
+        Returns
+        -------
+        vetime_plugins.Incidents
+            The most severe first; ``to_frame()`` makes a DataFrame of it.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        InputError
+            As `decision_function` does, or if `threshold` is neither a rule nor a number.
+        """
+        self._check_fitted()
+        check_width("VETime", self.n_features_in_, as_series(X, "X").n_variables)
+        self._check_names(X)
+        pipeline = load_pipeline(self.weights, device=self.device, dtype=self.dtype)
+        return pipeline.detect(
+            X,
+            reference=telling(self.reference_),
+            readout=self.readout,
+            threshold=self.threshold_ if threshold is None else check_rule(threshold),
+        ).incidents
+
+    @property
+    def incidents_(self) -> Incidents:
+        """Incidents of the series that `fit` was given, found when asked for; positions, not its index.
+
+        Raises
+        ------
+        InputError
+            If the series was longer than `max_reference`, so that not all of it was kept.
+        """
+        self._check_fitted()
+        length, kept = len(self.decision_scores_), len(self.reference_)
+        if kept < length:
+            raise InputError(
+                f"incidents_ needs the whole series of fit, of which the latest {kept} of {length} "
+                "rows were kept; pass it to incidents(X), or fit with a larger max_reference"
+            )
+        X = self.reference_
+        if hasattr(self, "feature_names_in_"):
+            import pandas as pd  # fit was given a DataFrame
+
+            X = pd.DataFrame(X, columns=self.feature_names_in_)
+        return self.incidents(X)
 
     def _check_parameters(self) -> None:
         check_rule(self.threshold)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pandas import DataFrame
 
+    from vetime_plugins.incidents import Incidents
     from vetime_plugins.pipeline import VETimePipeline
 
 Rows = TypeVar("Rows", "NDArray[Any]", "DataFrame")
@@ -77,6 +78,15 @@ def load_pipeline(weights: str | Path, *, device: str, dtype: str) -> VETimePipe
     from vetime_plugins.pipeline import cached_pipeline
 
     return cached_pipeline(weights, device=device, dtype=dtype)
+
+
+def leaders(incidents: Incidents, positions: NDArray[np.intp]) -> list[list[int]]:
+    """Return for each time step the variables that lead the incident it is in, or else the nearest one."""
+    found = incidents.in_order()
+    if not found:  # where something is flagged there is one
+        return [[] for _ in positions]
+    away = np.array([np.maximum(one.start - positions, positions - one.end) for one in found])
+    return [[variable.index for variable in found[i].leading()] for i in away.argmin(axis=0)]
 
 
 def check_max_reference(max_reference: object) -> int:

@@ -10,11 +10,13 @@ from vetime_plugins.adapters._shared import (
     check_max_reference,
     check_width,
     latest,
+    leaders,
     load_pipeline,
     missing_dependency,
     telling,
 )
 from vetime_plugins.errors import InputError
+from vetime_plugins.incidents import find_incidents
 from vetime_plugins.streaming import StreamingVETime
 from vetime_plugins.thresholds import check_contamination, check_rule, find_threshold
 
@@ -29,9 +31,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vetime_plugins.incidents import Incidents
     from vetime_plugins.pipeline import VETimePipeline
 
 __all__ = ["VETimeDetector"]
+
+_IDENTIFIES = "capability:variable_identification"
 
 
 class VETimeDetector(BaseDetector):
@@ -65,6 +70,10 @@ class VETimeDetector(BaseDetector):
     stride : int, default 1
         ``update`` scores this many time points at once. Above 1 it is that many times faster, but up to
         ``stride - 1`` later time points of the same call take part in a score.
+    identify_variables : bool, default False
+        Also say which variables lead: ``predict`` has a further column ``icolumns``, lists of positions with
+        the variable that contributes most first, and ``transform`` one column ``labels_<name>`` for each
+        variable. This is sktime's tag ``capability:variable_identification``, which follows it.
 
     Attributes
     ----------
@@ -129,6 +138,7 @@ class VETimeDetector(BaseDetector):
         max_reference: int = 20_000,
         context: int = 512,
         stride: int = 1,
+        identify_variables: bool = False,
     ) -> None:
         self.weights = weights
         self.device = device
@@ -139,6 +149,7 @@ class VETimeDetector(BaseDetector):
         self.max_reference = max_reference
         self.context = context
         self.stride = stride
+        self.identify_variables = identify_variables
         super().__init__()
 
     def __post_init__(self) -> None:
@@ -147,6 +158,8 @@ class VETimeDetector(BaseDetector):
         check_contamination(self.contamination)
         check_max_reference(self.max_reference)
         self._stream()
+        if self.identify_variables and _IDENTIFIES in BaseDetector.get_class_tags():  # sktime 1.0 has no such
+            self.set_tags(**{_IDENTIFIES: True})
 
     def _check_X(self, X: Any) -> pd.DataFrame:
         """Return `X` as a DataFrame; a panel gets an error that says what to do with it."""
@@ -166,7 +179,7 @@ class VETimeDetector(BaseDetector):
         scores = self._pipeline().score(X, readout=self.readout)
         self.scores_ = pd.Series(scores, index=X.index, name="scores")
         self.reference_ = self._X = latest(X, self.max_reference)
-        self._seen = X, scores
+        self._seen = X, scores, False  # whether they were scored as a stream
         self._set_threshold()
         return self
 
@@ -181,13 +194,22 @@ class VETimeDetector(BaseDetector):
         merged = pd.Series(scores, index=X.index, name="scores").combine_first(known)
         self.scores_ = latest(merged, self.max_reference)
         self.reference_ = self._X = latest(X.combine_first(self.reference_), self.max_reference)
-        self._seen = X.copy(), scores
+        self._seen = X.copy(), scores, True
         self._set_threshold()
         return self
 
     def _predict(self, X: pd.DataFrame) -> pd.DataFrame:
-        scores = self._score(X)
-        return pd.DataFrame({"ilocs": np.flatnonzero(scores > self.threshold_).astype("int64")})
+        ilocs = np.flatnonzero(self._score(X) > self.threshold_).astype("int64")
+        if not self.identify_variables:
+            return pd.DataFrame({"ilocs": ilocs})
+        return pd.DataFrame({"ilocs": ilocs, "icolumns": self._leaders(X, ilocs)})
+
+    def _leaders(self, X: pd.DataFrame, ilocs: NDArray[np.int64]) -> pd.Series:
+        """Return for each flagged time point the positions in `X` of the variables that lead there."""
+        fitted = self._match_columns(X).columns
+        place = list(X.columns.get_indexer(fitted)) if set(X.columns) == set(fitted) else range(len(fitted))
+        found = leaders(self._find_incidents(X, self.threshold_), ilocs)
+        return pd.Series([[int(place[i]) for i in one] for one in found], dtype=object)
 
     def _predict_scores(self, X: pd.DataFrame) -> pd.DataFrame:
         scores = self._score(X)
@@ -207,11 +229,20 @@ class VETimeDetector(BaseDetector):
         Returns
         -------
         pandas.DataFrame
-            Shape ``(T, 1)``, column ``labels``, int64: 1 where anomalous, else 0. On the index of `X`.
+            Shape ``(T, 1)``, column ``labels``, int64: 1 where anomalous, else 0. On the index of `X`. With
+            `identify_variables` shape ``(T, C)``, a column ``labels_<name>`` for each variable: 1 where it
+            leads an anomaly.
         """
         self.check_is_fitted()
         X = self._check_X(X)  # the base class would return the labels without the index
-        return pd.DataFrame({"labels": (self._score(X) > self.threshold_).astype("int64")}, index=X.index)
+        flags = self._score(X) > self.threshold_
+        if not self.identify_variables:
+            return pd.DataFrame({"labels": flags.astype("int64")}, index=X.index)
+        labels = np.zeros(X.shape, dtype="int64")
+        ilocs = np.flatnonzero(flags)
+        for step, columns in zip(ilocs, self._leaders(X, ilocs), strict=True):
+            labels[step, columns] = 1
+        return pd.DataFrame(labels, index=X.index, columns=[f"labels_{name}" for name in X.columns])
 
     def fit_transform(self, X: Any, y: Any = None) -> pd.DataFrame:
         """Fit and label every time point; see `fit` and `transform`."""
@@ -220,6 +251,39 @@ class VETimeDetector(BaseDetector):
     def predict_points(self, X: Any) -> pd.DataFrame:
         """Return the positions of anomalous time points, as ``predict`` does for every anomaly detector."""
         return self.predict(X)  # the base class would clear the name of the caller's index on the way
+
+    def incidents(self, X: Any, *, threshold: str | float | None = None) -> Incidents:
+        """Say what happened in a series: when, how badly, of what kind, in which variables.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame, pandas.Series or numpy.ndarray
+            The series, T time points.
+        threshold : str or float, optional
+            Rule or number in place of ``threshold_``. A rule is applied to ``scores_``.
+
+        Returns
+        -------
+        vetime_plugins.Incidents
+            The most severe first, on the index of `X`; ``to_frame()`` makes a DataFrame of it.
+        """
+        self.check_is_fitted()
+        if threshold is None:
+            limit = self.threshold_
+        else:
+            limit = find_threshold(self.scores_.to_numpy(), threshold, contamination=self.contamination)
+        return self._find_incidents(self._check_X(X), limit)
+
+    def _find_incidents(self, X: pd.DataFrame, limit: float) -> Incidents:
+        """Return the incidents of the same scores that `_score` gives."""
+        X, (seen, scores, streamed) = self._match_columns(X), self._seen
+        known = len(X) == len(seen) and X.set_axis(seen.index).equals(seen)
+        if known and streamed:  # there are scores of the time points, but none of the variables
+            return find_incidents(scores, X, threshold=limit)
+        reference = None if known else telling(self.reference_)
+        return (
+            self._pipeline().detect(X, reference=reference, readout=self.readout, threshold=limit).incidents
+        )
 
     def predict_segments(self, X: Any) -> pd.DataFrame:
         """Return the segments between anomalous time points, as sktime defines them for anomaly detectors.
@@ -291,7 +355,7 @@ class VETimeDetector(BaseDetector):
     def _score(self, X: pd.DataFrame) -> NDArray[np.float64]:
         """Return the scores (T,) of `X`, the kept ones where it holds the data seen last."""
         X = self._match_columns(X)
-        seen, scores = self._seen
+        seen, scores, _ = self._seen
         if len(X) == len(seen) and X.set_axis(seen.index).equals(seen):
             return scores.copy()
         return self._pipeline().score(X, reference=telling(self.reference_), readout=self.readout)
@@ -349,4 +413,5 @@ class VETimeDetector(BaseDetector):
             {},
             {"readout": "point", "threshold": "std", "max_reference": 16},
             {"readout": "window", "threshold": 0.5, "context": 64, "stride": 4},
+            {"identify_variables": True},
         ]

@@ -546,3 +546,64 @@ def test_points_may_come_as_a_list_of_arrays_once_their_width_is_known(make):
     stream.update(x[:20])
     expected = make(CONTEXT).update(x)
     np.testing.assert_allclose(stream.update(list(x[20:])), expected[20:], atol=1e-6)
+
+
+class TestIncidents:
+    @staticmethod
+    def series():
+        x = np.sin(2 * np.pi * np.arange(500) / 25) + 0.05 * np.random.default_rng(0).normal(size=500)
+        x[400:406] += 4
+        return x
+
+    def test_open_grow_and_close_however_the_feed_is_cut(self):
+        x, told = self.series(), []
+        for size in (1, 37, 200):
+            stream = StreamingVETime(context=128, stride=8, threshold=0.999, gap=4)
+            stream.warm_up(x[:300])
+            events = []
+            for first in range(300, 500, size):
+                stream.detect(x[first : first + size])
+                events += stream.events
+            told.append([(one.what, one.incident.start, one.incident.end) for one in events + stream.close()])
+            assert stream.incident is None
+        assert told[0] == told[1] == told[2]
+        whats = [what for what, *_ in told[0]]
+        assert whats[0] == "opened"
+        assert whats.count("opened") == whats.count("closed")
+        assert any(what == "closed" and start - 8 <= 105 and end >= 100 for what, start, end in told[0])
+
+    def test_go_on_after_saving(self, tmp_path):
+        x = self.series()
+        stream = StreamingVETime(context=128, threshold=0.999, gap=6)
+        stream.warm_up(x[:300])
+        stream.update(x[300:404])
+        assert stream.incident is not None
+        stream.save(tmp_path / "stream.npz")
+        twins = (
+            StreamingVETime.load(tmp_path / "stream.npz"),
+            StreamingVETime.from_state_dict(stream.state_dict()),
+        )
+        for one in (stream, *twins):
+            one.update(x[404:460])
+        assert stream.events
+        assert all(twin.events == stream.events and twin.gap == 6 for twin in twins)
+
+    def test_are_none_while_a_threshold_warms_up(self):
+        stream = StreamingVETime(context=64, stride=16, threshold="rolling")
+        stream.warm_up(self.series()[:300])
+        stream.update(self.series()[300:332])
+        assert stream.events == []
+        assert stream.incident is None
+
+    def test_need_a_threshold(self):
+        stream = StreamingVETime(context=64)
+        stream.update(self.series()[:3])
+        assert stream.events == []
+        with pytest.raises(InputError, match="gap"):
+            StreamingVETime(gap=-1)
+
+    def test_of_a_damaged_state_are_refused(self):
+        state = StreamingVETime(context=64, threshold=0.9).state_dict()
+        state["incident"] = {"n_seen": 3, "scores": [0.9], "open": [5, 4, 4, 0.9], "opened_above": 0.5}
+        with pytest.raises(InputError, match="not a state"):
+            StreamingVETime.from_state_dict(state)

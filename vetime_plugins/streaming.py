@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import sys
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ import numpy as np
 from vetime_plugins._arguments import check_whole, is_real
 from vetime_plugins.adaptive import AdaptiveThreshold, make_threshold
 from vetime_plugins.errors import InputError
+from vetime_plugins.incidents import Incident, IncidentEvent, IncidentTracker
 from vetime_plugins.series.gaps import carry_forward
 from vetime_plugins.series.guards import warn_of_doubtful
 from vetime_plugins.series.inputs import Series, as_float64, is_collection
@@ -87,12 +89,14 @@ class StreamingVETime:
     threshold : {"rolling", "dspot"}, float, AdaptiveThreshold or None, default None
         What `detect` compares scores with: a threshold that follows the scores, by name or with settings (see
         `vetime_plugins.adaptive`), or a number. An object is not changed, only its settings are taken.
+    gap : int, default 8
+        How many quiet points do not end an incident, see `events`.
 
     Raises
     ------
     InputError
-        If `context`, `stride` or `max_reference` is not a positive integer, ``stride > context``, or
-        `threshold` is none of these.
+        If `context`, `stride` or `max_reference` is not a positive integer, ``stride > context``, `gap` is
+        negative, or `threshold` is none of these.
 
     Notes
     -----
@@ -129,6 +133,7 @@ class StreamingVETime:
         readout: str | None = None,
         max_reference: int = 20_000,
         threshold: str | float | AdaptiveThreshold | None = None,
+        gap: int = 8,
     ) -> None:
         self.context = check_whole("context", context)
         self.stride = check_whole("stride", stride)
@@ -140,6 +145,7 @@ class StreamingVETime:
         self.dtype = dtype
         self.readout = readout
         self.threshold = threshold
+        self.gap = gap
         self.reset()
 
     def reset(self) -> None:
@@ -154,6 +160,8 @@ class StreamingVETime:
         if is_real(self.threshold) and not math.isfinite(self.threshold):
             raise InputError(f"threshold must be finite, got {self.threshold!r}")
         self._latest = Detected(np.empty(0), np.empty(0), np.zeros(0, dtype=bool))
+        self._events: list[IncidentEvent] = []
+        self._tracker = IncidentTracker(0.0, self.gap)
         self._checked = False  # whether doubtful input was looked for
 
     @property
@@ -175,6 +183,26 @@ class StreamingVETime:
     def latest(self) -> Detected:
         """What the latest call of `update`, `detect` or `flush` found; without a threshold nothing."""
         return self._latest
+
+    @property
+    def events(self) -> list[IncidentEvent]:
+        """What the latest call told of incidents; without a threshold nothing.
+
+        An incident opens at the first score above the threshold, grows with each further one and closes once
+        ``gap + 1`` scores in a row are not above it, see `vetime_plugins.IncidentTracker`. Positions count
+        the points of the stream from 0. The scores of the open incident are kept until it closes.
+        """
+        return list(self._events)
+
+    @property
+    def incident(self) -> Incident | None:
+        """The incident that goes on, as it is known now; None where there is none."""
+        return self._tracker.open
+
+    def close(self) -> list[IncidentEvent]:
+        """End the open incident, if there is one: the stream is over. Pending points are not scored."""
+        self._events = self._tracker.close()
+        return list(self._events)
 
     def warm_up(self, history: ArrayLike, *, as_reference: bool = True) -> None:
         """Take data from before the stream, without scoring it.
@@ -311,6 +339,12 @@ class StreamingVETime:
         elif self.threshold is not None:
             limits = np.full(len(scores), float(self.threshold))  # type: ignore[arg-type]
             self._latest = Detected(scores, limits, scores > limits)
+        else:
+            return
+        self._events = []
+        for score, limit in zip(scores.tolist(), self._latest.thresholds.tolist(), strict=True):
+            self._tracker.threshold = min(limit, sys.float_info.max)  # infinite while it warms up
+            self._events += self._tracker.update(score)
 
     def _warn_of_doubtful(self, rows: NDArray[np.float64]) -> None:
         """Look at the first points that are enough, once; a stream that is too short will grow."""
@@ -436,7 +470,8 @@ class StreamingVETime:
         settings = {name: getattr(self, name) for name in _SETTINGS}
         threshold = self.threshold if self._rule is None else self._rule.state_dict()
         counts = {"n_seen": self._n_seen, "n_scored": self._n_scored}
-        return {"format": _FORMAT, **settings, **counts, "threshold": threshold}
+        incident = {"gap": self.gap, "incident": self._tracker.state_dict()}
+        return {"format": _FORMAT, **settings, **counts, "threshold": threshold, **incident}
 
     def _arrays(self) -> dict[str, NDArray[np.float64] | None]:
         return {"past": self._past, "last_known": self._last_known, "reference": self._reference}
@@ -453,10 +488,13 @@ class StreamingVETime:
                 raise TypeError(f"{name} is {settings[name]!r}")
         threshold = header.get("threshold")  # former versions had none
         rule = AdaptiveThreshold.from_state_dict(threshold) if isinstance(threshold, Mapping) else None
+        settings |= {"gap": header.get("gap", 8)}
         settings |= {"threshold": rule or threshold} | ({} if device is None else {"device": device})
         stream = cls(**settings)
         stream._rule = rule
         stream._checked = True
+        if "incident" in header:
+            stream._tracker.load_state_dict(header["incident"])
         stream._n_seen = check_whole("n_seen", header["n_seen"], least=0)
         stream._n_scored = check_whole("n_scored", header["n_scored"], least=0)
         if not 0 <= stream.n_pending < stream.stride or (stream._n_seen and not len(arrays["past"])):

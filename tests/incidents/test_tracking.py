@@ -68,3 +68,19 @@ def test_a_bad_score_changes_nothing():
         tracker.update([0.9, np.nan])
     assert tracker.n_seen == 0
     assert tracker.open is None
+
+
+def test_threshold_that_rises_above_the_peak_closes_all_the_same():
+    tracker = IncidentTracker(0.5, gap=0)
+    tracker.update([0.1, 0.9, 0.8])
+    tracker.threshold = 0.95
+    (event,) = tracker.update([0.9])
+    assert (event.what, event.incident.start, event.incident.end) == ("closed", 1, 2)
+
+
+def test_state_goes_on_where_it_stood():
+    tracker, twin = IncidentTracker(0.5, gap=1), IncidentTracker(0.5, gap=1)
+    tracker.update([0.1, 0.9, 0.8])
+    twin.load_state_dict(tracker.state_dict())
+    assert twin.open == tracker.open
+    assert twin.update([0.7, 0.1, 0.1]) == tracker.update([0.7, 0.1, 0.1])

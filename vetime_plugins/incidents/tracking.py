@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -68,6 +69,7 @@ class IncidentTracker:
         self._n_seen = 0
         self._first = 0
         self._scores: list[float] = []  # from the first step of the open incident on
+        self._opened_above = 0.0  # the threshold then: a later one may lie above the peak
         self._open: Incident | None = None
 
     @property
@@ -111,11 +113,44 @@ class IncidentTracker:
         """End the open incident, if there is one: the stream is over."""
         return [] if self._open is None else [self._close()]
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the tracker remembers, as numbers and lists; the settings are not among it."""
+        one = self._open
+        known = None if one is None else [one.start, one.end, one.peak, one.severity]
+        above = self._opened_above
+        return {"n_seen": self._n_seen, "scores": list(self._scores), "open": known, "opened_above": above}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where the tracker that gave `state` stood.
+
+        Raises
+        ------
+        ValueError, KeyError or TypeError
+            If `state` is none of `state_dict`.
+        """
+        seen = check_whole("n_seen", state["n_seen"], least=0)
+        scores, known = [float(score) for score in state["scores"]], None
+        if state["open"] is not None:
+            start, end, peak = (check_whole("position", at, least=0) for at in state["open"][:3])
+            known = Incident(start, end, peak, float(state["open"][3]))
+            if not (start <= peak <= end < seen and len(scores) == seen - start):
+                raise ValueError(f"an incident from {start} to {end} after {seen} scores")
+        elif scores:
+            raise ValueError(f"{len(scores)} scores of no incident")
+        above = float(state["opened_above"])
+        if not np.isfinite([*scores, above, 0.0 if known is None else known.severity]).all():
+            raise ValueError("a score is not finite")
+        if known is not None and not above < scores[known.peak - known.start] == known.severity:
+            raise ValueError(f"an incident of severity {known.severity} that opened above {above}")
+        self._opened_above = above
+        self._n_seen, self._scores, self._open = seen, scores, known
+        self._first = seen - len(scores)
+
     def _step(self, score: float) -> list[IncidentEvent]:
         at, self._n_seen = self._n_seen, self._n_seen + 1
         if score > self.threshold:
             if self._open is None:
-                self._first, self._scores = at, [score]
+                self._first, self._scores, self._opened_above = at, [score], self.threshold
                 self._open = Incident(at, at, at, score)
                 return [IncidentEvent("opened", self._open)]
             self._scores.append(score)
@@ -131,7 +166,7 @@ class IncidentTracker:
     def _close(self) -> IncidentEvent:
         assert self._open is not None
         known = self._open
-        level = heights(np.append(self._scores, self.threshold))
+        level = heights(np.append(self._scores, self._opened_above))
         part, floor = level[: known.end - self._first + 1], float(level[-1])
         high = np.flatnonzero(part >= floor + 0.5 * (level[known.peak - self._first] - floor))
         closed = replace(known, start=self._first + int(high[0]), end=self._first + int(high[-1]))
