@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pyod.utils.ad_engine import ADEngine
 
     from vetime_plugins.incidents import Incidents
+    from vetime_plugins.series.types import OneSeries
 
 __all__ = ["VETime", "register_with_adengine"]
 
@@ -209,7 +210,7 @@ class VETime(SeriesBase):
         self._check_names(X)
         pipeline = load_pipeline(self.weights, device=self.device, dtype=self.dtype)
         return pipeline.detect(
-            X,
+            cast("OneSeries", X),  # as_series has read it
             reference=telling(self.reference_),
             readout=self.readout,
             threshold=self.threshold_ if threshold is None else check_rule(threshold),
