@@ -1,4 +1,4 @@
-"""Images of series under their public name; they are made in :mod:`vetime_plugins.series.imaging`."""
+"""Images of series under their public name; they are made in `vetime_plugins.series.imaging`."""
 
 from __future__ import annotations
 

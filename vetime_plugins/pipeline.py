@@ -61,7 +61,7 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 class VETimePipeline:
     """Score time series with a VETime network, or with one of expectation.
 
-    Make one with :meth:`from_pretrained`; it is safe to share between threads.
+    Make one with `from_pretrained`; it is safe to share between threads.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ class VETimePipeline:
             Image gammas in place of the default ones, for a network that reads an image.
         n_jobs : int, optional
             Score a list of series with so many of joblib's workers, -1 for all, each of which loads the
-            weights once; see :mod:`vetime_plugins.parallel` for clusters. Left out, this process scores them.
+            weights once; see `vetime_plugins.parallel` for clusters. Left out, this process scores them.
         progress : bool or callable
             Show a bar (needs tqdm), or call ``progress(done, total)`` in time steps.
 
@@ -547,14 +547,14 @@ class VETimePipeline:
         return result[0] if one.one_dimensional else result
 
     def plot(self, series: OneSeries, *, explain: bool = False, **options: Any) -> Figure:
-        """Draw a series with its scores and incidents (and, with `explain`, what :meth:`explain` found).
+        """Draw a series with its scores and incidents (and, with `explain`, what `explain` found).
 
         Parameters
         ----------
         series : array-like of shape (T,) or (T, C)
         explain : bool
         **options
-            Passed to :func:`vetime_plugins.plotting.plot_scores` or `plot_explanation`.
+            Passed to `vetime_plugins.plotting.plot_scores` or `plot_explanation`.
 
         Returns
         -------

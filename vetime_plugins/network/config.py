@@ -22,7 +22,7 @@ _Count = Annotated[Whole, Field(ge=0, le=2**31 - 1)]
 @checked
 @dataclass(frozen=True, config=STRICT)
 class VETimeConfig:
-    """What decides the shapes and the arithmetic of a :class:`~vetime_plugins.network.model.VETime`.
+    """What decides the shapes and the arithmetic of a `vetime_plugins.network.model.VETime`.
 
     The defaults are the sizes of the paper ("base"): Section 4 and the authors' public configuration.
 
@@ -190,14 +190,14 @@ class VETimeConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> VETimeConfig:
-        """Build a configuration from :meth:`to_dict`'s output.
+        """Build a configuration from `to_dict`'s output.
 
         Raises
         ------
         CheckpointError
             If `values` has a key that this version does not know: it would change the arithmetic unseen.
         InputError
-            If a value is not what :class:`VETimeConfig` takes.
+            If a value is not what `VETimeConfig` takes.
         """
         try:
             return validate(cls, values, "", within="VETimeConfig.")

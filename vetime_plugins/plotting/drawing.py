@@ -1,4 +1,4 @@
-"""The rows that the pictures of :mod:`vetime_plugins.plotting` are put together from."""
+"""The rows that the pictures of `vetime_plugins.plotting` are put together from."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A series is mapped to three intensity strips (itself, its moving-average trend, the remainder), each scaled to
 0..255; the strips are cut every period and stacked, and the stack is resized to the ViT's square. Everything
-needed for the way back is kept in :class:`Strip` and :class:`FoldGeometry`.
+needed for the way back is kept in `Strip` and `FoldGeometry`.
 """
 
 from __future__ import annotations
@@ -251,14 +251,14 @@ def series_to_image(
     period : int, optional
         Period in steps (1 = none); found by autocorrelation when omitted.
     gammas : ndarray of shape (C,), optional
-        Exponents of the intensity; see :func:`default_gammas`.
+        Exponents of the intensity; see `default_gammas`.
 
     Returns
     -------
     image : float64 ndarray of shape (H, W, 3)
         Channels (series, trend, remainder), values in 0..255, not rounded.
     geometry : ImageGeometry
-        What :func:`image_to_series` needs.
+        What `image_to_series` needs.
 
     Raises
     ------
@@ -305,7 +305,7 @@ def image_to_series(image: NDArray[np.floating], geometry: ImageGeometry) -> NDA
     Parameters
     ----------
     image : ndarray of shape (H, W, 3)
-        As returned by :func:`series_to_image`; only the first channel is read.
+        As returned by `series_to_image`; only the first channel is read.
     geometry : ImageGeometry
 
     Returns

@@ -203,7 +203,7 @@ class TrainingConfig:
         Raises
         ------
         InputError
-            If there is none, or it is not what :meth:`from_dict` takes.
+            If there is none, or it is not what `from_dict` takes.
         """
         file = resources.files("vetime_plugins.training") / "configs" / f"{name_or_file}.toml"
         if not file.is_file():
