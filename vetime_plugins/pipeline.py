@@ -403,7 +403,8 @@ class VETimePipeline:
             raise InputError(f"index needs one entry a series ({len(all_series)}), got {len(indices)}.")
         warn_of_doubtful(all_series, has_more=[len(others) > 0 for others in references], many=many)
         results = []
-        with Reporter(progress, sum(one.values.size for one in all_series)) as report:
+        total = sum(one.values.size for one in all_series)
+        with Reporter(progress, total) as report, self._sizes_where_memory_ends(all_series):
             read = self._read(all_series, references, None, report)
             for one, as_given, labels, limit, (margins, periods, usual) in zip(
                 all_series, given, indices, limits, read, strict=True
