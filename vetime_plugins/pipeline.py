@@ -555,7 +555,8 @@ class VETimePipeline:
         series : array-like of shape (T,) or (T, C)
         explain : bool
         **options
-            Passed to `vetime_plugins.plotting.plot_scores` or `plot_explanation`.
+            Passed to `vetime_plugins.plotting.plot_scores` or `plot_explanation`. Without `explain`,
+            `threshold` may also be a rule, and is what the incidents are found with.
 
         Returns
         -------
@@ -570,7 +571,7 @@ class VETimePipeline:
 
         if explain:
             return plotting.plot_explanation(self.explain(series), **options)
-        one, found = as_series(series), self.detect(series)
+        one, found = as_series(series), self.detect(series, threshold=options.pop("threshold", "auto"))
         known = {
             "threshold": found.threshold,
             "incidents": found.incidents,

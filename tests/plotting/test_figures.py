@@ -204,7 +204,9 @@ class TestPlotExplanation:
 
     def test_pipeline_draws_both(self, wave):
         pipeline = VETimePipeline.from_pretrained("small")
-        plain = pipeline.plot(wave[0])
+        plain = pipeline.plot(wave[0], threshold=0.97)
+        legend = [text.get_text() for text in plain.axes[-1].get_legend().get_texts()]
+        assert "threshold 0.97" in legend
         np.testing.assert_allclose(line(plain.axes[1], "score").get_ydata(), pipeline.score(wave[0]))
         assert len(pipeline.plot(wave[0], explain=True).axes) > len(plain.axes)
 
