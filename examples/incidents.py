@@ -64,7 +64,7 @@ def main() -> None:
     for make, threshold in tried:
         table = make()
         found = pipeline.detect(table, threshold=threshold)
-        print(f"{make.__name__}: {len(table)} steps, threshold {found.threshold:.4f} ({threshold})")
+        print(f"{make.__name__}: {len(table)} steps, threshold {found.threshold:.6f} ({threshold})")
         print(f"{found.incidents}\n")
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)

@@ -234,7 +234,7 @@ class Incidents(Sequence[Incident]):
             yield "  ".join(cells).rstrip()
 
     def __str__(self) -> str:
-        return "\n".join(self.lines()) if self.items else f"no incident above {self.threshold:.4g}"
+        return "\n".join(self.lines()) if self.items else f"no incident above {self.threshold:.6g}"
 
 
 @dataclass(frozen=True)
