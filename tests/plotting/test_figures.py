@@ -293,3 +293,15 @@ class TestIncidents:
             plot_scores(x[:200], scores[:200], incidents=incidents)
         with pytest.raises(InputError, match="variable_scores"):
             plot_scores(x, scores, variable_scores=np.zeros((300, 2)))
+
+
+def test_scores_close_to_one_are_told_apart():
+    series = np.sin(np.arange(200) / 5)
+    scores = np.linspace(0, 0.5, 200)
+    scores[50], scores[100] = 0.99, 0.9999
+    axes = plot_scores(series, scores, labels=np.arange(200) == 100).axes[-1]
+    low, high, top = axes.transData.transform([(0, 0.0), (0, 0.99), (0, 0.9999)])[:, 1]
+    assert top - low == pytest.approx(2 * (high - low))
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["0", "0.9", "0.99", "0.999", "0.9999"]
+    straight = plot_scores(series, np.linspace(0, 0.5, 200)).axes[-1]
+    assert straight.get_yscale() == "linear"

@@ -21,6 +21,10 @@ MAX_SPANS = 600  # what a single step must be seen in (shading, heat map) is 1/6
 MAX_NAMES = 40  # beside a heat map
 LETTER = 0.006  # width of a letter of a mark, as a share of the axes
 
+_RARE = 0.99  # from a score this high on the axis goes by nines
+_MOST_NINES = 6
+_BAND = 0.11  # of the height of the scores, for labels below them
+
 # Okabe and Ito's palette: told apart with any of the common colour vision deficiencies.
 _BLUE, _ORANGE, _GREEN, _RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 _EXPERTS = (_BLUE, _ORANGE, _GREEN, "#CC79A7", "#56B4E9", "#F0E442")
@@ -131,14 +135,9 @@ def draw_scores(
     _draw_line(ax, x, scores, color=_BLUE, linewidth=0.9, label="score")
     if threshold is not None:
         ax.axhline(threshold, color=_RED, linewidth=0.9, linestyle="--", label=f"threshold {threshold:.6g}")
-    bottom = 0.0
     if truth is not None:
-        bottom = -0.14
-        ax.axhline(-0.04, color=_INK, linewidth=0.5)
-        shade(ax, x, truth, color=_ORANGE, alpha=1.0, label="true anomaly", ymin=0.0, ymax=0.08)
-    ax.set_ylim(bottom, 1.05)
-    ax.set_yticks([0.0, 0.5, 1.0])
-    ax.set_ylabel("score")
+        shade(ax, x, truth, color=_ORANGE, alpha=1.0, label="true anomaly", ymin=0.0, ymax=_BAND - 0.03)
+    _set_score_axis(ax, float(scores.max(initial=0.0)), band=truth is not None)
     if incidents:
         ax.plot(
             x[[one.peak for one in incidents]], [one.severity for one in incidents], "v", color=_RED,
@@ -146,6 +145,35 @@ def draw_scores(
         )  # fmt: skip
     if threshold is not None or truth is not None or incidents:
         _legend(ax)
+
+
+def _set_score_axis(ax: Axes, highest: float, band: bool) -> None:
+    """Let the axis of scores in [0, 1] go by tenths of what is left to 1, where some come close to it.
+
+    A tail probability of 0.999 is ten times as rare as 0.99: on a straight axis both would be at the top, and
+    half of a calm series above the middle. A `band` below the axis is left for labels.
+    """
+    ax.set_ylabel("score")
+    bottom = -1.05 * _BAND / (1 - _BAND) if band else 0.0
+    if highest <= _RARE:
+        ax.set_ylim(bottom, 1.05)
+        ax.set_yticks([0.0, 0.5, 1.0])
+    else:
+        nines = int(np.clip(np.ceil(_to_nines(np.array(highest))), 3, _MOST_NINES))
+        ax.set_yscale("function", functions=(_to_nines, _from_nines))
+        ax.set_ylim(*_from_nines(np.array([bottom * nines, 1.05 * nines])))
+        ticks = _from_nines(np.arange(nines + 1.0))
+        ax.set_yticks(ticks, [f"{tick:.{n}f}" for n, tick in enumerate(ticks)])
+    if band:
+        ax.plot([0, 1], [_BAND - 0.02] * 2, color=_INK, linewidth=0.5, transform=ax.transAxes)
+
+
+def _to_nines(scores: np.ndarray) -> np.ndarray:
+    return -np.log10(np.clip(1 - np.asarray(scores, dtype=np.float64), 10.0 ** -(1.04 * _MOST_NINES), None))
+
+
+def _from_nines(nines: np.ndarray) -> np.ndarray:
+    return 1 - 10.0 ** -np.asarray(nines, dtype=np.float64)
 
 
 def mark_incidents(ax: Axes, x: np.ndarray, incidents: Incidents) -> None:
