@@ -159,7 +159,7 @@ def _set_score_axis(ax: Axes, highest: float, band: bool) -> None:
         ax.set_ylim(bottom, 1.05)
         ax.set_yticks([0.0, 0.5, 1.0])
     else:
-        nines = int(np.clip(np.ceil(_to_nines(np.array(highest))), 3, _MOST_NINES))
+        nines = int(np.clip(np.ceil(_to_nines(np.array(highest)) - 0.01), 3, _MOST_NINES))
         ax.set_yscale("function", functions=(_to_nines, _from_nines))
         ax.set_ylim(*_from_nines(np.array([bottom * nines, 1.05 * nines])))
         ticks = _from_nines(np.arange(nines + 1.0))
