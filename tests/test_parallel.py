@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from joblib.externals.loky import get_reusable_executor
 
 from tests._tiny import save_tiny_weights
 from vetime_plugins import InputError, VETimePipeline
@@ -52,6 +53,7 @@ def test_threads_give_the_scores_of_this_process(
 def test_processes_give_the_same_and_each_loads_the_weights_once(
     pipeline: VETimePipeline, many: list[np.ndarray]
 ) -> None:
+    get_reusable_executor().shutdown(wait=True)  # its workers may have served other tests, with other weights
     assert_same(pipeline.score(many, n_jobs=2), pipeline.score(many))
     assert_same(pipeline.score(many, n_jobs=2), pipeline.score(many))
     counts = dict(joblib.Parallel(n_jobs=2)(joblib.delayed(loaded)(i) for i in range(8)))

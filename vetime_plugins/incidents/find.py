@@ -176,6 +176,8 @@ class _Judge:
             if not open_left and not open_right:
                 break
             margin *= 2  # it goes on beyond what was looked at
+        if found is None:  # a short series holds nothing as long as that to compare with
+            found = extent(expect(x, self.doubt, *core, period), *core, core, self.gap)
         return found
 
     def kind(self, stretch: Stretch, columns: list[int]) -> str:
