@@ -13,7 +13,7 @@ from vetime_plugins._arguments import check_whole
 from vetime_plugins.errors import InputError
 from vetime_plugins.incidents import sensors
 from vetime_plugins.incidents.expected import expect
-from vetime_plugins.incidents.grouping import Stretch, default_gap, doubts, group
+from vetime_plugins.incidents.grouping import Stretch, default_gap, doubts, group, join_close
 from vetime_plugins.incidents.kinds import extent, likely_kind, lone_steps
 from vetime_plugins.incidents.records import Contribution, Incident, Incidents
 from vetime_plugins.incidents.relations import breaks_relation
@@ -205,14 +205,7 @@ def _refined(
     for one, bounds in zip(stretches, pairwise(borders), strict=True):
         lead = sensors.shares(found, one.start, one.stop).argsort(kind="stable")[::-1]
         refined.append(judge.extent(one, lead.tolist(), bounds))
-    joined: list[Stretch] = []
-    for one in sorted(refined):
-        if joined and one.start - joined[-1].stop <= gap:
-            last = joined.pop()
-            peak = last.peak if points[last.peak] >= points[one.peak] else one.peak
-            one = Stretch(last.start, max(last.stop, one.stop), peak, last.low, max(last.high, one.high))
-        joined.append(one)
-    return joined
+    return join_close(refined, points, gap)
 
 
 def _ranked(

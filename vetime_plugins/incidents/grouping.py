@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vetime_plugins.series.period import find_period
+from vetime_plugins.series.scale import find_runs
 
-__all__ = ["Stretch", "default_gap", "doubts", "group", "heights", "runs"]
+__all__ = ["Stretch", "default_gap", "doubts", "group", "heights", "join_close", "runs"]
 
 _LEAST_GAP, _MOST_GAP, _GAP_WITHOUT_PERIOD = 2, 16, 8
 _CERTAIN = 1e-15
@@ -83,11 +84,7 @@ def _lower_level(middle: float, floor: float) -> float:
 
 def runs(flags: NDArray[np.bool_], gap: int = 0) -> list[tuple[int, int]]:
     """Return the spans ``[start, stop)`` of True, those with at most `gap` steps between them joined."""
-    edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)
-    if not len(edges):
-        return []
-    new = np.flatnonzero(edges[1:, 0] - edges[:-1, 1] > gap) + 1
-    starts, stops = edges[np.append(0, new), 0], edges[np.append(new, len(edges)) - 1, 1]
+    starts, stops = find_runs(flags, gap)
     return list(zip(starts.tolist(), stops.tolist(), strict=True))
 
 
@@ -103,7 +100,7 @@ def group(scores: NDArray[np.float64], threshold: float, gap: int) -> list[Stret
         if scores[start:stop].max() > threshold:
             found += _part(level, start, stop, floor, gap)
     found = [one for one in found if scores[one.peak] > threshold]
-    return _join(sorted(found), level, gap)
+    return join_close(found, level, gap)
 
 
 def _part(level: NDArray[np.float64], start: int, stop: int, floor: float, gap: int) -> list[Stretch]:
@@ -142,9 +139,10 @@ def _behind_valley(flank: NDArray[np.float64], floor: float) -> int | None:
     return int(flank[: peak + 1].argmin()) or None
 
 
-def _join(found: list[Stretch], level: NDArray[np.float64], gap: int) -> list[Stretch]:
+def join_close(found: list[Stretch], level: NDArray[np.float64], gap: int) -> list[Stretch]:
+    """Join stretches with at most `gap` steps between them; the peak is the higher one by `level` (T,)."""
     joined: list[Stretch] = []
-    for one in found:
+    for one in sorted(found):
         if joined and one.start - joined[-1].stop <= gap:
             last = joined.pop()
             peak = last.peak if level[last.peak] >= level[one.peak] else one.peak
