@@ -102,7 +102,7 @@ class VETimePipeline:
         self.device = device
         self.dtype = dtype
         self._loaded: int | None = None  # fingerprint of the weights in the folder `source`
-        self._known: dict[bytes, Margins] = {}  # margins of recent references
+        self._known: dict[bytes, list[Margins]] = {}  # margins of recent references
 
     @classmethod
     def from_pretrained(
@@ -443,7 +443,8 @@ class VETimePipeline:
                 continue
             key = tuple(id(part) for part in parts)
             if key not in known:
-                scores = self._score_some(parts, [[] for _ in parts], readout, False, None)
+                pooled = (self._pool(*margins) for margins in self._remembered(parts, None))
+                scores = [read_out(one, readout, periods, scale=self.config.scale) for one, periods in pooled]
                 known[key] = find_threshold(np.concatenate(scores), threshold, contamination=contamination)
             limits.append(known[key])
         return limits
@@ -478,15 +479,19 @@ class VETimePipeline:
         ]
         if not stretches:
             return None
+        read = self._remembered(stretches, gammas)
+        longest = max(range(len(stretches)), key=lambda i: len(stretches[i]))
+        return np.concatenate([margins for margins, _ in read]), read[longest][1]
+
+    def _remembered(self, stretches: Sequence[Series], gammas: NDArray[np.float64] | None) -> list[Margins]:
+        """Return the margins of stretches of a reference, each by itself, read once for recent ones."""
         digest = hashlib.blake2b(b"" if gammas is None else gammas.tobytes())
         for stretch in stretches:
             digest.update(repr(stretch.values.shape).encode() + stretch.with_gaps.tobytes())
         key = digest.digest()
         found = self._known.get(key)
         if found is None:
-            read = list(self._margins(stretches, [[]] * len(stretches), gammas, lambda steps: None))
-            longest = max(range(len(stretches)), key=lambda i: len(stretches[i]))
-            found = np.concatenate([margins for margins, _ in read]), read[longest][1]
+            found = list(self._margins(stretches, [[]] * len(stretches), gammas, lambda steps: None))
             with _CACHE_LOCK:
                 if len(self._known) >= _KNOWN_REFERENCES:
                     del self._known[next(iter(self._known))]
