@@ -72,8 +72,6 @@ class Tail:
         Separate runs of usual points above `start`; where nearly all are in one, half of what is common.
     width : float
         From the 10 % quantile to the median.
-    usual : bool ndarray of shape (n,)
-        False for the runs that were taken for anomalous.
     """
 
     knots: Array
@@ -84,7 +82,6 @@ class Tail:
     shape: float
     runs: float
     width: float
-    usual: NDArray[np.bool_]
 
     def alarm(self, risk: float = RISK) -> float:
         """Return the value that a calm series of this length and kind exceeds anywhere with chance `risk`."""
@@ -214,7 +211,7 @@ def _fit_usual(values: Array, usual: NDArray[np.bool_], width: float) -> Tail:
     scale = (runs * mean + _PRIOR_RUNS * _USUAL_EXCESS * width) / (runs + _PRIOR_RUNS)
     told = expected_runs(len(values))
     shape = _SHAPE + 1 / max(told + _UNSURE, _LEAST_TOLD)
-    return Tail(knots[kept], shares[kept], start, share, scale, shape, max(runs, told / 2, 1.0), width, usual)
+    return Tail(knots[kept], shares[kept], start, share, scale, shape, max(runs, told / 2, 1.0), width)
 
 
 def _thin(shares: Array, masses: Array, n_knots: int) -> NDArray[np.bool_]:
