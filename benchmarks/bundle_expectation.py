@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
+from choose_correction import fit_logistic
 
 from vetime_plugins._validation import validate
 from vetime_plugins.network.checkpoint import save_checkpoint
@@ -37,15 +37,7 @@ def calibrate(reader: Reader) -> tuple[float, float]:
         one = generate(int(np.exp(rng.uniform(np.log(500), np.log(5000)))), 1, seed=int(seed))
         margins.append(find_margins(reader, as_series(one.values))[0][:, 0])
         labels.append(one.labels)
-    margin, label = np.concatenate(margins), np.concatenate(labels).astype(float)
-    margin, label = margin[np.isfinite(margin)], label[np.isfinite(margin)]
-
-    def loss(p: np.ndarray) -> float:
-        z = np.exp(p[0]) * margin + p[1]
-        return float(np.mean(np.logaddexp(0, z) - label * z))
-
-    fit = minimize(loss, np.array([0.0, -3.0]), method="Nelder-Mead")
-    return float(np.exp(fit.x[0])), float(fit.x[1])
+    return fit_logistic(np.concatenate(margins), np.concatenate(labels))
 
 
 def main() -> None:

@@ -126,12 +126,16 @@ def calibrate(pipeline: VETimePipeline, correction: float, n_series: int = 200) 
         novelty, learned, _ = margins(pipeline, one.values)
         found.append(mix(novelty, learned, correction)[:, 0])
         truth.append(one.labels)
-    margin, label = np.concatenate(found), np.concatenate(truth).astype(float)
-    margin, label = margin[np.isfinite(margin)], label[np.isfinite(margin)]
+    return fit_logistic(np.concatenate(found), np.concatenate(truth))
+
+
+def fit_logistic(margin: NDArray[np.float64], label: NDArray[np.integer]) -> tuple[float, float]:
+    """Return scale and offset that make margins (n,) log-odds of labels; margins of -inf do not count."""
+    margin, truth = margin[np.isfinite(margin)], label[np.isfinite(margin)].astype(float)
 
     def loss(p: NDArray[np.float64]) -> float:
         z = np.exp(p[0]) * margin + p[1]
-        return float(np.mean(np.logaddexp(0, z) - label * z))
+        return float(np.mean(np.logaddexp(0, z) - truth * z))
 
     fit = minimize(loss, np.array([0.0, -3.0]), method="Nelder-Mead")
     return float(np.exp(fit.x[0])), float(fit.x[1])
