@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
+import dataclasses
+import json
 from importlib import resources
 
 import numpy as np
@@ -113,6 +114,12 @@ def test_a_run_learns_and_goes_on_where_it_was_cut_off(tmp_path, monkeypatch: py
     assert len(_rows(run)) == count
     with pytest.raises(InputError, match="another configuration"):
         train(ExpectationTraining(), run)
+    file = run / "training.json"
+    table = json.loads(file.read_text())
+    del table["log_every"]  # a run from before there was this field
+    file.write_text(json.dumps(table))
+    default = ExpectationTraining().log_every
+    assert train(dataclasses.replace(TINY, log_every=default), run) == weights
 
 
 @pytest.mark.usefixtures("small_check")
@@ -129,12 +136,12 @@ def test_a_state_in_the_middle_is_taken_up(tmp_path, monkeypatch: pytest.MonkeyP
 @pytest.mark.usefixtures("small_check")
 def test_a_run_begins_with_the_weights_of_another(tmp_path) -> None:
     first = train(TINY, tmp_path / "first")
-    train(replace(TINY, seed=1), tmp_path / "second", start=first, seconds=0)
+    train(dataclasses.replace(TINY, seed=1), tmp_path / "second", start=first, seconds=0)
     state = torch.load(tmp_path / "second" / "state.pt", weights_only=True)
     for name, value in load_expectation(first).state_dict().items():
         assert torch.equal(state["model"][name], value)
         assert torch.equal(state["average"][name], value)
-    wider = replace(TINY, model=replace(TINY.model, width=32))
+    wider = dataclasses.replace(TINY, model=dataclasses.replace(TINY.model, width=32))
     with pytest.raises(InputError, match="the run is to have sizes"):
         train(wider, tmp_path / "third", start=first)
 

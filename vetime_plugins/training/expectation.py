@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -358,11 +358,12 @@ def _held_out(config: ExpectationTraining) -> Iterator[_Check]:
 
 
 def _claim(file: Path, config: ExpectationTraining) -> None:
-    """Write the configuration, or see that the run there has the same."""
-    table: dict[str, Any] = dataclasses.asdict(config)
-    if file.exists() and json.loads(file.read_text(encoding="utf-8")) != table:
-        raise InputError(f"{file.parent} holds a run of another configuration; choose another folder")
-    file.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    """Write the configuration, or see that the run there has the same; a field it lacks has its default."""
+    if file.exists():
+        written = validate(ExpectationTraining, json.loads(file.read_text(encoding="utf-8")), str(file))
+        if written != config:
+            raise InputError(f"{file.parent} holds a run of another configuration; choose another folder")
+    file.write_text(json.dumps(dataclasses.asdict(config), indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
