@@ -81,7 +81,7 @@ class Arm:
         """Return asinh z-scores (T, C) of the distances between patch embeddings."""
         pipeline, p = self.pipeline, self.pipeline.config.patch_size
         tokens: dict[int, list[torch.Tensor]] = {}
-        for group, output in pipeline._run(cut(units, pipeline.config)):
+        for group, output in pipeline._reader.run(cut(units, pipeline.config)):
             for (chunk, columns), found in zip(group, output.stages["F_AD"], strict=True):
                 own = found.unflatten(0, (len(columns), -1))[:, : chunk.stop - chunk.start]
                 for column, patches in zip(columns.tolist(), own, strict=True):

@@ -63,7 +63,7 @@ def learned_margins(
 ) -> NDArray[np.float64]:
     """Return the margin (T, C) of a prepared series, -inf for constant variables."""
     result, p = np.full(shape, -np.inf), pipeline.config.patch_size
-    for group, output in pipeline._run(cut(units, pipeline.config)):
+    for group, output in pipeline._reader.run(cut(units, pipeline.config)):
         for margin, (chunk, columns) in zip(output.margins(), group, strict=True):
             steps = slice(chunk.start * p, min(chunk.stop * p, len(result)))
             result[steps, columns] = margin[:, : steps.stop - steps.start].T

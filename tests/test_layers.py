@@ -15,7 +15,7 @@ LAYERS = (
     ("adaptive", "series", "thresholds"),
     ("retrieval", "metrics", "synthesis", "incidents"),
     ("network",),
-    ("explanation", "parallel", "training"),
+    ("explanation", "parallel", "reading", "training"),
     ("plotting",),
     ("pipeline",),
     ("long_format", "streaming"),

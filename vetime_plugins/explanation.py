@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.fusion import DETECTION
-from vetime_plugins.network.model import ModelOutput, pool_margins
+from vetime_plugins.network.model import ModelOutput
 from vetime_plugins.network.preparation import Chunk, Unit, column_periods, standardise_together
 from vetime_plugins.network.surprise import Reader, find_bands, find_margins
+from vetime_plugins.reading import Reading
 from vetime_plugins.series.imaging import FoldGeometry, Strip, fold_images, make_strip
 from vetime_plugins.series.inputs import Series
-from vetime_plugins.series.readout import read_out
 
 __all__ = ["Explanation", "explain_expectation", "explain_series", "fold_whole"]
 
@@ -94,12 +94,11 @@ def explain_series(
             weights[steps] += detection[row].repeat(p, axis=0)[:n] / n_read
     strips = [unit.strip for unit, _ in units]
     image, geometry, period = fold_whole(strips, config.patch_size, config.image_size)
-    periods = column_periods(series, units)
-    pooled = pool_margins(margins, config.variable_pooling)
+    reading = Reading(margins, column_periods(series, units))
     return Explanation(
         series=series.values,
-        scores=read_out(pooled, config.readout, [max(periods)], scale=config.scale),
-        variable_scores=read_out(margins, config.readout, periods, scale=config.scale),
+        scores=reading.scores(config, config.readout),
+        variable_scores=reading.variable_scores(config, config.readout),
         reconstruction=reconstruction,
         expert_weights=weights,
         expert_names=config.experts,
@@ -125,11 +124,11 @@ def explain_expectation(series: Series, reader: Reader) -> Explanation:
         (z,), _ = standardise_together([series.values[:, column : column + 1]])
         strips.append(make_strip(z, config.patch_size, period=periods[column]))
     image, geometry, period = fold_whole(strips, config.patch_size, _IMAGE_SIZE)
-    pooled = pool_margins(margins, config.variable_pooling)
+    reading = Reading(margins, periods)
     return Explanation(
         series=series.values,
-        scores=read_out(pooled, config.readout, [max(periods)], scale=config.scale),
-        variable_scores=read_out(margins, config.readout, periods, scale=config.scale),
+        scores=reading.scores(config, config.readout),
+        variable_scores=reading.variable_scores(config, config.readout),
         reconstruction=expected,
         expert_weights=np.zeros((len(series), 0)),
         expert_names=(),

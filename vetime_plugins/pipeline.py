@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import threading
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
 import torch
@@ -27,34 +24,19 @@ from vetime_plugins.network.checkpoint import Network, fingerprint, load_network
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.devices import choose_device
 from vetime_plugins.network.expectation import ExpectationConfig, ExpectationNetwork
-from vetime_plugins.network.model import ModelOutput, pool_margins
-from vetime_plugins.network.preparation import (
-    Chunk,
-    collate,
-    column_periods,
-    cut,
-    find_evidence,
-    find_units,
-)
-from vetime_plugins.network.surprise import Reader, find_margins
+from vetime_plugins.network.preparation import cut, find_units
 from vetime_plugins.parallel import check_n_jobs, run_parts
+from vetime_plugins.reading import MarginReader, Reading, ReferenceMemory
 from vetime_plugins.series.guards import warn_of_doubtful
 from vetime_plugins.series.imaging import check_gammas
 from vetime_plugins.series.inputs import Series, as_series, as_series_and_references
-from vetime_plugins.series.overlap import new_parts
-from vetime_plugins.series.readout import READOUTS, read_out
+from vetime_plugins.series.readout import READOUTS
 from vetime_plugins.series.types import ManySeries, OneSeries
 from vetime_plugins.thresholds import find_threshold
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-T = TypeVar("T")
-Margins = tuple[NDArray[np.float64], list[int]]
-"""Margins (T, C), -inf for constant variables, and the period of each variable in steps."""
-ReadMargins = Callable[[Series, Sequence[Series]], Margins]
-"""From a series and its references to its margins."""
-_KNOWN_REFERENCES = 16
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -102,7 +84,7 @@ class VETimePipeline:
         self.device = device
         self.dtype = dtype
         self._loaded: int | None = None  # fingerprint of the weights in the folder `source`
-        self._known: dict[bytes, list[Margins]] = {}  # margins of recent references
+        self._references = ReferenceMemory()
 
     @classmethod
     def from_pretrained(
@@ -167,7 +149,7 @@ class VETimePipeline:
         """Return a pipeline with a copy of the network as it is now."""
         twin = copy.copy(self)
         twin.model = copy.deepcopy(self.model, memo)
-        twin._known = {}
+        twin._references = ReferenceMemory()
         return twin
 
     def __repr__(self) -> str:
@@ -301,13 +283,10 @@ class VETimePipeline:
         report: Callable[[int], None] = lambda steps: None,
     ) -> list[NDArray[np.float64]]:
         """Do what `score` does, of arguments that were checked; other processes enter here."""
-        results = []
-        for margins, periods, usual in self._read(all_series, references, gammas, report):
-            if not per_variable:
-                margins, periods = self._pool(margins, periods)
-                usual = usual and self._pool(*usual)
-            results.append(read_out(margins, readout, periods, scale=self.config.scale, usual=usual))
-        return results
+        read = self._read(all_series, references, gammas, report)
+        if per_variable:
+            return [one.variable_scores(self.config, readout) for one in read]
+        return [one.scores(self.config, readout) for one in read]
 
     @overload
     def detect(
@@ -406,14 +385,11 @@ class VETimePipeline:
         total = sum(one.values.size for one in all_series)
         with Reporter(progress, total) as report, self._sizes_where_memory_ends(all_series):
             read = self._read(all_series, references, None, report)
-            for one, as_given, labels, limit, (margins, periods, usual) in zip(
+            for one, as_given, labels, limit, reading in zip(
                 all_series, given, indices, limits, read, strict=True
             ):
-                pooled, longest = self._pool(margins, periods)
-                scores = read_out(
-                    pooled, how, longest, scale=self.config.scale, usual=usual and self._pool(*usual)
-                )
-                variable_scores = read_out(margins, how, periods, scale=self.config.scale, usual=usual)
+                scores = reading.scores(self.config, how)
+                variable_scores = reading.variable_scores(self.config, how)
                 incidents = find_incidents(
                     scores,
                     one,
@@ -443,8 +419,8 @@ class VETimePipeline:
                 continue
             key = tuple(id(part) for part in parts)
             if key not in known:
-                pooled = (self._pool(*margins) for margins in self._remembered(parts, None))
-                scores = [read_out(one, readout, periods, scale=self.config.scale) for one, periods in pooled]
+                read = self._references.read(parts, self._reader)
+                scores = [Reading(*one).scores(self.config, readout) for one in read]
                 known[key] = find_threshold(np.concatenate(scores), threshold, contamination=contamination)
             limits.append(known[key])
         return limits
@@ -455,48 +431,19 @@ class VETimePipeline:
         references: Sequence[Sequence[Series]],
         gammas: NDArray[np.float64] | None,
         report: Callable[[int], None],
-    ) -> Iterator[tuple[NDArray[np.float64], list[int], Margins | None]]:
-        """Yield margins (T, C) and periods of each series, and those of its references for the scale."""
-        read = self._margins(all_series, references, gammas, report)
+    ) -> Iterator[Reading]:
+        """Yield what the network says of each series, and of its references for the scale."""
+        reader = self._reader
+        read = reader.read(all_series, references, gammas, report)
         for one, others, (margins, periods) in zip(all_series, references, read, strict=True):
-            usual = self._usual(one, others, gammas) if self.config.scale == "tail" and others else None
-            yield margins, periods, usual
+            usual = None
+            if self.config.scale == "tail" and others:
+                usual = self._references.beside(one, others, reader, gammas)
+            yield Reading(margins, periods, usual)
 
-    def _pool(self, margins: NDArray[np.float64], periods: list[int]) -> Margins:
-        return pool_margins(margins, self.config.variable_pooling), [max(periods)]
-
-    def _usual(
-        self, series: Series, references: Sequence[Series], gammas: NDArray[np.float64] | None
-    ) -> Margins | None:
-        """Return margins (T_ref, C) and periods of what the references hold beside the series itself.
-
-        They are scored by themselves, as `fit` saw them. Streams ask for the same ones again and again.
-        """
-        stretches = [
-            Series.from_columns(reference.with_gaps[part])
-            for reference in references
-            for part in new_parts(series, reference)
-        ]
-        if not stretches:
-            return None
-        read = self._remembered(stretches, gammas)
-        longest = max(range(len(stretches)), key=lambda i: len(stretches[i]))
-        return np.concatenate([margins for margins, _ in read]), read[longest][1]
-
-    def _remembered(self, stretches: Sequence[Series], gammas: NDArray[np.float64] | None) -> list[Margins]:
-        """Return the margins of stretches of a reference, each by itself, read once for recent ones."""
-        digest = hashlib.blake2b(b"" if gammas is None else gammas.tobytes())
-        for stretch in stretches:
-            digest.update(repr(stretch.values.shape).encode() + stretch.with_gaps.tobytes())
-        key = digest.digest()
-        found = self._known.get(key)
-        if found is None:
-            found = list(self._margins(stretches, [[]] * len(stretches), gammas, lambda steps: None))
-            with _CACHE_LOCK:
-                if len(self._known) >= _KNOWN_REFERENCES:
-                    del self._known[next(iter(self._known))]
-                self._known[key] = found
-        return found
+    @property
+    def _reader(self) -> MarginReader:
+        return MarginReader(self.model, self.source, self.device, _DTYPES[self.dtype], self.batch_size)
 
     def _check_readout(self, readout: str | None) -> str:
         how = self.config.readout if readout is None else readout
@@ -520,10 +467,10 @@ class VETimePipeline:
         warn_of_doubtful([one])
         gammas = self._gammas_for([one], variable_gammas)
         if isinstance(self.model, ExpectationNetwork):
-            return explain_expectation(one, self._reader(self.model))
+            return explain_expectation(one, self._reader.expectation(self.model))
         config = self.model.config
         units = find_units(one, config, gammas=gammas)
-        return explain_series(one, units, self._run(cut(units, config)), config)
+        return explain_series(one, units, self._reader.run(cut(units, config)), config)
 
     def embed(self, series: OneSeries) -> NDArray[np.float64]:
         """Return the fused patch embeddings of one series.
@@ -542,10 +489,10 @@ class VETimePipeline:
         InputError
             If the weights are of expectation, which fuses nothing.
         """
-        one, config = as_series(series), self._vetime_config("embeddings")
+        one, config = as_series(series), self._reader.vetime_config("embeddings")
         n_patches = -(-len(one) // config.patch_size)
         result = np.zeros((one.n_variables, n_patches, config.d_model))
-        for group, output in self._run(cut(find_units(one, config), config)):
+        for group, output in self._reader.run(cut(find_units(one, config), config)):
             for row, (chunk, columns) in enumerate(group):
                 tokens = output.stages["F_AD"][row].unflatten(0, (len(columns), -1))
                 tokens = tokens[:, : chunk.stop - chunk.start]
@@ -586,111 +533,17 @@ class VETimePipeline:
         }
         return plotting.plot_scores(one, found.scores, **{**known, **options})
 
-    def _margins(
-        self,
-        all_series: Sequence[Series],
-        references: Sequence[Sequence[Series]],
-        gammas: NDArray[np.float64] | None,
-        report: Callable[[int], None],
-    ) -> Iterator[Margins]:
-        """Yield (T, C) anomaly margins, -inf for constant variables, and the variables' periods, in order."""
-        alone = self._read_alone()
-        if alone is not None:
-            for series, others in zip(all_series, references, strict=True):
-                yield alone(series, others)
-                report(series.values.size)
-            return
-        config = self._vetime_config("chunks")
-        p = config.patch_size
-        pending: deque[_Pending] = deque()
-
-        def chunks() -> Iterator[tuple[Chunk, tuple[_Pending, NDArray[np.intp]]]]:
-            for one, others in zip(all_series, references, strict=True):
-                units = find_units(one, config, gammas=gammas, references=others)
-                found = list(cut(units, config))
-                margins = np.full(one.values.shape, -np.inf)
-                pending.append(_Pending(margins, column_periods(one, units), len(found)))
-                report(len(one) * (one.n_variables - sum(len(columns) for _, columns in units)))
-                for chunk, columns in found:
-                    yield chunk, (pending[-1], columns)
-
-        for group, output in self._run(chunks()):
-            margin = output.margins()
-            for row, (chunk, (one, columns)) in enumerate(group):
-                steps = slice(chunk.start * p, min(chunk.stop * p, len(one.margins)))
-                found = margin[row, :, : steps.stop - steps.start].T
-                if not np.isfinite(found).all():
-                    raise CheckpointError(
-                        f"The weights {self.source!r} say something that is no number: they are damaged, or "
-                        "were trained astray. Fetch them again or train anew."
-                    )
-                one.margins[steps, columns] = found
-                one.missing -= 1
-                report((steps.stop - steps.start) * len(columns))
-            while pending and not pending[0].missing:
-                first = pending.popleft()
-                yield first.margins, first.periods
-        yield from ((one.margins, one.periods) for one in pending)
-
-    def _run(self, chunks: Iterable[tuple[Chunk, T]]) -> Iterator[tuple[list[tuple[Chunk, T]], ModelOutput]]:
-        """Read chunks, in batches of equally many variables; yield each batch and its output."""
-        waiting: dict[int, list[tuple[Chunk, T]]] = defaultdict(list)
-        for chunk, along in chunks:
-            group = waiting[chunk.prepared.n_variables]
-            group.append((chunk, along))
-            if len(group) == self.batch_size:
-                yield group, self._forward([chunk for chunk, _ in group])
-                waiting[chunk.prepared.n_variables] = []
-        for group in waiting.values():
-            if group:
-                yield group, self._forward([chunk for chunk, _ in group])
-
-    def _read_alone(
-        self,
-    ) -> Callable[[Series, Sequence[Series]], Margins] | None:
-        """Return what reads one series at a time, where nothing of it is cut into chunks for a VETime."""
-        if isinstance(self.model, ExpectationNetwork):
-            return partial(find_margins, self._reader(self.model))
-        config = self.model.config
-        if config.retrieval is not None and config.correction == 0:
-            return lambda series, references: find_evidence(series, config, references)
-        return None
-
-    def _reader(self, model: ExpectationNetwork) -> Reader:
-        """Return the network of expectation as it is to be run; its windows are a quarter of a chunk."""
-        return Reader(model, self.device, 4 * self.batch_size, self.dtype == "bfloat16")
-
-    def _vetime_config(self, wanted: str) -> VETimeConfig:
-        if isinstance(self.config, VETimeConfig):
-            return self.config
-        raise InputError(f"{wanted} need weights of a VETime network, such as 'small'; got {self.source!r}.")
-
     def _gammas_for(
         self, all_series: Sequence[Series], gammas: ArrayLike | None
     ) -> NDArray[np.float64] | None:
         """Check the gammas against every series before any of them is scored."""
         if gammas is None:
             return None
-        self._vetime_config("variable_gammas")
+        self._reader.vetime_config("variable_gammas")
         found = None
         for one in all_series:
             found = check_gammas(gammas, one.n_variables)
         return found
-
-    def _forward(self, chunks: Sequence[Chunk]) -> ModelOutput:
-        batch = collate(chunks, self._vetime_config("chunks")).to(self.device)
-        dtype = _DTYPES[self.dtype]
-        with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32):
-            return self.model(batch)
-
-
-@dataclass(eq=False)
-class _Pending:
-    """A series whose chunks have not all been read."""
-
-    margins: NDArray[np.float64]
-    periods: list[int]
-    missing: int
 
 
 _CACHE: dict[tuple[Any, ...], VETimePipeline] = {}

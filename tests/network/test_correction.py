@@ -12,6 +12,7 @@ from vetime_plugins import InputError, VETimePipeline
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.model import ModelInput, ModelOutput, VETime, novelty_channels
 from vetime_plugins.network.preparation import collate, prepare, split
+from vetime_plugins.reading import MarginReader
 
 SMALL = dataclasses.replace(
     VETimeConfig.preset("small"), d_model=32, d_proj=8, temporal_layers=1, vision_width=32, vision_depth=1,
@@ -109,5 +110,5 @@ def test_without_correction_the_pipeline_scores_as_the_network_would(
     x = np.random.default_rng(0).standard_normal((700, 3)).cumsum(0)
     x[:, 1] = 5.0
     read = pipeline.explain(x).scores
-    monkeypatch.setattr(pipeline, "_forward", None)  # whoever reads the network now fails
+    monkeypatch.setattr(MarginReader, "run", None)  # whoever reads the network now fails
     np.testing.assert_allclose(pipeline.score(x), read, atol=1e-6)
