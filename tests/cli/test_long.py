@@ -12,6 +12,7 @@ from tests._commands import fails
 from tests._tiny import save_tiny_weights
 from vetime_plugins.cli import main
 from vetime_plugins.long_format import score_long
+from vetime_plugins.metrics import evaluate, flag_quality
 from vetime_plugins.pipeline import cached_pipeline
 
 ROLES = ("--id", "machine", "--time", "when")
@@ -111,6 +112,67 @@ def test_times_may_be_numbers_or_left_out(frame, tmp_path, weights, capsys):
     in_order = json.loads(capsys.readouterr().out)["scores"]
     by_number = pd.Series(by_number)[frame.sort_values("when").index]
     np.testing.assert_allclose(in_order, by_number, atol=1e-6)
+
+
+class TestLabels:
+    """Every series is judged by its own labels, and the mean is over those that have both kinds of them."""
+
+    @pytest.fixture
+    def labelled(self, frame):
+        """Two series with an anomaly each, at different hours, and one without."""
+        quiet = frame[frame["machine"] == "a"].assign(machine="c")
+        hours = (frame["when"] - frame["when"].min()) // pd.Timedelta("1h")
+        at = frame["machine"].map({"a": 20, "b": 30})
+        labels = ((hours >= at) & (hours < at + 3)).astype(int)
+        return pd.concat([frame.assign(truth=labels), quiet.assign(truth=0)], ignore_index=True)
+
+    def result(self, labelled, tmp_path, weights, capsys, *options):
+        path = write(labelled, tmp_path)
+        options = [*ROLES, "--labels", "truth", "--weights", weights, *options]
+        assert main(["score", path, *options]) == 0
+        return capsys.readouterr().out
+
+    def test_each_series_is_judged_in_the_order_of_its_time(self, labelled, tmp_path, weights, capsys):
+        text = self.result(labelled, tmp_path, weights, capsys, "--json", "--threshold", "quantile")
+        result = json.loads(text)
+        scored = expected(labelled.drop(columns="truth"), weights, threshold="quantile")
+        for one in result["series"][:2]:
+            rows = (labelled["machine"] == one["id"]).to_numpy()
+            order = labelled[rows]["when"].argsort()
+            truth, load = (labelled.loc[rows, name].iloc[order].to_numpy() for name in ("truth", "load"))
+            scores, flags = (scored.loc[rows, name].iloc[order].to_numpy() for name in ("score", "anomaly"))
+            assert one["metrics"] == pytest.approx(dict(evaluate(truth, scores, series=load)), abs=1e-9)
+            assert one["metrics_at_threshold"] == pytest.approx(flag_quality(truth, flags), abs=1e-9)
+        assert result["series"][0]["metrics"] != result["series"][1]["metrics"]
+
+    def test_the_mean_leaves_out_series_that_cannot_be_judged(self, labelled, tmp_path, weights, capsys):
+        result = json.loads(self.result(labelled, tmp_path, weights, capsys, "--json"))
+        *judged, quiet = result["series"]
+        assert quiet["metrics"] is quiet["metrics_at_threshold"] is None
+        assert result["judged_series"] == 2
+        for part in ("metrics", "metrics_at_threshold"):
+            for name, value in result[part].items():
+                assert value == pytest.approx(np.mean([one[part][name] for one in judged])), name
+
+    def test_the_text_says_which_threshold(self, labelled, tmp_path, weights, capsys):
+        options = ["--threshold", "quantile"]
+        result = json.loads(self.result(labelled, tmp_path, weights, capsys, *options, "--json"))
+        text = self.result(labelled, tmp_path, weights, capsys, *options)
+        assert "2 of 3 series" in text
+        _, best = text.split("at the threshold that is best for each metric")
+        best, shown = best.split("at the threshold shown above, of each series by itself:")
+        name = "Event-F1"
+        assert f"  {name:<22} {result['metrics'][name]:.4f}" in best
+        assert f"  {name:<22} {result['metrics_at_threshold'][name]:.4f}" in shown
+        for one in result["series"][:2]:
+            values = [one["metrics"][metric] for metric in ("VUS-PR", "AUC-PR", "Event-F1")]
+            values.append(one["metrics_at_threshold"]["Event-F1"])
+            line = [line for line in text.splitlines() if line.split()[:1] == [one["id"]]][-1]
+            assert line.split()[1:] == [f"{value:.4f}" for value in values]
+
+    def test_labels_of_one_kind_have_no_metrics(self, labelled, tmp_path, weights, capsys):
+        text = self.result(labelled.assign(truth=0), tmp_path, weights, capsys)
+        assert "no metric is defined" in text
 
 
 @pytest.mark.parametrize(

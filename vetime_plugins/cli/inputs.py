@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,14 +33,10 @@ __all__ = [
     "check_output",
     "check_picture",
     "draw",
-    "is_at_best_threshold",
-    "judge",
-    "judge_flags",
     "load_pipeline",
     "load_series",
     "read_file",
     "score_series",
-    "show_metric",
     "write_scores",
 ]
 
@@ -249,39 +244,6 @@ def incident_columns(incidents: Sequence[Incident]) -> dict[str, np.ndarray]:
     columns["kind"] = [one.kind for one in incidents]
     columns["variables"] = ["; ".join(f"{v.name} {v.share:.3f}" for v in one.variables) for one in incidents]
     return {name: np.array(column) for name, column in columns.items()}
-
-
-def judge(
-    series: LabelledSeries, scores: np.ndarray, metrics: Iterable[str] | None = None
-) -> dict[str, float | None] | None:
-    """Return metrics by name, or None where there are no labels to judge by."""
-    labels = series.labels
-    if labels is None or labels.min() == labels.max():
-        return None
-    from vetime_plugins.metrics import evaluate
-
-    found = evaluate(labels, scores, series=series.values, metrics=metrics)
-    return {name: float(value) if math.isfinite(value) else None for name, value in found.items()}
-
-
-def is_at_best_threshold(metric: str) -> bool:
-    """Tell whether a metric of `judge` is that of its best threshold and not of all."""
-    return metric.endswith(("F1", "F1-T", "Precision", "Recall"))
-
-
-def judge_flags(series: LabelledSeries, flagged: np.ndarray) -> dict[str, float | None] | None:
-    """Return the metrics of flags (T,), or None where there are no labels to judge by."""
-    labels = series.labels
-    if labels is None or labels.min() == labels.max():
-        return None
-    from vetime_plugins.metrics import flag_quality
-
-    return {name: float(value) for name, value in flag_quality(labels, flagged).items()}
-
-
-def show_metric(value: float | None) -> str:
-    """Return a metric of `judge` as a person reads it."""
-    return "undefined" if value is None else f"{value:.4f}"
 
 
 def draw(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from vetime_plugins._progress import TerminalBar
-from vetime_plugins.cli import inputs, tables
+from vetime_plugins.cli import inputs, judging, tables
 from vetime_plugins.cli.columns import LabelledSeries, select_series
 from vetime_plugins.cli.spans import Span, anomalous_spans
 from vetime_plugins.cli.tables import Table, to_float
@@ -23,6 +23,8 @@ from vetime_plugins.incidents import Incidents, find_incidents
 from vetime_plugins.long_format import Group, group_rows, score_groups
 
 _SHOWN_SERIES, _SHOWN_INCIDENTS = 10, 3
+_JUDGED_BY = ("VUS-PR", "AUC-PR", "Event-F1")
+_HEADS = ("VUS-PR", "AUC-PR", "Event-F1 best", "Event-F1 shown")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class _Found:
     highest: float
     spans: list[Span]
     incidents: Incidents
+    judged: judging.Judgement | None
 
     @property
     def anomalous(self) -> int:
@@ -48,6 +51,8 @@ class _Found:
             "anomalous_rows": self.anomalous,
             "incidents": self.incidents.as_dicts(),
             "spans": [span.as_dict() for span in self.spans],
+            "metrics": self.judged and self.judged.metrics,
+            "metrics_at_threshold": self.judged and self.judged.at_threshold,
         }
 
 
@@ -93,11 +98,14 @@ def run(args: argparse.Namespace) -> int:
             float(scores[group.rows].max()),
             _spans(group, series, scores, flagged),
             _incidents(group, series, scores, threshold),
+            _judged(group, series, scores, flagged),
         )
         for group, threshold in zip(groups, thresholds, strict=True)
     ]
     if args.incidents:
         tables.write_columns(args.incidents, _columns(found, args.id))
+    judged = [one.judged for one in found if one.judged is not None]
+    mean = judging.mean_judgement(judged)
     if args.json:
         result: dict[str, Any] = {
             "file": args.file,
@@ -108,6 +116,9 @@ def run(args: argparse.Namespace) -> int:
             "threshold": {"rule": args.threshold},
             "anomalous_rows": int(flagged.sum()),
             "series": [one.as_dict() for one in found],
+            "judged_series": len(judged),
+            "metrics": mean and mean.metrics,
+            "metrics_at_threshold": mean and mean.at_threshold,
             "out": args.out,
             "incidents_out": args.incidents,
         }
@@ -115,7 +126,7 @@ def run(args: argparse.Namespace) -> int:
             result["scores"] = scores.tolist()
         print(json.dumps(result, allow_nan=False))
     else:
-        for line in _report(args, series, found, seconds):
+        for line in _report(args, series, found, mean, seconds):
             print(line, file=sys.stderr if tables.STDIN in (args.out, args.incidents) else sys.stdout)
     return 0
 
@@ -161,14 +172,28 @@ def _spans(group: Group, series: LabelledSeries, scores: np.ndarray, flagged: np
 
 
 def _incidents(group: Group, series: LabelledSeries, scores: np.ndarray, threshold: float) -> Incidents:
-    values = series.values[group.rows]
     return find_incidents(
         scores[group.rows],
-        np.where(np.isnan(values).all(axis=0), 0.0, values),
+        _known_values(group, series),
         threshold=threshold,
         index=None if series.time is None else series.time[group.rows],
         names=series.names,
     )
+
+
+def _judged(
+    group: Group, series: LabelledSeries, scores: np.ndarray, flagged: np.ndarray
+) -> judging.Judgement | None:
+    if series.labels is None:
+        return None
+    own = LabelledSeries(_known_values(group, series), series.names, labels=series.labels[group.rows])
+    return judging.judge_both(own, scores[group.rows], flagged[group.rows])
+
+
+def _known_values(group: Group, series: LabelledSeries) -> np.ndarray:
+    """Return the values of a series (T, C), 0 of a variable that it has no value of."""
+    values = series.values[group.rows]
+    return np.where(np.isnan(values).all(axis=0), 0.0, values)
 
 
 def _columns(found: list[_Found], name: str) -> dict[str, np.ndarray]:
@@ -179,7 +204,11 @@ def _columns(found: list[_Found], name: str) -> dict[str, np.ndarray]:
 
 
 def _report(
-    args: argparse.Namespace, series: LabelledSeries, found: list[_Found], seconds: float
+    args: argparse.Namespace,
+    series: LabelledSeries,
+    found: list[_Found],
+    mean: judging.Judgement | None,
+    seconds: float,
 ) -> Iterator[str]:
     """Yield the lines for a person."""
     rows = len(series.values)
@@ -207,6 +236,25 @@ def _report(
             yield f"    ... and {len(one.incidents) - _SHOWN_INCIDENTS:,} more that are less severe"
     if len(found) > _SHOWN_SERIES:
         yield f"  ... and {len(found) - _SHOWN_SERIES:,} more series with lower scores"
+    if mean is not None:
+        yield from _judged_lines(args.labels, found, mean)
+    elif series.labels is not None:
+        yield f"the labels in {args.labels!r} are of one kind in every series: no metric is defined"
     for what, path in (("scores", args.out), ("incidents", args.incidents)):
         if path and path != tables.STDIN:
             yield f"{what}: {path}"
+
+
+def _judged_lines(labels: str, found: list[_Found], mean: judging.Judgement) -> Iterator[str]:
+    """Yield the metrics: a few of each series, the ones with the worst first, and the mean of all."""
+    judged = [(one.group.id, one.judged) for one in found if one.judged is not None]
+    judged.sort(key=lambda pair: pair[1].metrics[_JUDGED_BY[0]] or 0.0)
+    yield f"against the labels in {labels!r}, {len(judged):,} of {len(found):,} series, the worst first:"
+    yield f"  {'':<20}" + "".join(f"  {name:>14}" for name in _HEADS)
+    for name, one in judged[:_SHOWN_SERIES]:
+        values = [*(one.metrics[metric] for metric in _JUDGED_BY), one.at_threshold["Event-F1"]]
+        yield f"  {name!s:<20}" + "".join(f"  {judging.show_metric(value):>14}" for value in values)
+    if len(judged) > _SHOWN_SERIES:
+        yield f"  ... and {len(judged) - _SHOWN_SERIES:,} more, all of them with --json"
+    yield f"mean of the {len(judged):,} series, over all thresholds:"
+    yield from judging.metric_lines(mean, "of each series by itself")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from vetime_plugins.cli import inputs, long, tables
+from vetime_plugins.cli import inputs, judging, long, tables
 from vetime_plugins.cli.columns import LabelledSeries
 from vetime_plugins.cli.spans import anomalous_spans
 from vetime_plugins.errors import InputError
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     if args.incidents:
         tables.write_columns(args.incidents, inputs.incident_columns(scored.incidents))
     spans = anomalous_spans(flagged, scored.scores, series.time)
-    metrics = inputs.judge(series, scored.scores)
+    judged = judging.judge_both(series, scored.scores, flagged)
     if args.json:
         result: dict[str, Any] = {
             "file": args.file,
@@ -82,8 +82,8 @@ def run(args: argparse.Namespace) -> int:
             "anomalous_rows": int(flagged.sum()),
             "incidents": scored.incidents.as_dicts(),
             "spans": [span.as_dict() for span in spans],
-            "metrics": metrics,
-            "metrics_at_threshold": inputs.judge_flags(series, flagged),
+            "metrics": judged and judged.metrics,
+            "metrics_at_threshold": judged and judged.at_threshold,
             "out": args.out,
             "incidents_out": args.incidents,
             "plot": args.plot,
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(result, allow_nan=False))
     else:
         stream = sys.stderr if tables.STDIN in (args.out, args.incidents) else sys.stdout
-        for line in _report(args, series, scored, metrics):
+        for line in _report(args, series, scored, judged):
             print(line, file=stream)
     return 0
 
@@ -102,7 +102,7 @@ def _report(
     args: argparse.Namespace,
     series: LabelledSeries,
     scored: inputs.Scored,
-    metrics: dict[str, float | None] | None,
+    judged: judging.Judgement | None,
 ) -> Iterator[str]:
     """Yield the lines for a person."""
     rows = len(scored.scores)
@@ -122,18 +122,9 @@ def _report(
         yield f"  {line}"
     if len(incidents) > _SHOWN:
         yield f"  ... and {len(incidents) - _SHOWN:,} more that are less severe"
-    if metrics is not None:
+    if judged is not None:
         yield f"against the labels in {args.labels!r}, over all thresholds:"
-        best = {name: value for name, value in metrics.items() if inputs.is_at_best_threshold(name)}
-        for name, value in metrics.items():
-            if name not in best:
-                yield f"  {name:<22} {inputs.show_metric(value)}"
-        yield "at the threshold that is best for each metric, which nobody knows without labels:"
-        for name, value in best.items():
-            yield f"  {name:<22} {inputs.show_metric(value)}"
-        yield f"at the threshold shown above, {scored.threshold:.6g}:"
-        for name, value in (inputs.judge_flags(series, scored.scores > scored.threshold) or {}).items():
-            yield f"  {name:<22} {inputs.show_metric(value)}"
+        yield from judging.metric_lines(judged, f"{scored.threshold:.6g}")
     elif series.labels is not None:
         yield f"the labels in {args.labels!r} are all {series.labels[0]}: no metric is defined"
     for what, path in (("scores", args.out), ("incidents", args.incidents), ("picture", args.plot)):

@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from vetime_plugins._progress import TerminalBar
-from vetime_plugins.cli import inputs, tables
+from vetime_plugins.cli import inputs, judging, tables
 
 DESCRIPTION = """\
 Rank detectors on a table, one row for each time step, without labels: by the synthetic anomalies that they
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     flagged = scores > threshold
     if args.out:
         inputs.write_scores(args.out, series, scores, flagged)
-    judged = inputs.judge(series, scores, ["VUS-PR", "AUC-PR", "Exact-Peak"])
+    judged = judging.judge(series, scores, ["VUS-PR", "AUC-PR", "Exact-Peak"])
     if args.json:
         result: dict[str, Any] = {
             "file": args.file,
@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         file=stream,
     )
     if judged is not None:
-        values = ", ".join(f"{name} {inputs.show_metric(value)}" for name, value in judged.items())
+        values = ", ".join(f"{name} {judging.show_metric(value)}" for name, value in judged.items())
         print(
             f"against the labels in {args.labels!r}, which the selection did not see: {values}", file=stream
         )
