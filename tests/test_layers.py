@@ -18,7 +18,7 @@ LAYERS = (
     ("explanation", "parallel", "reading", "training"),
     ("plotting",),
     ("pipeline",),
-    ("long_format", "streaming"),
+    ("_long_table", "long_format", "streaming"),
     ("adapters",),
     ("detectors",),
     ("leaderboard", "selection"),
