@@ -15,6 +15,7 @@ import pytest
 from tests._tiny import save_tiny_weights
 from vetime_plugins.adaptive import DriftThreshold, RollingThreshold, make_threshold
 from vetime_plugins.errors import InputError, InputWarning
+from vetime_plugins.incidents import find_incidents
 from vetime_plugins.pipeline import VETimePipeline, cached_pipeline
 from vetime_plugins.streaming import Detected, StreamingVETime
 
@@ -569,8 +570,21 @@ class TestIncidents:
         assert told[0] == told[1] == told[2]
         whats = [what for what, *_ in told[0]]
         assert whats[0] == "opened"
-        assert whats.count("opened") == whats.count("closed")
+        assert 0 < whats.count("opened") <= whats.count("closed")  # a valley may have parted one
         assert any(what == "closed" and start - 8 <= 105 and end >= 100 for what, start, end in told[0])
+
+    def test_once_closed_are_those_of_the_scores_as_a_whole(self):
+        # To a step or two: the median of all scores was not known when they came.
+        stream = StreamingVETime(context=128, stride=8, threshold=0.99, gap=4)
+        stream.warm_up(self.series()[:300])
+        scores = stream.update(self.series()[300:])
+        events = stream.events + stream.close()
+        told = [one.incident for one in events if one.what == "closed"]
+        found = sorted(find_incidents(scores, threshold=0.99, gap=4), key=lambda one: one.start)
+        assert [one.peak for one in told] == [one.peak for one in found] != []
+        for ours, theirs in zip(told, found, strict=True):
+            assert abs(ours.start - theirs.start) <= 2
+            assert abs(ours.end - theirs.end) <= 2
 
     def test_go_on_after_saving(self, tmp_path):
         x = self.series()
@@ -604,6 +618,6 @@ class TestIncidents:
 
     def test_of_a_damaged_state_are_refused(self):
         state = StreamingVETime(context=64, threshold=0.9).state_dict()
-        state["incident"] = {"n_seen": 3, "scores": [0.9], "open": [5, 4, 4, 0.9], "opened_above": 0.5}
-        with pytest.raises(InputError, match="not a state"):
+        state["incident"] |= {"n_seen": 3, "open": [2, 2, 2, 0.95]}
+        with pytest.raises(InputError, match="ValueError: an incident without a step"):
             StreamingVETime.from_state_dict(state)

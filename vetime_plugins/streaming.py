@@ -189,8 +189,8 @@ class StreamingVETime:
         """What the latest call told of incidents; without a threshold nothing.
 
         An incident opens at the first score above the threshold, grows with each further one and closes once
-        ``gap + 1`` scores in a row are not above it, see `vetime_plugins.IncidentTracker`. Positions count
-        the points of the stream from 0. The scores of the open incident are kept until it closes.
+        ``gap + 1`` scores in a row are below a lower level, see `vetime_plugins.IncidentTracker`. Positions
+        count the points of the stream from 0. The scores of the open incident are kept until it closes.
         """
         return list(self._events)
 

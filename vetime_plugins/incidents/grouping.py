@@ -25,7 +25,17 @@ from numpy.typing import NDArray
 from vetime_plugins.series.period import find_period
 from vetime_plugins.series.scale import find_runs
 
-__all__ = ["Stretch", "default_gap", "doubts", "group", "heights", "join_close", "runs"]
+__all__ = [
+    "Stretch",
+    "default_gap",
+    "doubts",
+    "group",
+    "heights",
+    "join_close",
+    "lower_level",
+    "part",
+    "runs",
+]
 
 _LEAST_GAP, _MOST_GAP, _GAP_WITHOUT_PERIOD = 2, 16, 8
 _CERTAIN = 1e-15
@@ -73,11 +83,11 @@ def doubts(scores: NDArray[np.float64], threshold: float) -> NDArray[np.int8]:
     level = heights(np.append(scores, threshold))
     level, floor = level[:-1], float(level[-1])
     middle = float(np.median(level))
-    raised = level > max(middle, _lower_level(middle, floor))
+    raised = level > max(middle, lower_level(middle, floor))
     return raised.astype(np.int8) + (scores > threshold)
 
 
-def _lower_level(middle: float, floor: float) -> float:
+def lower_level(middle: float, floor: float) -> float:
     """Return the level down to which an incident goes, from those of the median and of the threshold."""
     return middle + _WELL_BELOW * (floor - middle) if floor > middle else floor
 
@@ -93,17 +103,17 @@ def group(scores: NDArray[np.float64], threshold: float, gap: int) -> list[Stret
     level = heights(np.append(scores, threshold))
     level, limit = level[:-1], float(level[-1])
     middle = float(np.median(level))
-    low = _lower_level(middle, limit)
+    low = lower_level(middle, limit)
     floor = max(low, middle)  # a threshold of 0 is no height to halve from
     found = []
     for start, stop in runs((level > low) | (scores > threshold), gap):
         if scores[start:stop].max() > threshold:
-            found += _part(level, start, stop, floor, gap)
+            found += part(level, start, stop, floor, gap)
     found = [one for one in found if scores[one.peak] > threshold]
     return join_close(found, level, gap)
 
 
-def _part(level: NDArray[np.float64], start: int, stop: int, floor: float, gap: int) -> list[Stretch]:
+def part(level: NDArray[np.float64], start: int, stop: int, floor: float, gap: int) -> list[Stretch]:
     """Cut one run into stretches. What is still to be cut is on a stack: a run may be long."""
     found, left = [], [(start, stop)]
     while left:
@@ -136,7 +146,7 @@ def _behind_valley(flank: NDArray[np.float64], floor: float) -> int | None:
     if not len(deep):
         return None
     peak = deep[0] + int(flank[deep[0] :].argmax())
-    return int(flank[: peak + 1].argmin()) or None
+    return int(flank[: peak + 1].argmin())
 
 
 def join_close(found: list[Stretch], level: NDArray[np.float64], gap: int) -> list[Stretch]:

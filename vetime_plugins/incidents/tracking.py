@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from vetime_plugins._arguments import check_whole, is_real
 from vetime_plugins.errors import InputError
-from vetime_plugins.incidents.grouping import default_gap, heights
+from vetime_plugins.incidents.grouping import default_gap, heights, join_close, lower_level, part
 from vetime_plugins.incidents.records import Incident
 
 __all__ = ["IncidentEvent", "IncidentTracker"]
+
+_REMEMBERED = 1000  # scores that tell the median
 
 
 @dataclass(frozen=True)
@@ -25,8 +29,8 @@ class IncidentEvent:
     ----------
     what : {"opened", "grew", "closed"}
     incident : Incident
-        As it is known now, `end` being the last step above the threshold so far; positions count the scores
-        that the tracker has seen. When it closes, its start and end are those that the rule of
+        As it is known now, from the first to the last step above the threshold so far; positions count the
+        scores that the tracker has seen. When it closes, its start and end are those that the rule of
         `find_incidents` gives for the scores alone.
     """
 
@@ -34,12 +38,38 @@ class IncidentEvent:
     incident: Incident
 
 
+@dataclass
+class _Run:
+    """Scores above the lower level, with breaks of at most a gap.
+
+    Attributes
+    ----------
+    first, last : int
+        Its first step, and the latest above the lower level.
+    scores, above : list
+        From `first` on: scores, and whether each was above the threshold when it came.
+    floor : float
+        Level from which heights count, as it was when the threshold was first exceeded.
+    plain : bool
+        Whether scores were taken for heights as they are then, and not for probabilities.
+    """
+
+    first: int
+    last: int
+    scores: list[float] = field(default_factory=list)
+    above: list[bool] = field(default_factory=list)
+    floor: float = 0.0
+    plain: bool = False
+
+
 class IncidentTracker:
     """Follow the scores of a stream, of `StreamingVETime` or any other detector, and tell of incidents.
 
-    The first score above the threshold opens an incident, each further one lets it grow, and it closes once
-    `gap` + 1 scores in a row are not above the threshold. What is told never depends on how the scores are
-    cut into batches.
+    The first score above the threshold opens an incident, each further one lets it grow. It closes once
+    `gap` + 1 scores in a row are not above the lower level of `find_incidents`, halfway from the median score
+    to the threshold. Only then is it known how far it reached, and whether it was one: where a valley parts
+    it, there is one event "closed" for each part. What is told never depends on how the scores are cut into
+    batches.
 
     Parameters
     ----------
@@ -47,11 +77,19 @@ class IncidentTracker:
         Scores above it are anomalous. It may be assigned anew at any time.
     gap : int, default 8
         How many quiet steps do not end an incident.
+    median : float, optional
+        The median score, where it is known. By default that of the latest 1,000 scores.
 
     Raises
     ------
     InputError
-        If `threshold` is not a finite number or `gap` no whole number from 0.
+        If `threshold` or `median` is not a finite number or `gap` no whole number from 0.
+
+    Notes
+    -----
+    The incidents that close are those of `find_incidents` for the same scores, threshold and `gap`, without a
+    series, if `median` is the median of all of them. What a stream does not know it cannot use: its median is
+    that of the scores so far, and scores count as probabilities until one is not in [0, 1].
 
     Examples
     --------
@@ -63,13 +101,19 @@ class IncidentTracker:
     ('closed', 1, 2)
     """
 
-    def __init__(self, threshold: float, gap: int = default_gap(None)) -> None:
+    def __init__(
+        self, threshold: float, gap: int = default_gap(None), *, median: float | None = None
+    ) -> None:
         self.threshold = threshold
         self.gap = check_whole("gap", gap, least=0, meaning="quiet steps that do not end an incident")
+        if median is not None and not (is_real(median) and np.isfinite(median)):
+            raise InputError(f"median must be a finite number or None, got {median!r}")
+        self.median = median
         self._n_seen = 0
-        self._first = 0
-        self._scores: list[float] = []  # from the first step of the open incident on
-        self._opened_above = 0.0  # the threshold then: a later one may lie above the peak
+        self._plain = False  # whether a score was no probability
+        self._recent: deque[float] = deque(maxlen=_REMEMBERED)
+        self._ordered: list[float] = []  # the same in ascending order
+        self._run: _Run | None = None
         self._open: Incident | None = None
 
     @property
@@ -111,14 +155,18 @@ class IncidentTracker:
 
     def close(self) -> list[IncidentEvent]:
         """End the open incident, if there is one: the stream is over."""
-        return [] if self._open is None else [self._close()]
+        return self._end_run()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what the tracker remembers, as numbers and lists; the settings are not among it."""
-        one = self._open
-        known = None if one is None else [one.start, one.end, one.peak, one.severity]
-        above = self._opened_above
-        return {"n_seen": self._n_seen, "scores": list(self._scores), "open": known, "opened_above": above}
+        one, run = self._open, self._run
+        return {
+            "n_seen": self._n_seen,
+            "plain": self._plain,
+            "recent": list(self._recent),
+            "open": None if one is None else [one.start, one.end, one.peak, one.severity],
+            "run": None if run is None else asdict(run),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where the tracker that gave `state` stood.
@@ -129,46 +177,97 @@ class IncidentTracker:
             If `state` is none of `state_dict`.
         """
         seen = check_whole("n_seen", state["n_seen"], least=0)
-        scores, known = [float(score) for score in state["scores"]], None
+        recent = [float(score) for score in state["recent"]]
+        run, known = None, None
+        if state["run"] is not None:
+            run = _read_run(state["run"])
+            if not (run.first <= run.last < seen and len(run.scores) == len(run.above) == seen - run.first):
+                raise ValueError(f"a run from {run.first} to {run.last} after {seen} scores")
         if state["open"] is not None:
             start, end, peak = (check_whole("position", at, least=0) for at in state["open"][:3])
             known = Incident(start, end, peak, float(state["open"][3]))
-            if not (start <= peak <= end < seen and len(scores) == seen - start):
-                raise ValueError(f"an incident from {start} to {end} after {seen} scores")
-        elif scores:
-            raise ValueError(f"{len(scores)} scores of no incident")
-        above = float(state["opened_above"])
-        if not np.isfinite([*scores, above, 0.0 if known is None else known.severity]).all():
-            raise ValueError("a score is not finite")
-        if known is not None and not above < scores[known.peak - known.start] == known.severity:
-            raise ValueError(f"an incident of severity {known.severity} that opened above {above}")
-        self._opened_above = above
-        self._n_seen, self._scores, self._open = seen, scores, known
-        self._first = seen - len(scores)
+        if (known is not None) != (run is not None and any(run.above)):
+            raise ValueError("an incident without a step above the threshold, or such a step without one")
+        if run is not None and known is not None:
+            over = run.first + np.flatnonzero(run.above)
+            if (known.start, known.end) != (over[0], over[-1]) or not run.above[known.peak - run.first]:
+                raise ValueError(f"an incident from {known.start} to {known.end} with peak {known.peak}")
+            if run.scores[known.peak - run.first] != known.severity:
+                raise ValueError(f"an incident of severity {known.severity} whose peak has another score")
+        held = [] if run is None else [*run.scores, run.floor]
+        if len(recent) > min(seen, _REMEMBERED) or not np.isfinite([*recent, *held]).all():
+            raise ValueError("scores that are not finite, or more than were seen")
+        self._n_seen, self._plain, self._run, self._open = seen, bool(state["plain"]), run, known
+        self._recent, self._ordered = deque(recent, maxlen=_REMEMBERED), sorted(recent)
 
     def _step(self, score: float) -> list[IncidentEvent]:
         at, self._n_seen = self._n_seen, self._n_seen + 1
-        if score > self.threshold:
-            if self._open is None:
-                self._first, self._scores, self._opened_above = at, [score], self.threshold
-                self._open = Incident(at, at, at, score)
-                return [IncidentEvent("opened", self._open)]
-            self._scores.append(score)
-            self._open = replace(self._open, end=at)
-            if score > self._open.severity:
-                self._open = replace(self._open, peak=at, severity=score)
-            return [IncidentEvent("grew", self._open)]
-        if self._open is None:
+        self._plain = self._plain or not 0 <= score <= 1
+        self._remember(score)
+        above = score > self.threshold
+        plain = self._plain or not 0 <= self.threshold <= 1
+        *middles, limit, level = _heights([*self._middle(), self.threshold, score], plain).tolist()
+        middle = sum(middles) / len(middles)
+        low = lower_level(middle, limit)
+        if above or level > low:
+            if self._run is None:
+                self._run = _Run(at, at)
+            self._run.last = at
+        if self._run is None:
             return []
-        self._scores.append(score)
-        return [self._close()] if at - self._open.end > self.gap else []
+        self._run.scores.append(score)
+        self._run.above.append(above)
+        if not above:
+            return self._end_run() if at - self._run.last > self.gap else []
+        if self._open is None:
+            self._run.floor, self._run.plain = max(low, middle), plain
+            self._open = Incident(at, at, at, score)
+            return [IncidentEvent("opened", self._open)]
+        self._open = replace(self._open, end=at)
+        if score > self._open.severity:
+            self._open = replace(self._open, peak=at, severity=score)
+        return [IncidentEvent("grew", self._open)]
 
-    def _close(self) -> IncidentEvent:
-        assert self._open is not None
-        known = self._open
-        level = heights(np.append(self._scores, self._opened_above))
-        part, floor = level[: known.end - self._first + 1], float(level[-1])
-        high = np.flatnonzero(part >= floor + 0.5 * (level[known.peak - self._first] - floor))
-        closed = replace(known, start=self._first + int(high[0]), end=self._first + int(high[-1]))
-        self._open, self._scores = None, []
-        return IncidentEvent("closed", closed)
+    def _remember(self, score: float) -> None:
+        if self.median is not None:
+            return
+        if len(self._recent) == _REMEMBERED:
+            del self._ordered[bisect_left(self._ordered, self._recent[0])]
+        self._recent.append(score)
+        insort(self._ordered, score)
+
+    def _middle(self) -> list[float]:
+        """Return the median score, or the two between which it is."""
+        if self.median is not None:
+            return [self.median]
+        count = len(self._ordered)
+        return self._ordered[(count - 1) // 2 : count // 2 + 1]
+
+    def _end_run(self) -> list[IncidentEvent]:
+        """Forget the run, and tell of the incidents in it."""
+        run, known = self._run, self._open
+        self._run = self._open = None
+        if run is None or known is None:
+            return []
+        count = run.last - run.first + 1
+        level = _heights(run.scores[:count], run.plain)
+        found = [one for one in part(level, 0, count, run.floor, self.gap) if run.above[one.peak]]
+        return [
+            IncidentEvent(
+                "closed",
+                Incident(run.first + a, run.first + b - 1, run.first + peak, run.scores[peak]),
+            )
+            for a, b, peak, *_ in join_close(found, level, self.gap)
+        ]
+
+
+def _heights(scores: list[float], plain: bool) -> NDArray[np.float64]:
+    """Return scores as they are, or as logits of probabilities."""
+    values = np.array(scores)
+    return values if plain else heights(values.clip(0, 1))
+
+
+def _read_run(state: Mapping[str, Any]) -> _Run:
+    first, last = (check_whole("position", state[name], least=0) for name in ("first", "last"))
+    scores, above = [float(score) for score in state["scores"]], [bool(one) for one in state["above"]]
+    return _Run(first, last, scores, above, float(state["floor"]), bool(state["plain"]))
