@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vetime_plugins._arguments import check_whole, is_real
 from vetime_plugins.errors import InputError
+from vetime_plugins.thresholds import check_scores
 
 __all__ = ["ADAPTIVE", "AdaptiveThreshold", "DriftThreshold", "RollingThreshold", "make_threshold"]
 
@@ -86,15 +87,7 @@ class AdaptiveThreshold:
             If `scores` are not finite numbers in one dimension, or outside [0, 1] though `bounded`. Nothing
             is learned then.
         """
-        try:
-            values = np.asarray(scores, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise InputError(f"scores must be numbers: {error}") from None
-        if values.ndim != 1 or not np.isfinite(values).all():
-            raise InputError(
-                f"scores must be finite and of shape (n,), got shape {values.shape} with "
-                f"{int((~np.isfinite(values)).sum())} that are not finite"
-            )
+        values = check_scores(scores, least=0)
         if self.bounded and len(values) and not 0 <= values.min() <= values.max() <= 1:
             raise InputError(
                 f"scores must be in [0, 1], got {values.min():.3g} to {values.max():.3g}; of other scores "

@@ -130,7 +130,7 @@ def find_threshold(
             UserWarning,
             stacklevel=2,
         )
-    values = _check_scores(scores)
+    values = check_scores(scores)
     if values.min() == values.max():  # the mean of equal numbers can round below them: all would be flagged
         return float(values[0])
     if rule == "auto":
@@ -186,14 +186,21 @@ def check_contamination(contamination: object) -> None:
     raise InputError(msg)
 
 
-def _check_scores(scores: ArrayLike) -> NDArray[np.float64]:
+def check_scores(scores: ArrayLike, *, least: int = 1) -> NDArray[np.float64]:
+    """Return `scores` as finite numbers (n,), `least` or more.
+
+    Raises
+    ------
+    InputError
+        If they are none.
+    """
     try:
         values = np.asarray(scores, dtype=np.float64)
     except (TypeError, ValueError) as error:
         msg = f"scores must be numbers, one for each point: {error}"
         raise InputError(msg) from None
-    if values.ndim != 1 or values.size == 0:
-        msg = f"scores must have shape (n,) with n >= 1, got shape {values.shape}"
+    if values.ndim != 1 or values.size < least:
+        msg = f"scores must have shape (n,) with n >= {least}, got shape {values.shape}"
         raise InputError(msg)
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:

@@ -138,10 +138,16 @@ def test_parameters_are_checked(options):
         IncidentTracker(**options)
 
 
-def test_a_bad_score_changes_nothing():
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [([0.9, np.nan], "finite.*position 1"), ([[0.9]], r"shape \(n,\)"), (["high"], "must be numbers")],
+)
+def test_a_bad_score_changes_nothing(scores, message):
     tracker = IncidentTracker(0.5)
-    with pytest.raises(InputError, match="finite"):
-        tracker.update([0.9, np.nan])
+    with pytest.raises(InputError, match=message):
+        tracker.update(scores)
+    with pytest.raises(InputError, match=message):
+        find_incidents(scores)
     assert tracker.n_seen == 0
     assert tracker.open is None
 

@@ -19,7 +19,7 @@ from vetime_plugins.incidents.records import Contribution, Incident, Incidents
 from vetime_plugins.incidents.relations import breaks_relation
 from vetime_plugins.series.inputs import Series, as_series
 from vetime_plugins.series.period import find_period
-from vetime_plugins.thresholds import find_threshold
+from vetime_plugins.thresholds import check_scores, find_threshold
 
 if TYPE_CHECKING:
     from vetime_plugins.series.types import OneSeries
@@ -110,7 +110,7 @@ def find_incidents(
     >>> [(one.start, one.end, one.peak) for one in find_incidents(scores, threshold=0.5)]
     [(70, 70, 70), (40, 42, 41)]
     """
-    points = _as_scores(scores)
+    points = check_scores(scores)
     one = None if series is None else as_series(series, check_empty=False)
     if one is not None and len(one) != len(points):
         raise InputError(f"needs one score for each step, got {len(points)} scores for {len(one)} steps")
@@ -216,16 +216,6 @@ def _ranked(
     return tuple(
         Contribution(int(c), str(c) if names is None else str(names[c]), float(parts[c])) for c in order
     )
-
-
-def _as_scores(scores: ArrayLike) -> NDArray[np.float64]:
-    try:
-        points = np.asarray(scores, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"scores must be numbers, one for each step: {error}") from None
-    if points.ndim != 1 or not len(points) or not np.isfinite(points).all():
-        raise InputError(f"scores must be finite and of shape (T,) with T >= 1, got shape {points.shape}")
-    return points
 
 
 def _evidence(

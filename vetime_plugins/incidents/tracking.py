@@ -15,6 +15,7 @@ from vetime_plugins._arguments import check_whole, is_real
 from vetime_plugins.errors import InputError
 from vetime_plugins.incidents.grouping import default_gap, heights, join_close, lower_level, part
 from vetime_plugins.incidents.records import Incident
+from vetime_plugins.thresholds import check_scores
 
 __all__ = ["IncidentEvent", "IncidentTracker"]
 
@@ -138,18 +139,15 @@ class IncidentTracker:
         return self._n_seen
 
     def update(self, scores: ArrayLike) -> list[IncidentEvent]:
-        """Take the next scores (n,) and return what they tell, in order.
+        """Take the next score or scores (n,) and return what they tell, in order.
 
         Raises
         ------
         InputError
             If a score is not a finite number. The tracker is then as it was before.
         """
-        given = np.atleast_1d(np.asarray(scores, dtype=np.float64))
-        if given.ndim != 1 or not np.isfinite(given).all():
-            raise InputError(f"scores must be finite numbers of shape (n,), got shape {given.shape}")
         events: list[IncidentEvent] = []
-        for score in given.tolist():
+        for score in check_scores(np.atleast_1d(scores), least=0).tolist():
             events += self._step(score)
         return events
 
