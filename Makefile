@@ -61,7 +61,7 @@ format: $(STAMP)  ## Apply the style that lint checks
 	$(RUN) -m ruff format
 
 docs: $(STAMP)  ## Build the documentation into site/
-	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 clean:  ## Remove what the targets made, .venv included
 	rm -rf $(VENV) $(VENV)-nox build dist site demo-output leaderboard-output *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -245,11 +245,35 @@ class VETimeDetector(BaseDetector):
         return pd.DataFrame(labels, index=X.index, columns=[f"labels_{name}" for name in X.columns])
 
     def fit_transform(self, X: Any, y: Any = None) -> pd.DataFrame:
-        """Fit and label every time point; see `fit` and `transform`."""
+        """Fit and label every time point.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame, pandas.Series or numpy.ndarray
+            The series, T time points.
+        y : object
+            Ignored.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `transform` returns it.
+        """
         return self.fit(X, y).transform(X)
 
     def predict_points(self, X: Any) -> pd.DataFrame:
-        """Return the positions of anomalous time points, as ``predict`` does for every anomaly detector."""
+        """Return the positions of anomalous time points, as ``predict`` does for every anomaly detector.
+
+        Parameters
+        ----------
+        X : pandas.DataFrame, pandas.Series or numpy.ndarray
+            The series, T time points.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Column ``ilocs``.
+        """
         return self.predict(X)  # the base class would clear the name of the caller's index on the way
 
     def incidents(self, X: Any, *, threshold: str | float | None = None) -> Incidents:

@@ -57,7 +57,7 @@ def code_blocks(text: str) -> list[Block]:
 
 
 def runnable(page: Path) -> list[Block]:
-    """Return the blocks of a page that :func:`run_page` runs."""
+    """Return the blocks of a page that `run_page` runs."""
     blocks = code_blocks(page.read_text(encoding="utf-8"))
     return [block for block in blocks if block.language in _RUN and block.not_run is None]
 

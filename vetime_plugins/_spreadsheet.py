@@ -12,7 +12,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 def guard(cell: Any) -> Any:
     """Return a cell that no spreadsheet runs: text that begins like a formula gets an apostrophe before it.
 
-    Numbers, as numbers or as text, are left as they are. :func:`unguard` takes the apostrophe away.
+    Numbers, as numbers or as text, are left as they are. `unguard` takes the apostrophe away.
 
     Examples
     --------
@@ -25,5 +25,5 @@ def guard(cell: Any) -> Any:
 
 
 def unguard(cell: str) -> str:
-    """Return the text that :func:`guard` was given."""
+    """Return the text that `guard` was given."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell

@@ -371,6 +371,14 @@ ADAPTIVE: dict[str, type[AdaptiveThreshold]] = {one.name: one for one in (Rollin
 def make_threshold(rule: str | AdaptiveThreshold) -> AdaptiveThreshold:
     """Return an adaptive threshold that has seen nothing: of a name, or with the settings of another one.
 
+    Parameters
+    ----------
+    rule : {"rolling", "dspot"} or AdaptiveThreshold
+
+    Returns
+    -------
+    AdaptiveThreshold
+
     Raises
     ------
     InputError

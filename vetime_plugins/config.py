@@ -1,4 +1,4 @@
-"""The configuration of a network under its public name; it lives in :mod:`vetime_plugins.network.config`."""
+"""The configuration of a network under its public name; it lives in `vetime_plugins.network.config`."""
 
 from __future__ import annotations
 

@@ -78,6 +78,10 @@ def explain_series(
     batches : iterable
         Their chunks with their columns, and the output of the batch.
     config : VETimeConfig
+
+    Returns
+    -------
+    Explanation
     """
     p, n_read = config.patch_size, max(1, sum(len(columns) for _, columns in units))
     margins = np.full(series.values.shape, -np.inf)
@@ -115,6 +119,10 @@ def explain_expectation(series: Series, reader: Reader) -> Explanation:
     ----------
     series : Series
     reader : Reader
+
+    Returns
+    -------
+    Explanation
     """
     config = reader.network.config
     margins, periods = find_margins(reader, series)

@@ -31,6 +31,14 @@ T = TypeVar("T")
 def check_n_jobs(n_jobs: Any) -> int:
     """Return a number of workers as joblib counts them: negative ones from all downwards, -1 is all.
 
+    Parameters
+    ----------
+    n_jobs : int
+
+    Returns
+    -------
+    int
+
     Raises
     ------
     InputError

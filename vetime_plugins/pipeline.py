@@ -561,6 +561,20 @@ def cached_pipeline(
 
     Estimators keep the arguments, never the weights: copying and pickling them stays cheap. A folder whose
     weights or configuration were replaced is loaded anew.
+
+    Parameters
+    ----------
+    name_or_folder, device, dtype, batch_size
+        As in `VETimePipeline.from_pretrained`.
+
+    Returns
+    -------
+    VETimePipeline
+
+    Raises
+    ------
+    CheckpointError, InputError
+        As there.
     """
     key = (stamp(name_or_folder), str(choose_device(device)), dtype, batch_size)
     with _CACHE_LOCK:

@@ -222,9 +222,25 @@ def built_in(
 ) -> Callable[[Fit], Fit]:
     """Make a built-in detector of the decorated function, which is `FrameworkDetector.function`.
 
-    Its keyword-only parameters and their defaults become `params`. `requires` has the framework's module
-    first, which is `framework` where left out; `flags` are `random`, `uses_gpu`, `takes_nan`, `slow`,
-    `trained_on`, `tuned_on`.
+    Parameters
+    ----------
+    name : str
+        Under which `get` finds it.
+    sees_train : bool
+        Whether it is fitted on the train part alone.
+    multivariate : bool
+        Whether it takes several variables.
+    requires : tuple of str
+        Modules that it needs, the framework's first.
+    framework : str, optional
+        Framework that it belongs to; the first of `requires` where left out.
+    **flags : object
+        `random`, `uses_gpu`, `takes_nan`, `slow`, `trained_on`, `tuned_on` of `FrameworkDetector`.
+
+    Returns
+    -------
+    callable
+        The decorator. Keyword-only parameters of the function and their defaults become `params`.
     """
 
     def add(function: Fit) -> Fit:

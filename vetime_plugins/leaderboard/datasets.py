@@ -161,7 +161,20 @@ def iterate_series(
 ) -> Iterator[BenchmarkSeries]:
     """Read the series of a folder one after the other.
 
-    Arguments and errors are those of `find_series` and `read_series`.
+    Parameters
+    ----------
+    folder : str or path
+    datasets : iterable of str, optional
+        Names of data sets to keep.
+
+    Yields
+    ------
+    BenchmarkSeries
+
+    Raises
+    ------
+    InputError
+        As in `find_series` and `read_series`.
     """
     for file in find_series(folder, datasets=datasets):
         yield read_series(file.path, dataset=file.dataset)

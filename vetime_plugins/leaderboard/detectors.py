@@ -1,4 +1,4 @@
-"""The detectors under their former name; they live in :mod:`vetime_plugins.detectors`."""
+"""The detectors under their former name; they live in `vetime_plugins.detectors`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics under the name that the leaderboard documents; they live in :mod:`vetime_plugins.metrics`."""
+"""The metrics under the name that the leaderboard documents; they live in `vetime_plugins.metrics`."""
 
 from __future__ import annotations
 

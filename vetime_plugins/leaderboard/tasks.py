@@ -261,6 +261,10 @@ class Task:
     def find(self) -> list[SeriesEntry]:
         """List the series without reading them, sorted by data set and name; names are unique.
 
+        Returns
+        -------
+        list of SeriesEntry
+
         Raises
         ------
         InputError
@@ -294,6 +298,14 @@ class Task:
     def load(self, entry: SeriesEntry) -> TaskSeries:
         """Read a series of `find` and split it.
 
+        Parameters
+        ----------
+        entry : SeriesEntry
+
+        Returns
+        -------
+        TaskSeries
+
         Raises
         ------
         InputError
@@ -318,7 +330,25 @@ class Task:
         datasets: Iterable[str] | None = None,
         series: Iterable[str] | None = None,
     ) -> Task:
-        """Return the task on another folder, or on fewer data sets or series."""
+        """Return the task on another folder, or on fewer data sets or series.
+
+        Parameters
+        ----------
+        folder : str or path, optional
+        datasets : iterable of str, optional
+            Names of data sets to keep.
+        series : iterable of str, optional
+            Names of series to keep; ``*`` and ``?`` stand for others.
+
+        Returns
+        -------
+        Task
+
+        Raises
+        ------
+        InputError
+            If a folder is given for a task that brings its series along.
+        """
         source = self.source
         if folder is not None:
             if not READERS[source.reader].needs_folder:

@@ -79,6 +79,14 @@ def explain_undefined(labels: Any) -> str | None:
     A detector can only be measured where there is something to find and something to leave alone. Zero would
     read as "found nothing" and pull averages down, so every metric reports NaN in these two cases.
 
+    Parameters
+    ----------
+    labels : array-like of shape (T,)
+
+    Returns
+    -------
+    str or None
+
     Examples
     --------
     >>> explain_undefined([0, 0, 0])

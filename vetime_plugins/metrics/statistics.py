@@ -200,7 +200,16 @@ class Wins:
 
 
 def count_wins(values: np.ndarray) -> Wins:
-    """Compare every detector with every other one, by values (n_series, n_detectors): higher wins; no NaN."""
+    """Compare every detector with every other one, by values (n_series, n_detectors): higher wins; no NaN.
+
+    Parameters
+    ----------
+    values : numpy.ndarray, shape (n_series, n_detectors)
+
+    Returns
+    -------
+    Wins
+    """
     row, column = values[:, :, None], values[:, None, :]
     return Wins((row > column).sum(axis=0), (row == column).sum(axis=0), len(values))
 

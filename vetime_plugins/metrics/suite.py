@@ -67,6 +67,14 @@ class Evaluation(dict[str, float]):
 def check_metric_names(metrics: str | Iterable[str] | None) -> tuple[str, ...]:
     """Return the chosen metric names in reporting order, all of them for None.
 
+    Parameters
+    ----------
+    metrics : str or iterable of str, optional
+
+    Returns
+    -------
+    tuple of str
+
     Raises
     ------
     InputError

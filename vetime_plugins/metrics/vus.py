@@ -81,7 +81,24 @@ def vus(labels: Any, scores: Any, buffer: int) -> tuple[float, float]:
 
 
 def vus_roc(labels: Any, scores: Any, buffer: int) -> float:
-    """VUS-ROC alone; parameters and errors are those of `vus`.
+    """VUS-ROC alone.
+
+    Parameters
+    ----------
+    labels : array-like of shape (T,)
+    scores : array-like of shape (T,)
+    buffer : int
+        Steps, as in `vus`.
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN where it is not defined.
+
+    Raises
+    ------
+    InputError
+        As in `vus`.
 
     Examples
     --------
@@ -92,7 +109,24 @@ def vus_roc(labels: Any, scores: Any, buffer: int) -> float:
 
 
 def vus_pr(labels: Any, scores: Any, buffer: int) -> float:
-    """VUS-PR alone, which ranks the TSB-AD leaderboard; parameters and errors are those of `vus`.
+    """VUS-PR alone, which ranks the TSB-AD leaderboard.
+
+    Parameters
+    ----------
+    labels : array-like of shape (T,)
+    scores : array-like of shape (T,)
+    buffer : int
+        Steps, as in `vus`.
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN where it is not defined.
+
+    Raises
+    ------
+    InputError
+        As in `vus`.
 
     Examples
     --------

@@ -38,7 +38,12 @@ class _Record(BaseModel, extra="allow"):
 
 
 def bundled_names() -> list[str]:
-    """Names of the weights that ship inside the package."""
+    """Return the names of the weights that ship inside the package.
+
+    Returns
+    -------
+    list of str
+    """
     root = resources.files("vetime_plugins") / "weights"
     if not root.is_dir():
         return []
@@ -48,7 +53,18 @@ def bundled_names() -> list[str]:
 def resolve_folder(name_or_folder: str | Path) -> Path:
     """Return the folder of bundled weights by name, or `name_or_folder` itself if it is such a folder.
 
-    Raises `CheckpointError` if neither exists, naming what does.
+    Parameters
+    ----------
+    name_or_folder : str or path
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    CheckpointError
+        If neither exists; it names what does.
     """
     name = str(name_or_folder)
     if name in bundled_names():
@@ -76,7 +92,23 @@ def save_checkpoint(
     state: dict[str, Tensor],
     **facts: Any,
 ) -> Path:
-    """Write `model.safetensors` and `config.json`, with JSON-able `facts` in it, and return their folder."""
+    """Write a weights folder: `model.safetensors` and `config.json`.
+
+    Parameters
+    ----------
+    folder : str or path
+        It is made where it does not exist.
+    config : VETimeConfig or ExpectationConfig
+    state : dict of str to torch.Tensor
+        The parameters under the names of the network's ``state_dict``.
+    **facts : object
+        JSON-able values for `config.json`, e.g. where the weights come from.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save_file(
@@ -123,6 +155,15 @@ def read_record(folder: Path) -> dict[str, Any]:
 def load_network(name_or_folder: str | Path) -> tuple[Network, dict[str, Any]]:
     """Build the network of a weights folder, on the CPU, in evaluation mode; also return its `config.json`.
 
+    Parameters
+    ----------
+    name_or_folder : str or path
+        Name of bundled weights, or a folder.
+
+    Returns
+    -------
+    tuple of (VETime or ExpectationNetwork, dict)
+
     Raises
     ------
     CheckpointError
@@ -164,7 +205,21 @@ def load_network(name_or_folder: str | Path) -> tuple[Network, dict[str, Any]]:
 
 
 def load_checkpoint(name_or_folder: str | Path) -> tuple[VETime, dict[str, Any]]:
-    """Load a VETime network as :func:`load_network` does; `CheckpointError` if the folder holds another."""
+    """Load a VETime network as `load_network` does.
+
+    Parameters
+    ----------
+    name_or_folder : str or path
+
+    Returns
+    -------
+    tuple of (VETime, dict)
+
+    Raises
+    ------
+    CheckpointError
+        As in `load_network`, or if the folder holds the other kind of network.
+    """
     model, record = load_network(name_or_folder)
     if not isinstance(model, VETime):
         raise CheckpointError(
@@ -174,7 +229,21 @@ def load_checkpoint(name_or_folder: str | Path) -> tuple[VETime, dict[str, Any]]
 
 
 def load_expectation(name_or_folder: str | Path) -> ExpectationNetwork:
-    """Load an expectation network as :func:`load_network` does; `CheckpointError` if it is another."""
+    """Load an expectation network as `load_network` does.
+
+    Parameters
+    ----------
+    name_or_folder : str or path
+
+    Returns
+    -------
+    ExpectationNetwork
+
+    Raises
+    ------
+    CheckpointError
+        As in `load_network`, or if the folder holds the other kind of network.
+    """
     model, _ = load_network(name_or_folder)
     if not isinstance(model, ExpectationNetwork):
         raise CheckpointError(

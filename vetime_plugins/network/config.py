@@ -13,6 +13,7 @@ from vetime_plugins.errors import CheckpointError, InputError
 from vetime_plugins.retrieval.config import RetrievalConfig
 
 FORMAT_VERSION = 1
+"""Version of the weights folder; a reader refuses a newer one."""
 _MOST_PARAMETERS = 2**32  # 16 GiB as float32: a typing error, not a network
 
 _Size = Annotated[Whole, Field(ge=1, le=2**31 - 1)]

@@ -140,8 +140,20 @@ def our_name(theirs: str) -> str | None:
 def read_official(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read a foreign state dict from `.safetensors`, or from `.pth`/`.pt` without running any code in it.
 
-    It comes without the `module.` prefix of data-parallel training, and with the sizes the file states about
-    itself (safetensors metadata key ``config``), if any.
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    tuple of (dict of str to torch.Tensor, dict)
+        The tensors without the `module.` prefix of data-parallel training, and the sizes that the file states
+        about itself (safetensors metadata key ``config``), if any.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such file, or it holds anything but names and tensors.
     """
     path = Path(path)
     if not path.is_file():
@@ -251,7 +263,7 @@ def convert_official(
     Returns
     -------
     Path
-        The folder, ready for :meth:`VETimePipeline.from_pretrained`.
+        The folder, ready for `VETimePipeline.from_pretrained`.
 
     Raises
     ------

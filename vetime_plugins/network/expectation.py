@@ -54,7 +54,7 @@ class ExpectationConfig:
     readout : {"point", "window"}
         How scores are read by default: per point, or averaged over the series' period.
     scale : {"logistic", "tail"}
-        What a score means, as in :class:`~vetime_plugins.network.config.VETimeConfig`.
+        What a score means, as in `vetime_plugins.network.config.VETimeConfig`.
     name : str
 
     Raises

@@ -180,7 +180,7 @@ def severity_ranking_loss(
     """Every anomalous step should outrank the normal steps of its series and the clearly milder anomalies.
 
     A binary label calls a gross spike and a faint change of context equals; a reader of the scores does not.
-    :func:`ranking_loss`, which has the shapes, is summed over levels of severity that double from one to the
+    `ranking_loss`, which has the shapes, is summed over levels of severity that double from one to the
     next: a step competes with the normal steps and with those at least two levels below its own.
     """
     anomalous = severity > 0

@@ -30,7 +30,7 @@ class ModelInput:
     values : float32 Tensor of shape (B, C, T)
         Standardised series; T is N * p.
     strips : uint8 Tensor of shape (B, C, 3, T)
-        Intensities (see :class:`~vetime_plugins.series.imaging.Strip`).
+        Intensities (see `vetime_plugins.series.imaging.Strip`).
     pad_values : uint8 Tensor of shape (B, C, 3)
     n_patches, patches_per_row : int64 Tensor of shape (B,)
         Real patches and the fold of each chunk.
@@ -88,7 +88,12 @@ class ModelOutput:
 
 
 class VETime(nn.Module):
-    """VETime (arXiv 2602.16681) for one configuration."""
+    """VETime (arXiv 2602.16681) for one configuration.
+
+    Parameters
+    ----------
+    config : VETimeConfig
+    """
 
     def __init__(self, config: VETimeConfig) -> None:
         super().__init__()
@@ -109,7 +114,21 @@ class VETime(nn.Module):
         self.retrieval = RetrievalExpert(c) if c.retrieval_channels else None
 
     def forward(self, batch: ModelInput) -> ModelOutput:
-        """Score a batch of chunks."""
+        """Score a batch of chunks.
+
+        Parameters
+        ----------
+        batch : ModelInput
+
+        Returns
+        -------
+        ModelOutput
+
+        Raises
+        ------
+        ValueError
+            If the configuration has retrieval channels and the batch has none.
+        """
         config = self.config
         size, n_variables, steps = batch.values.shape
         length = steps // config.patch_size
@@ -274,7 +293,7 @@ def _smooth(values: Tensor, real: Tensor) -> Tensor:
 
 
 def pool_variables(logits: Tensor, how: str) -> Tensor:
-    """Join the logits (B, C, T, 2) of several variables into (B, T, 2); see :func:`pool_margins`."""
+    """Join the logits (B, C, T, 2) of several variables into (B, T, 2); see `pool_margins`."""
     if logits.shape[1] == 1:
         return logits[:, 0]
     if how == "mean":

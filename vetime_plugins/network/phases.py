@@ -81,7 +81,7 @@ def compress(values: Tensor) -> Tensor:
 
 
 def decompress(values: Tensor) -> Tensor:
-    """Undo :func:`compress`; what is too large for float32 stays finite."""
+    """Undo `compress`; what is too large for float32 stays finite."""
     return _LINEAR * torch.sinh((values / _LINEAR).clamp(-30, 30))
 
 

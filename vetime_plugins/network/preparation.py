@@ -267,7 +267,7 @@ def find_evidence(
     config : VETimeConfig
         With a retrieval expert.
     references : sequence of Series
-        As in :func:`find_units`.
+        As in `find_units`.
 
     Returns
     -------

@@ -108,7 +108,7 @@ class TemporalLayer(nn.Module):
 
 
 class TemporalEncoder(nn.Module):
-    """Embed patches and relate them: F_TS of the paper. For `any_variate` see :class:`VariateAttention`."""
+    """Embed patches and relate them: F_TS of the paper. For `any_variate` see `VariateAttention`."""
 
     def __init__(self, patch_size: int, width: int, depth: int, heads: int, any_variate: bool) -> None:
         super().__init__()

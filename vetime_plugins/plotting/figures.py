@@ -164,6 +164,13 @@ def plot_explanation(
 def save_figure(figure: Figure, path: str | Path, *, dpi: int = 120) -> None:
     """Write a figure to a file whose suffix tells the format (png, svg, pdf, ...).
 
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : str or path
+    dpi : int, default 120
+        Dots in an inch, for formats of pixels.
+
     Raises
     ------
     InputError

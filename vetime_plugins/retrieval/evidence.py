@@ -43,7 +43,7 @@ def compare_scales(
         Length of the "period" scale; found where it is left out.
     config : RetrievalConfig
     joint_points, workspace
-        As in :func:`~vetime_plugins.retrieval.neighbours.scale_distances`.
+        As in `vetime_plugins.retrieval.neighbours.scale_distances`.
     """
     period = period if period is not None else usual_period(standard)
     known: dict[int, ScaleDistances] = {}

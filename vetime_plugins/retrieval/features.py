@@ -122,7 +122,7 @@ def retrieval_evidence(
     Parameters
     ----------
     parts : sequence of Tensor of shape (C, T_i), float32
-        The series and perhaps references, as in :func:`retrieval_distances`, all together of mean 0 and
+        The series and perhaps references, as in `retrieval_distances`, all together of mean 0 and
         deviation 1.
     config : RetrievalConfig
         With evidence.
@@ -132,7 +132,7 @@ def retrieval_evidence(
     Returns
     -------
     Tensor of shape (C, T), float32
-        That of :func:`retrieval_distances`.
+        That of `retrieval_distances`.
     """
     with torch.inference_mode():
         n_variables, length = parts[0].shape

@@ -40,7 +40,7 @@ def statistic_distances(
     """Distances of the windows of the first source to their nearest neighbours, by statistics.
 
     The statistics are the logarithms of standard deviation, range and mean absolute step. Neighbours, trivial
-    matches and the bank are those of :func:`~vetime_plugins.retrieval.neighbours.scale_distances`.
+    matches and the bank are those of `vetime_plugins.retrieval.neighbours.scale_distances`.
 
     Parameters
     ----------

@@ -215,7 +215,27 @@ def fold_images(
 
 @dataclass(frozen=True)
 class ImageGeometry:
-    """The way back from an image to its series: the fold and the scaling constants of every variable."""
+    """The way back from an image to its series: the fold and the scaling constants of every variable.
+
+    Parameters
+    ----------
+    fold : FoldGeometry
+        Rows, and patches in a row.
+    patch_size : int
+        Steps of a patch.
+    size : int or None
+        Side of the square image in pixels; None where it was not resampled.
+    length : int
+        Steps of the series.
+    one_dimensional : bool
+        Whether the series had shape ``(T,)``.
+    period : int
+        In steps; 1 means no period.
+    scaling : Scaling
+        Mean and standard deviation of every variable.
+    low, high, gamma : ndarray of shape (C, 1) or (C,)
+        Range and gamma of the intensities of every variable.
+    """
 
     fold: FoldGeometry
     patch_size: int
@@ -311,6 +331,11 @@ def image_to_series(image: NDArray[np.floating], geometry: ImageGeometry) -> NDA
     Returns
     -------
     ndarray of shape (T,) or (T, C)
+
+    Raises
+    ------
+    InputError
+        If the image has another shape than the geometry says.
     """
     fold = geometry.fold
     row_length = fold.patches_per_row * geometry.patch_size

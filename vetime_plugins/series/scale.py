@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 Runs = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 RISK, RISK_LASTING = 0.004, 0.02
-"""Chance that a calm series as long as this one has a run above :meth:`Tail.alarm`, by the fitted tail; the
+"""Chance that a calm series as long as this one has a run above `Tail.alarm`, by the fitted tail; the
 second is that for the mean over `LASTING` steps, which calm data reach less often. Both are small: the tail
 of a single series is known roughly, and calm series are flagged several times as often."""
 LASTING = 15

@@ -61,7 +61,7 @@ class ExpectationTraining:
         Steps that the network reads in all.
     windows_per_batch : int
     pool_points : int
-        Steps of the pool, see :class:`~vetime_plugins.training.pool.Pool`.
+        Steps of the pool, see `vetime_plugins.training.pool.Pool`.
     fresh_share : float
         New steps in the pool for each step that is read.
     min_length, max_length : int
@@ -157,7 +157,7 @@ def train(
     config : ExpectationTraining
     run_dir : path
     backgrounds : path, optional
-        Real series, see :class:`~vetime_plugins.training.pool.Backgrounds`.
+        Real series, see `vetime_plugins.training.pool.Backgrounds`.
     start : path, optional
         Weights folder of another run to begin with; a run that goes on has its own.
     seconds : float

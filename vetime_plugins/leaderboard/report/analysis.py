@@ -43,7 +43,23 @@ class Analysis:
 
 
 def analyse(board: Board, against: str | None = None) -> Analysis:
-    """Compare the detectors of a run with `against`, or with the best one; InputError if it is not there."""
+    """Compare the detectors of a run with one of them.
+
+    Parameters
+    ----------
+    board : Board
+    against : str, optional
+        Name of that one; the best where left out.
+
+    Returns
+    -------
+    Analysis
+
+    Raises
+    ------
+    InputError
+        If it is not on the board.
+    """
     reference = board.detectors[0] if against is None else against
     if reference not in board.detectors:
         raise InputError(f"no results of {reference!r}; there are {', '.join(board.detectors)}")

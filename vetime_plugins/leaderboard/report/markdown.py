@@ -20,7 +20,16 @@ _SHOWN = ("VUS-PR", "VUS-ROC", "AUC-PR", "AUC-ROC", "Standard-F1", "Affiliation-
 
 
 def render_markdown(analysis: Analysis) -> str:
-    """Return the detectors with their means, and one metric by data set, by kind of series and of anomaly."""
+    """Return the detectors with their means, and one metric by data set, by kind of series and of anomaly.
+
+    Parameters
+    ----------
+    analysis : Analysis
+
+    Returns
+    -------
+    str
+    """
     board = analysis.board
     parts = [_describe(analysis), _standings(analysis)]
     told = breakdown.only_kinds(board) or len(board.datasets) == 1  # by the other tables

@@ -127,8 +127,21 @@ def render_page(
 ) -> str:
     """Return the HTML page of a run; the same for the same results: nothing of it is of the day it is made.
 
-    `merged` are detectors that are shown as one, see `merge_equal`; `home` and `links` the addresses of a
-    page above this one and of pages about detectors.
+    Parameters
+    ----------
+    analysis : Analysis
+    source : SeriesSource
+        Where scores are drawn from.
+    merged : mapping of str to sequence of str, optional
+        Detectors that are shown as one, see `merge_equal`.
+    home : str
+        Address of a page above this one.
+    links : mapping of str to str, optional
+        Addresses of pages about detectors.
+
+    Returns
+    -------
+    str
 
     Raises
     ------

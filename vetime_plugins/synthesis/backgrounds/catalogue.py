@@ -94,6 +94,7 @@ PACKAGES: dict[str, Package] = {
         Package("vega-datasets", "0.9.0", "MIT", "vega_datasets", "_data"),
     )
 }  # fmt: skip
+"""The packages that ship real series, by the name under which each is installed."""
 
 _TMY = MappingProxyType({"skiprows": 1})
 _TRY = MappingProxyType({"sep": r"\s+", "skiprows": 38, "header": None, "encoding": "latin-1"})
@@ -183,3 +184,4 @@ SOURCES: tuple[Source, ...] = (
     Source("vega-datasets", "seattle-temps.csv", "weather", ("temp",)),
     Source("vega-datasets", "seattle-weather.csv", "weather", ("temp_max", "temp_min", "wind")),
 )  # fmt: skip
+"""The series in these packages that are drawn from."""

@@ -71,6 +71,17 @@ def draw_real(rng: np.random.Generator, length: int, bank: BackgroundBank) -> Dr
 
     Its noise is not known apart from its signal. A sensor that never read below its most frequent lowest
     value does not do so in an anomaly either, and whole readings stay whole.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    length : int
+        In steps.
+    bank : BackgroundBank
+
+    Returns
+    -------
+    Draft
     """
     values, step = draw_background(rng, length, bank)
     rest = float(values.min())

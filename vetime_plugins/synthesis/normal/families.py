@@ -326,6 +326,7 @@ FAMILIES: dict[str, Family] = {
         modulated, process, regimes, metric, web,
     )
 }  # fmt: skip
+"""Every family of normal series by its name: ``family(rng, length)`` gives a `Draft`."""
 
 FAMILY_WEIGHTS: dict[str, float] = {
     "periodic": 5, "tone": 1, "heart": 2.5, "demand": 3, "bursts": 2, "aperiodic": 2, "machine": 1.5,

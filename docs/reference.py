@@ -1,0 +1,39 @@
+"""What griffe, which reads the code for the API reference without running it, cannot see by itself."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from griffe import Alias, Extension, GriffeLoader, Module
+
+PYDANTIC = "pydantic.dataclasses.dataclass"
+
+
+class Reference(Extension):
+    """Mount ``adapters/`` where it is installed, and read the names and fields that are made at run time."""
+
+    def on_package(self, *, pkg: Module, loader: GriffeLoader, **kwargs: Any) -> None:
+        """Complete a package that was read."""
+        if pkg.path == "vetime_plugins":
+            pkg.set_member("adapters", loader.load("adapters"))
+        for module in modules(pkg):
+            decorator = module.members.get("dataclass")
+            if isinstance(decorator, Alias) and decorator.target_path == PYDANTIC:
+                # It takes its fields for parameters as that of the standard library, which griffe knows.
+                decorator.target_path = "dataclasses.dataclass"
+
+    def on_module_members(self, *, mod: Module, **kwargs: Any) -> None:
+        """Give a package the names that it takes from its modules on first use."""
+        if "_HOME" in mod.members:
+            package = import_module(mod.path)
+            mod.exports = list(package.__all__)
+            for name, home in package._HOME.items():
+                if name not in mod.members:
+                    mod.set_member(name, Alias(name, f"{mod.path}.{home}.{name}", parent=mod))
+
+
+def modules(package: Module) -> list[Module]:
+    """Return a package and all modules in it."""
+    inner = [one for one in package.members.values() if isinstance(one, Module)]
+    return [package, *(module for one in inner for module in modules(one))]
