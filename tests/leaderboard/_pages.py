@@ -56,6 +56,11 @@ class Page(HTMLParser):
         (found,) = [table for table in self.tables if table["caption"] == caption]
         return found
 
+    def column(self, caption, name):
+        """Return the texts of a column of a table, by its heading."""
+        table = self.table(caption)
+        return [row[table["head"].index(name)] for row in table["rows"]]
+
 
 def write_results(
     folder, detectors, n_series, *, failing=(), undefined=(), nasty="", variables=1, store=True

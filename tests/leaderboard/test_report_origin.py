@@ -9,7 +9,8 @@ import pytest
 
 from tests.leaderboard._pages import report, squeeze
 from vetime_plugins.leaderboard.report.board import build_board
-from vetime_plugins.leaderboard.report.origin import describe_run, find_framework, find_seen, merge_equal
+from vetime_plugins.leaderboard.report.groups import group_detectors
+from vetime_plugins.leaderboard.report.origin import describe_run, find_framework, find_seen
 from vetime_plugins.leaderboard.report.svg import FRAMEWORKS
 from vetime_plugins.leaderboard.results import Cell, write_cell
 
@@ -71,6 +72,7 @@ def test_a_run_is_described():
         ("Machine", "A, 2 cores, Python 3.11"),
         ("Device", "cpu"),
         ("vetime-plugins", "0.1.0"),
+        ("Packages", "numpy 2"),
     ]
     other = found[0].replace(hardware={"cpu": "B"}, detector="b")
     assert ("Machine", "2 different ones") in describe_run(build_board([*found, other], missing="zero"))
@@ -78,23 +80,25 @@ def test_a_run_is_described():
 
 def test_one_model_under_several_names_is_one_row(tmp_path):
     found = cells(5, vetime_pyod=0.5, vetime_darts=0.5, other=0.4)
-    kept, merged = merge_equal(found)
+    kept, merged = group_detectors(found)
     assert merged == {"vetime-pyod": ["vetime-darts"]}
     assert {one.detector for one in kept} == {"vetime-pyod", "other"}
     analysis, text, page = report(write(tmp_path / "r", found), against="vetime-darts")
     assert analysis.reference == "vetime-pyod"
-    assert [row[0] for row in page.table("Detectors by VUS-PR")["rows"]] == ["vetime-pyod", "other"]
-    assert "vetime-pyod for vetime-darts" in text
+    assert page.column("Detectors by VUS-PR", "detector") == ["vetime-pyod", "vetime-darts", "other"]
+    assert page.column("Detectors by VUS-PR", "place") == ["1", "", "2"]  # the second stands below the first
+    assert page.column("VUS-PR by data set", "detector") == ["vetime-pyod", "other", "series"]
+    assert text.count('class="of-darts member" data-of="vetime-pyod"') == 1
     apart = report(tmp_path / "r", merge=False)[2]
     assert len(apart.table("Detectors by VUS-PR")["rows"]) == 3
 
 
 def test_what_may_be_chance_or_failure_stays_apart():
-    assert merge_equal(cells(4, a=0.5, b=0.5))[1] == {}
+    assert group_detectors(cells(4, a=0.5, b=0.5))[1] == {}
     failed = [one.replace(status="ERROR", error="no") for one in cells(5, a=0.5, b=0.5)]
-    assert merge_equal(failed)[1] == {}
-    assert merge_equal(cells(6, a=0.5)[:5] + cells(5, b=0.5))[1] == {"a": ["b"]}
-    assert merge_equal(cells(6, a=0.5) + cells(5, b=0.5))[1] == {}
+    assert group_detectors(failed)[1] == {}
+    assert group_detectors(cells(6, a=0.5)[:5] + cells(5, b=0.5))[1] == {"a": ["b"]}
+    assert group_detectors(cells(6, a=0.5) + cells(5, b=0.5))[1] == {}
 
 
 @pytest.mark.parametrize(("n_series", "sure"), [(4, False), (5, True)])
@@ -108,7 +112,10 @@ def test_few_series_have_no_colours_of_significance(tmp_path, n_series, sure):
     assert ("no difference is marked as sure" in text) is not sure
     assert ("no difference is sure" in (tmp_path / "t.md").read_text(encoding="utf-8")) is not sure
     figure = text[text.index('aria-label="Differences in') :].partition("</svg>")[0]
-    assert ("var(--red)" in figure) is sure
+    assert ('"worse"' in figure) is sure
+    assert ("cannot be told apart at" in text) is sure
+    assert ('class="joined"' in text) is sure
+    assert ("lost; p = " in text) is sure
 
 
 def test_the_page_shows_what_was_seen_and_by_whom(tmp_path):
@@ -117,10 +124,8 @@ def test_the_page_shows_what_was_seen_and_by_whom(tmp_path):
         *(cell("mine", 0.4, n, framework="<b>", tuned_on=("UCR",)) for n in range(5)),
     ]
     _, text, page = report(write(tmp_path / "r", found), markdown=tmp_path / "t.md")
-    table = page.table("Detectors by VUS-PR")
-    assert table["head"][1] == "framework"
-    assert table["head"][-1] == "seen"
-    assert [(row[1], row[-1]) for row in table["rows"]] == [("vetime_plugins", ""), ("<b>", "tuned on 1")]
+    assert page.column("Detectors by VUS-PR", "framework") == ["vetime_plugins", "<b>"]
+    assert page.column("Detectors by VUS-PR", "seen") == ["no", "tuned on 1 tuned on UCR"]
     assert "<b>" not in text
     markdown = squeeze((tmp_path / "t.md").read_text(encoding="utf-8"))
     assert "Detectors that have seen these data: mine (tuned on UCR)." in markdown
@@ -132,8 +137,13 @@ def test_colours_of_frameworks_are_the_same_in_tables_and_figures(tmp_path):
     _, text, page = report(write(tmp_path / "r", found))
     style = resources.files("vetime_plugins.leaderboard.report").joinpath("assets/report.css").read_text()
     for name, color in FRAMEWORKS.items():
-        assert f"td.of.{name} {{ border-left-color: {color}; }}" in style
+        assert f".of-{name} {{ --of: {color}; }}" in style
     figure = text[text.index('aria-label="VUS-PR against') :].partition("</svg>")[0]
-    assert {name for name, color in FRAMEWORKS.items() if color in figure} == {"pyod", "darts"}
+    assert {name for name in (*FRAMEWORKS, "other") if f'"mark of-{name}"' in figure} == {
+        "pyod",
+        "darts",
+        "other",
+    }
     assert ">pyod<" in figure  # the legend
-    assert [row[1] for row in page.table("Detectors by VUS-PR")["rows"]] == ["pyod", "darts", "-"]
+    assert page.column("Detectors by VUS-PR", "framework") == ["pyod", "darts", "-"]
+    assert 'class="of-pyod" data-of="pyod-knn"' in text

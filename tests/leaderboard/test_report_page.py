@@ -1,9 +1,11 @@
 """The report's page: whole, offline, the same every time, and safe from what names hold."""
 
 import base64
+import csv
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -88,14 +90,57 @@ class TestPage:
     def test_standings_hold_the_figures(self, plain):
         _, analysis, _, page = plain
         table = page.table("Detectors by VUS-PR")
-        assert table["head"][:4] == ["detector", "framework", "place", "VUS-PR"]
+        assert table["head"][:5] == ["detector", "place", "VUS-PR", "framework", "seen"]
         assert [row[0] for row in table["rows"]] == ["a", "b", "c", "broken"]
         for row, name in zip(table["rows"], analysis.board.detectors, strict=True):
-            assert row[3] == f"{100 * analysis.board.summary(name).mean['VUS-PR']:.1f}"
-        assert table["head"][8:] == ["run", "failed", "undefined", "seconds"]
-        assert table["rows"][0][8:11] == ["7", "0", "1"]
-        assert table["rows"][3][8:] == ["7", "7", "0", "-"]
-        assert table["rows"][3][4] == "4.00"
+            assert row[2] == f"{100 * analysis.board.summary(name).mean['VUS-PR']:.1f}"
+        assert table["head"][7:] == ["rank", "wins", "seconds", "run", "failed", "undefined"]
+        assert table["rows"][0][10:] == ["7", "0", "1"]
+        assert table["rows"][3][9:] == ["-", "7", "7", "0"]
+        assert table["rows"][3][7] == "4.00"
+
+    def test_a_bar_is_as_long_as_its_value(self, plain):
+        _, analysis, _, page = plain
+        bars = [value for tag, name, value in page.attributes if name == "style" and value.startswith("--v:")]
+        means = [analysis.board.summary(name).mean["VUS-PR"] for name in analysis.board.detectors]
+        assert [float(bar.removeprefix("--v:")) for bar in bars] == pytest.approx(means, abs=1e-4)
+
+    def test_figures_tell_their_values(self, plain):
+        _, analysis, text, page = plain
+        hints = [value for _, name, value in page.attributes if name == "data-hint"]
+        found = analysis.differences["b"]
+        assert (
+            f"b: {100 * found.difference:+.1f} from {100 * found.low:+.1f} to {100 * found.high:+.1f}, "
+            f"over 6 series of 3 data sets"
+        ) in hints
+        assert f"a: average rank {analysis.comparison.ranks[0]:.2f}, wins 100 %" in hints
+        mean = 100 * analysis.board.summary("c").mean["VUS-PR"]
+        assert f"c: VUS-PR {mean:.1f}, {analysis.board.seconds('c'):.3g} s a series" in hints
+        titles = re.findall("<title>([^<]*)</title>", text)
+        assert titles[1:] == hints  # the first is that of the page
+        marked = {value for tag, name, value in page.attributes if (tag, name) == ("g", "data-of")}
+        assert marked == {"a", "b", "c", "broken"}
+
+    def test_the_standings_can_be_saved(self, plain):
+        _, analysis, _, page = plain
+        files = [value for _, name, value in page.attributes if name == "href" and value.startswith("data:")]
+        table, described = (base64.b64decode(file.partition(",")[2]).decode() for file in files)
+        rows = list(csv.DictReader(table.splitlines()))
+        records = json.loads(described)["detectors"]
+        shown = page.table("Detectors by VUS-PR")["rows"]
+        for row, record, cells in zip(rows, records, shown, strict=True):
+            assert row["detector"] == record["detector"] == cells[0]
+            assert float(row["VUS-PR"]) == record["metrics"]["VUS-PR"]
+            assert f"{100 * float(row['VUS-PR']):.1f}" == cells[2]
+            assert f"{float(row['rank']):.2f}" == cells[7]
+        assert json.loads(described)["n_defined"] == 6
+        assert records[1]["low"] == pytest.approx(analysis.differences["b"].low, abs=1e-6)
+
+    @pytest.mark.skipif(shutil.which("node") is None, reason="node checks the script")
+    def test_the_script_is_one(self, plain, tmp_path):
+        (script,) = re.findall(r"<script>(.*?)</script>", plain[2], re.DOTALL)
+        (tmp_path / "script.js").write_text(script)
+        subprocess.run(["node", "--check", str(tmp_path / "script.js")], check=True, capture_output=True)
 
     def test_failures_and_undefined_metrics_are_shown(self, plain):
         page = plain[3]
@@ -135,7 +180,7 @@ class TestSizes:
         names = [f"d{i}" for i in range(n_detectors)]
         _, _, page = report(write_results(tmp_path / "r", names, 1))
         assert len(page.table("Detectors by VUS-PR")["rows"]) == n_detectors
-        assert page.tags["svg"] == (3 if n_detectors == 1 else 5)
+        assert page.tags["svg"] == (2 if n_detectors == 1 else 4)
 
     def test_many_variables(self, tmp_path):
         _, text, page = report(write_results(tmp_path / "r", ["a"], 1, variables=9))
@@ -153,7 +198,7 @@ class TestSizes:
         folder = write_results(tmp_path / "r", ["a", "b"], 2, undefined=[0, 1])
         _, text, page = report(folder)
         assert "<strong>VUS-PR is undefined on every series</strong>" in text
-        assert {row[2] for row in page.table("Detectors by VUS-PR")["rows"]} == {"-"}
+        assert set(page.column("Detectors by VUS-PR", "place")) == {"-"}
 
     def test_names_are_shown_and_never_run(self, tmp_path):
         folder = write_results(tmp_path / "r", [NASTY, "plain"], 4, failing=["plain"], nasty=NASTY)

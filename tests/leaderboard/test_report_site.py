@@ -9,9 +9,9 @@ import pytest
 from tests.leaderboard._pages import Page, write_results
 from vetime_plugins.cli import main
 from vetime_plugins.errors import InputError
+from vetime_plugins.leaderboard import export, results
 from vetime_plugins.leaderboard.export import write_cells
 from vetime_plugins.leaderboard.report import write_site
-from vetime_plugins.leaderboard.results import read_cells
 
 pytest.importorskip("jinja2", reason="the report needs the extra report")
 pytest.importorskip("matplotlib", reason="the report needs the extra report")
@@ -25,7 +25,7 @@ def runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     write_results(root / "one", ["a", NASTY], 6)
     write_results(root / "other", ["b", "a"], 7)
-    write_cells(root / "two.csv", read_cells(root / "other"))
+    write_cells(root / "two.csv", results.read_cells(root / "other"))
     return root / "one", root / "two.csv"
 
 
@@ -35,10 +35,12 @@ def site(runs, tmp_path_factory):
     return out, write_site(runs, out, title="Ours")
 
 
-def test_there_is_a_page_a_run_and_a_page_a_detector(site):
+def test_there_is_a_page_a_run_and_a_page_a_detector(runs, site):
     out, pages = site
     assert pages[0] == out / "index.html"
-    assert {path.name for path in out.iterdir()} == {"index.html", "one.html", "two.html", "detectors"}
+    data = {f"{run}{ending}" for run in ("one", "two") for ending in (".csv", ".json", "-cells.csv")}
+    assert {path.name for path in out.iterdir()} == {"index.html", "one.html", "two.html", "detectors", *data}
+    assert export.read_cells(out / "two-cells.csv") == export.read_cells(runs[1])
     assert len(list((out / "detectors").iterdir())) == 3
     assert len(pages) == 6
 
@@ -64,15 +66,18 @@ def test_the_index_tells_of_every_run_and_detector(site):
     assert [row[3:6] for row in runs] == [["2", "6", "3"], ["2", "7", "3"]]
     assert [row[6] for row in runs] == ["a", "b"]
     rows = page.table("VUS-PR of every detector")["rows"]
-    assert [row[0] for row in rows] == ["a", "b", NASTY]
-    assert rows[1][2] == "-"  # was not run there
-    assert float(rows[0][2]) > float(rows[0][3]) > 0
+    assert [row[0] for row in rows] == ["b", "a", NASTY]  # by the highest value
+    assert rows[0][2] == "-"  # was not run there
+    assert float(rows[1][2]) > float(rows[1][3]) > 0
 
 
 def test_a_detector_has_its_place_and_its_means_in_every_run(site):
     page = Page((site[0] / "detectors" / "a.html").read_text(encoding="utf-8"))
     assert [row[:2] for row in page.table("Runs")["rows"]] == [["one", "1 of 2"], ["two", "2 of 2"]]
-    assert [row[0] for row in page.table("two: means by data set")["rows"]] == ["D0", "D1", "D2"]
+    rows = page.table("VUS-PR by data set, two")["rows"]
+    assert [row[0] for row in rows] == ["mean", "D0", "D1", "D2"]
+    assert [row[2] for row in rows] == ["2 of 2"] * 4
+    assert {row[4] for row in rows} == {"b"}
 
 
 def test_it_is_the_same_every_time(runs, site, tmp_path):

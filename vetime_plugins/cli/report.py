@@ -37,6 +37,11 @@ def add_report_command(subparsers: Any) -> None:
     parser.add_argument(
         "--against", metavar="DETECTOR", help="to compare the others with (default: the best one)"
     )
+    parser.add_argument(
+        "--compare",
+        metavar="EARLIER",
+        help="an earlier run, as RESULTS is one: the page tells what has changed since",
+    )
     parser.add_argument("--data", metavar="DIR", help="folder of the series, for results that lack them")
     parser.add_argument(
         "--missing",
@@ -58,7 +63,7 @@ def add_report_command(subparsers: Any) -> None:
     parser.add_argument(
         "--all",
         action="store_true",
-        help="show detectors that agree in every metric on every series apart, not as one",
+        help="show one model behind several names, and detectors that agree in every metric, apart",
     )
 
 
@@ -75,6 +80,7 @@ def _run(args: argparse.Namespace) -> int:
         missing=args.missing,
         only=args.only,
         detectors=[name for text in args.detectors for name in split_names(text)] if args.detectors else None,
+        compare=args.compare,
         markdown=args.markdown,
         merge=not args.all,
     )
@@ -99,12 +105,19 @@ def add_site_command(subparsers: Any) -> None:
     parser.add_argument(
         "--metric", default="VUS-PR", metavar="NAME", help="to order detectors by (default: %(default)s)"
     )
+    parser.add_argument(
+        "--compare",
+        action="append",
+        default=[],
+        metavar="EARLIER",
+        help="an earlier run of the task of a RUN, whose page tells what has changed; may be repeated",
+    )
     parser.add_argument("--title", default="Leaderboard", help="default: %(default)s")
 
 
 def _run_site(args: argparse.Namespace) -> int:
     from vetime_plugins.leaderboard.report.site import write_site
 
-    pages = write_site(args.runs, args.out, metric=args.metric, title=args.title)
+    pages = write_site(args.runs, args.out, metric=args.metric, title=args.title, compare=args.compare)
     print(f"{len(pages)} pages: {pages[0]}")
     return 0

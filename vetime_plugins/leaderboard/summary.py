@@ -12,7 +12,7 @@ from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.results import Cell
 from vetime_plugins.metrics.statistics import PairedDifference, group_means, paired_bootstrap
 
-__all__ = ["SeriesKey", "Summary", "by_detector", "compare_cells", "summarise_cells"]
+__all__ = ["SeriesKey", "Summary", "by_detector", "cell_value", "compare_cells", "summarise_cells"]
 
 
 class SeriesKey(NamedTuple):
@@ -103,7 +103,7 @@ def compare_cells(
         raise InputError(
             f"both detectors must be on the same series; {len(unpaired)} are not, e.g. {example}"
         )
-    ours, theirs = ([_value(group[key], metric) for key in first] for group in (first, second))
+    ours, theirs = ([cell_value(group[key], metric) for key in first] for group in (first, second))
     return paired_bootstrap(ours, theirs, [dataset for dataset, _ in first], seed=seed)
 
 
@@ -135,15 +135,15 @@ def _summarise(cells: Sequence[Cell]) -> Summary:
     metrics = [name for name in cells[0].metrics if all(name in cell.metrics for cell in cells)]
     return Summary.of(
         [cell.dataset for cell in cells],
-        {name: [_value(cell, name) for cell in cells] for name in metrics},
+        {name: [cell_value(cell, name) for cell in cells] for name in metrics},
         n_series=count(lambda cell: True),
         n_failed=count(lambda cell: cell.failed),
         n_undefined=count(lambda cell: not cell.failed and all(map(math.isnan, cell.metrics.values()))),
     )
 
 
-def _value(cell: Cell, metric: str) -> float:
-    """Return what a cell counts: 0 for a failure, NaN for undefined labels."""
+def cell_value(cell: Cell, metric: str) -> float:
+    """Return what a cell counts: 0 for a failure, NaN for undefined labels; InputError without the metric."""
     if metric not in cell.metrics and not cell.failed:
         raise InputError(f"the results of {cell.detector} hold no {metric}, only {', '.join(cell.metrics)}")
     return 0.0 if cell.failed else cell.metrics[metric]

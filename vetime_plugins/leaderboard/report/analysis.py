@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.report.board import Board
@@ -27,7 +28,8 @@ class Analysis:
     """Everything that a report says about a run, in which detectors are compared with `reference`.
 
     `differences` are those of every other detector minus `reference`; None where the metric is undefined on
-    every series.
+    every series. `others` are the detectors that a compared one stands for, see `group_detectors`, and
+    `every` lays out the compared series for all of them together.
     """
 
     board: Board
@@ -35,6 +37,8 @@ class Analysis:
     comparison: Comparison
     wins: Wins
     differences: dict[str, PairedDifference | None]
+    every: Board
+    others: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def enough(self) -> bool:
@@ -42,7 +46,13 @@ class Analysis:
         return self.comparison.n_series >= FEWEST
 
 
-def analyse(board: Board, against: str | None = None) -> Analysis:
+def analyse(
+    board: Board,
+    against: str | None = None,
+    *,
+    every: Board | None = None,
+    others: Mapping[str, Sequence[str]] | None = None,
+) -> Analysis:
     """Compare the detectors of a run with one of them.
 
     Parameters
@@ -50,6 +60,10 @@ def analyse(board: Board, against: str | None = None) -> Analysis:
     board : Board
     against : str, optional
         Name of that one; the best where left out.
+    every : Board, optional
+        The compared series with all detectors; `board` where each stands for itself.
+    others : mapping of str to sequence of str, optional
+        The detectors that a compared one stands for.
 
     Returns
     -------
@@ -70,4 +84,6 @@ def analyse(board: Board, against: str | None = None) -> Analysis:
         name: paired_bootstrap(column, base, datasets) if len(values) else None
         for name, column in columns.items()
     }
-    return Analysis(board, reference, compare_all(values), count_wins(values), differences)
+    return Analysis(
+        board, reference, compare_all(values), count_wins(values), differences, every or board, others or {}
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -158,6 +158,17 @@ class Board:
             if keys:
                 boards[kind] = Board(self.cells, tuple(complete), tuple(keys), (self.metric,), self.metric)
         return boards
+
+    def with_others(self, cells: Iterable[Cell]) -> Board:
+        """Return the same series and metrics with the results of other detectors too, which come last."""
+        table = {(name, key): one for name, group in by_detector(cells).items() for key, one in group.items()}
+        names = dict.fromkeys((*self.detectors, *sorted({name for name, _ in table})))
+        return replace(self, cells={**table, **self.cells}, detectors=tuple(names), _values={}, _summaries={})
+
+    def measured(self, detector: str, metric: str) -> bool:
+        """Return whether a detector was run on every compared series, and the metric taken of its scores."""
+        cells = [self.cells.get((detector, key)) for key in self.series]
+        return all(cell is not None and (cell.failed or metric in cell.metrics) for cell in cells)
 
     def _row(self, metric: str, key: SeriesKey) -> list[float]:
         found = [_read(self.cells.get((detector, key)), metric) for detector in self.detectors]

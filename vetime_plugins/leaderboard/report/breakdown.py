@@ -14,10 +14,10 @@ from vetime_plugins.leaderboard.report.entries import (
     Entry,
     Table,
     mark_best,
-    show_score,
-    show_text,
+    show_heat,
     text_column,
 )
+from vetime_plugins.leaderboard.report.origin import show_detector
 from vetime_plugins.metrics.statistics import group_means
 
 __all__ = ["anomaly_kinds", "by_anomaly", "by_recurrence", "only_kinds"]
@@ -61,7 +61,9 @@ def _by_anomaly(board: Board, metric: str, kept: Sequence[int], kinds: Sequence[
     rows = []
     for name, column in zip(board.detectors, values.T, strict=True):
         means, mean = group_means(column, kinds)
-        rows.append([show_text(name), show_score(mean), *(show_score(means[kind]) for kind in names)])
+        rows.append(
+            [show_detector(board, name), show_heat(mean), *(show_heat(means[kind]) for kind in names)]
+        )
     counts = [sum(sizes.values()), *(sizes[name] for name in names)]
     footer = [[Entry("series"), *(Entry(str(n), float(n)) for n in counts)]]
     return Table(f"{metric} by kind of anomaly", columns, mark_best(rows), footer=footer)
@@ -91,11 +93,11 @@ def by_recurrence(board: Board) -> Table | None:
     ]
     rows = []
     for at, name in enumerate(board.detectors):
-        row = [show_text(name)]
+        row = [show_detector(board, name)]
         for metric in metrics:
             for kept in groups.values():
                 datasets = [board.series[i].dataset for i in kept]
-                row.append(show_score(group_means(board.values(metric)[kept, at], datasets)[1]))
+                row.append(show_heat(group_means(board.values(metric)[kept, at], datasets)[1]))
         rows.append(row)
     sizes = [len(kept) for _ in metrics for kept in groups.values()]
     footer = [[Entry("series"), *(Entry(str(n), float(n)) for n in sizes)]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 __all__ = [
     "DASH",
@@ -14,7 +14,9 @@ __all__ = [
     "format_p",
     "mark_best",
     "percent",
+    "show_bar",
     "show_count",
+    "show_heat",
     "show_number",
     "show_score",
     "show_text",
@@ -41,8 +43,9 @@ class Column:
 class Entry:
     """One cell: its text, what it sorts by (None: last), and how it looks.
 
-    `weight` in [-1, 1] colours it from one end of the scale to the other; `more` is a long text to unfold,
-    and `href` where the text leads.
+    `weight` in [-1, 1] colours it from one end of a scale to the other, and `heat` in [0, 1] by its height;
+    `bar` in [0, 1] draws its length beside it. `more` is a long text to unfold, `href` where the text leads.
+    The heading of a row about a detector names it in `of`, with its `framework`: they are filtered by.
     """
 
     text: str
@@ -52,17 +55,25 @@ class Entry:
     weight: float | None = None
     more: str = ""
     href: str = ""
+    heat: float | None = None
+    bar: float | None = None
+    of: str = ""
+    framework: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of as many entries as there are columns; the first entry of each is its heading."""
+    """Rows of as many entries as there are columns; the first entry of each is its heading.
+
+    `members` are rows below another one, by what that is `of`: they move and hide with it.
+    """
 
     caption: str
     columns: list[Column]
     rows: list[list[Entry]]
     note: str = ""
     footer: list[list[Entry]] = field(default_factory=list)
+    members: dict[str, list[list[Entry]]] = field(default_factory=dict)
 
     @property
     def name_width(self) -> int:
@@ -97,6 +108,16 @@ def show_score(value: float) -> Entry:
     return Entry(percent(value), None if math.isnan(value) else value)
 
 
+def show_heat(value: float) -> Entry:
+    """Return a value in [0, 1] as points of 100, on a ground that is the darker the higher it is."""
+    return Entry(percent(value)) if math.isnan(value) else Entry(percent(value), value, heat=round(value, 3))
+
+
+def show_bar(value: float) -> Entry:
+    """Return a value in [0, 1] as points of 100, beside a bar of that length."""
+    return Entry(DASH) if math.isnan(value) else Entry(percent(value), value, bar=round(float(value), 4))
+
+
 def show_number(value: float, form: str) -> Entry:
     """Return a number in a format, or a dash for NaN."""
     value = float(value)
@@ -123,5 +144,5 @@ def mark_best(rows: Sequence[list[Entry]]) -> list[list[Entry]]:
         best = max(shown, key=lambda entry: entry.value).text  # type: ignore[arg-type,return-value]
         for row in marked:
             if row[at].text == best:
-                row[at] = Entry(row[at].text, row[at].value, kind="best")
+                row[at] = replace(row[at], kind="best")
     return marked

@@ -1,112 +1,139 @@
-"""The report's figures: critical differences, differences from one detector, accuracy and time, heat map."""
+"""The report's figures: critical differences, differences from one detector, accuracy and time."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from vetime_plugins.leaderboard.report.board import Board
-from vetime_plugins.leaderboard.report.svg import BLUE, FRAMEWORKS, GREY, INK, PAPER, RED, render, shorten
-from vetime_plugins.metrics.statistics import Comparison, PairedDifference
+from vetime_plugins._lazy import need
+from vetime_plugins.leaderboard.report.analysis import Analysis
+from vetime_plugins.leaderboard.report.board import FAILURES
+from vetime_plugins.leaderboard.report.origin import framework_of
+from vetime_plugins.leaderboard.report.plot import CHARACTER, Plot, color_of
+from vetime_plugins.leaderboard.report.svg import FRAMEWORKS, shorten
+from vetime_plugins.metrics.statistics import PairedDifference
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-__all__ = ["draw_differences", "draw_heat_map", "draw_ranks", "draw_trade_off", "pareto_front"]
+__all__ = ["draw_differences", "draw_ranks", "draw_trade_off", "pareto_front"]
 
 _Point = tuple[float, float]
-_Box = tuple[float, float, float, float]  # left, lower, right and upper edge
+_Box = tuple[float, float, float, float]  # left, upper, right and lower edge
 
-_WIDTH = 9.6  # inches
-_CHARACTER = 0.075  # inches, of a name in the size that names have
-_ROW = 0.24  # inches between two names
+_WIDTH = 900  # pixels
+_ROW = 22  # pixels between two names
 
 
-def draw_ranks(detectors: Sequence[str], comparison: Comparison) -> str:
-    """Draw the critical-difference diagram of at least two detectors; a bar joins those not told apart."""
+def draw_ranks(analysis: Analysis) -> str:
+    """Draw the critical-difference diagram of at least two detectors; a bar joins those not told apart.
+
+    Without bars where there are too few series to tell any apart.
+    """
+    board, comparison = analysis.board, analysis.comparison
     order = np.argsort(comparison.ranks, kind="stable")
     left, right = order[: -(-len(order) // 2)], order[-(-len(order) // 2) :][::-1]
-    names = [shorten(name, 30) for name in detectors]
-    width = _WIDTH if len(names) <= 15 else 1.25 * _WIDTH
-    margin = 0.75 + _CHARACTER * max(map(len, names))
-    low, high = 1, max(len(detectors), 2)
-    bars = 0.16 * len(comparison.cliques)
-    top = 0.55
-    first_row = top + 0.35 + bars
-    height = first_row + _ROW * len(left)
+    names = [shorten(name, 30) for name in board.detectors]
+    cliques = comparison.cliques if analysis.enough else []
+    width = _WIDTH if len(names) <= 15 else 1.2 * _WIDTH
+    margin = 76 + CHARACTER * max(map(len, names))
+    low, high = 1, max(len(names), 2)
+    top = 44
+    first_row = top + 26 + 12 * len(cliques)
+    listed = ", ".join(f"{board.detectors[i]} {comparison.ranks[i]:.2f}" for i in order)
+    joined = "; ".join(", ".join(board.detectors[i] for i in clique) for clique in cliques)
+    told = f" Not told apart: {joined or 'none'}." if analysis.enough else ""
+    plot = Plot(
+        width,
+        first_row + _ROW * len(left),
+        f"Critical-difference diagram. Average ranks: {listed}.{told}",
+    )
 
     def place(rank: float) -> float:
         return margin + (width - 2 * margin) * (rank - low) / (high - low)
 
-    def paint(figure: Figure) -> None:
-        ax = _blank(figure, (width, height))
-        ax.plot([place(low), place(high)], [top, top], color=INK, linewidth=1.2)
-        step = max(1, math.ceil((high - low) / 12))
-        for rank in (*range(low, high - step // 2, step), high):
-            ax.plot([place(rank)] * 2, [top - 0.07, top], color=INK, linewidth=1.2)
-            ax.text(place(rank), top - 0.12, str(rank), ha="center", va="bottom")
-        ax.text(width / 2, 0.02, "average rank (1 is best)", ha="center", va="top", color=GREY)
-        for side, members in ((-1, left), (1, right)):
-            edge, away = (margin - 0.1, "right") if side < 0 else (width - margin + 0.1, "left")
-            for row, i in enumerate(members):
-                x, y = place(comparison.ranks[i]), first_row + _ROW * row
-                ax.plot([x, x, edge], [top, y, y], color=GREY, linewidth=0.8)
-                number = f"{comparison.ranks[i]:.2f}"
-                ax.text(edge + side * 0.05, y, number, ha=away, va="center", color=GREY)
-                ax.text(edge + side * 0.52, y, names[i], ha=away, va="center")
-        for row, clique in enumerate(comparison.cliques):
-            ends = [place(comparison.ranks[clique[i]]) for i in (0, -1)]
-            y = top + 0.2 + 0.16 * row
-            ax.plot([ends[0] - 0.05, ends[1] + 0.05], [y, y], color=BLUE, linewidth=3.5)
-
-    listed = ", ".join(f"{detectors[i]} {comparison.ranks[i]:.2f}" for i in order)
-    joined = "; ".join(", ".join(detectors[i] for i in clique) for clique in comparison.cliques)
-    description = f"Critical-difference diagram. Average ranks: {listed}. Not told apart: {joined or 'none'}."
-    return render("ranks", description, (width, height), paint)
+    plot.text(width / 2, 8, "average rank (1 is best)", "middle", "muted")
+    plot.line([(place(low), top), (place(high), top)], "axis")
+    step = max(1, math.ceil((high - low) / 12))
+    for rank in (*range(low, high - step // 2, step), high):
+        plot.line([(place(rank), top - 6), (place(rank), top)], "axis")
+        plot.text(place(rank), top - 15, str(rank), "middle")
+    for side, members in ((-1, left), (1, right)):
+        edge, anchor = (margin - 8, "end") if side < 0 else (width - margin + 8, "start")
+        for row, i in enumerate(members):
+            x, y, name = place(comparison.ranks[i]), first_row + _ROW * row, board.detectors[i]
+            wins = _mean_share(analysis, i)
+            hint = f"{name}: average rank {comparison.ranks[i]:.2f}, wins {wins}"
+            with plot.mark(name, framework_of(board, name), hint):
+                plot.line([(x, top), (x, y), (edge, y)], "thin")
+                plot.circle(x, top, 3.5, "dot")
+                plot.reach(0 if side < 0 else edge, y - _ROW / 2, margin, _ROW)
+                plot.text(edge + side * 4, y, f"{comparison.ranks[i]:.2f}", anchor, "muted")
+                plot.text(edge + side * 46, y, names[i], anchor)
+    for row, clique in enumerate(cliques):
+        ends = [place(comparison.ranks[clique[i]]) for i in (0, -1)]
+        y = top + 13 + 12 * row
+        plot.line([(ends[0] - 4, y), (ends[1] + 4, y)], "joined")
+    return plot.render()
 
 
-def draw_differences(
-    differences: Mapping[str, PairedDifference | None], reference: str, metric: str, *, coloured: bool = True
-) -> str:
-    """Draw every detector's difference from one, with its interval; at least one is not None.
+def _mean_share(analysis: Analysis, at: int) -> str:
+    others = np.delete(analysis.wins.share[at], at)
+    known = others[~np.isnan(others)]
+    return f"{100 * known.mean():.0f} %" if known.size else "unknown"
+
+
+def draw_differences(analysis: Analysis) -> str:
+    """Draw every detector's difference from the reference, with its interval; at least one is not None.
 
     Without colours none looks surer than it is: where there are few series.
     """
-    found = {name: value for name, value in differences.items() if value is not None}
-    margin = 0.3 + _CHARACTER * max(len(shorten(name)) for name in found)
-    height = 0.75 + _ROW * len(found)
+    board, reference, metric = analysis.board, analysis.reference, analysis.board.metric
+    found = {name: value for name, value in analysis.differences.items() if value is not None}
+    margin = 30 + CHARACTER * max(len(shorten(name)) for name in found)
+    bottom = _ROW * len(found) + 8
+    ends = [
+        0.0,
+        *(100 * end for value in found.values() for end in (value.low, value.high, value.difference)),
+    ]
+    ticks = _ticks(min(ends), max(ends))
+    low, high = min(ticks[0], *ends), max(ticks[-1], *ends)
+    listed = "; ".join(f"{name} {_tell(value)}" for name, value in found.items())
+    plot = Plot(_WIDTH, bottom + 44, f"Differences in {metric} from {reference}: {listed}.")
 
-    def paint(figure: Figure) -> None:
-        ax = _axes(figure, (_WIDTH, height), left=margin, bottom=0.55, top=0.1)
-        for row, value in enumerate(found.values()):
-            sure = value.has_interval
-            color = BLUE if value.low > 0 else RED if value.high < 0 else GREY
-            color = color if sure and coloured else GREY
-            if sure:
-                ax.plot([100 * value.low, 100 * value.high], [row, row], color=color, linewidth=2)
-            ax.plot(100 * value.difference, row, "o", color=color, markersize=5)
-        ax.axvline(0, color=INK, linewidth=1)
-        ax.set_ylim(len(found) - 0.4, -0.6)
-        ax.set_yticks(range(len(found)), [shorten(name) for name in found])
-        ax.tick_params(axis="y", length=0)
-        ax.spines["left"].set_visible(False)
-        ax.grid(axis="x")
-        ax.set_axisbelow(True)
-        ax.set_xlabel(f"{metric} minus that of {shorten(reference)}, points of 100")
+    def place(value: float) -> float:
+        return margin + (_WIDTH - margin - 25) * (value - low) / (high - low)
 
-    listed = "; ".join(
-        f"{name} {100 * value.difference:+.1f}"
-        + (f" from {100 * value.low:+.1f} to {100 * value.high:+.1f}" if value.has_interval else "")
-        for name, value in found.items()
-    )
-    return render(
-        "differences", f"Differences in {metric} from {reference}: {listed}.", (_WIDTH, height), paint
-    )
+    for tick in ticks:
+        plot.line([(place(tick), 0), (place(tick), bottom)], "axis" if tick == 0 else "grid")
+        plot.text(place(tick), bottom + 12, f"{tick:g}", "middle", "muted")
+    middle = (place(low) + place(high)) / 2
+    plot.text(middle, bottom + 32, f"{metric} minus that of {shorten(reference)}, points of 100", "middle")
+    for row, (name, value) in enumerate(found.items()):
+        y, framework = _ROW * (row + 0.5) + 4, framework_of(board, name)
+        sure = value.has_interval and analysis.enough and not value.low <= 0 <= value.high
+        kind = ("better" if value.low > 0 else "worse") if sure else "unsure"
+        hint = f"{name}: {_tell(value)}, over {value.n_series} series of {value.n_datasets} data sets"
+        with plot.mark(name, framework, hint):
+            plot.reach(0, y - _ROW / 2, _WIDTH, _ROW)
+            plot.text(margin - 26, y, shorten(name), "end")
+            plot.circle(margin - 13, y, 5, "dot")
+            if value.has_interval:
+                plot.line([(place(100 * value.low), y), (place(100 * value.high), y)], f"range {kind}")
+            plot.circle(place(100 * value.difference), y, 4, kind)
+    return plot.render()
+
+
+def _tell(value: PairedDifference) -> str:
+    text = f"{100 * value.difference:+.1f}"
+    return text + (f" from {100 * value.low:+.1f} to {100 * value.high:+.1f}" if value.has_interval else "")
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return round numbers around a stretch."""
+    ticker = need("matplotlib.ticker", "the report needs matplotlib>=3.8", extra="report")
+    return [float(tick) for tick in ticker.MaxNLocator(8).tick_values(low, high)]
 
 
 def pareto_front(seconds: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
@@ -117,149 +144,105 @@ def pareto_front(seconds: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
     return ~(faster & better & strictly).any(axis=0)
 
 
-def draw_trade_off(
-    detectors: Sequence[str],
-    seconds: Sequence[float],
-    accuracy: Sequence[float],
-    incomplete: Sequence[bool],
-    metric: str,
-    frameworks: Sequence[str] | None = None,
-) -> str | None:
-    """Draw accuracy, in [0, 1], against the mean time a series; None where no detector has both.
+def draw_trade_off(analysis: Analysis) -> str | None:
+    """Draw accuracy against the mean time a series; None where no detector has both.
 
-    A detector that never succeeded has the time NaN and is not drawn. The point of an `incomplete` one, whose
-    time leaves out the series that it failed on, is hollow. Points have the colours of their `frameworks`.
+    A detector that never succeeded has no time and is not drawn. The point of one that failed on some series,
+    whose time leaves them out, is hollow.
     """
-    times, heights = np.asarray(seconds, float), 100 * np.asarray(accuracy, float)
+    board, metric = analysis.board, analysis.board.metric
+    times = np.array([board.seconds(name) for name in board.detectors])
+    heights = np.array([100 * board.summary(name).mean[metric] for name in board.detectors])
     kept = np.flatnonzero(np.isfinite(times) & np.isfinite(heights) & (times > 0))
     if not kept.size:
         return None
     times, heights = times[kept], heights[kept]
-    names = [detectors[i] for i in kept]
-    front = pareto_front(times, heights)
-    of = [frameworks[i] if frameworks is not None else "" for i in kept]
-    colors = [FRAMEWORKS.get(framework, GREY) for framework in of]
-    size = (_WIDTH, 4.6 if len(names) <= 15 else 6.6)
-
-    def paint(figure: Figure) -> None:
-        ax = _axes(figure, size, left=0.6, bottom=0.55, top=0.35, right=0.2)
-        ax.set_xscale("log")
-        ax.xaxis.set_major_formatter(lambda value, _: _seconds(value))
-        ax.xaxis.set_minor_formatter(lambda value, _: "")
-        ax.set_xlim(times.min() / 2.5, times.max() * 4)  # room for the names
-        spread = max(heights.max() - heights.min(), 5)
-        ax.set_ylim(heights.min() - 0.12 * spread, heights.max() + 0.12 * spread)
-        ax.set_xlabel("seconds a series (fit and score, mean)")
-        ax.set_ylabel(f"{metric}, points of 100")
-        ax.grid()
-        ax.set_axisbelow(True)
-        along = np.flatnonzero(front)[np.argsort(times[front], kind="stable")]
-        ax.plot(times[along], heights[along], color=BLUE, linewidth=1, drawstyle="steps-post", alpha=0.6)
-        for i in range(len(names)):
-            color = colors[i]
-            inside, edge = (PAPER, color) if incomplete[kept[i]] else (color, PAPER)
-            ax.plot(times[i], heights[i], "o", markersize=7, markerfacecolor=inside, markeredgecolor=edge)
-        for framework in sorted(set(of) & set(FRAMEWORKS)):
-            ax.plot([], [], "o", markersize=6, color=FRAMEWORKS[framework], label=framework)
-        if set(of) & set(FRAMEWORKS):
-            figure.legend(loc="upper center", ncol=len(FRAMEWORKS), frameon=False, borderpad=0.1)
-        points = ax.transData.transform(np.column_stack((times, heights)))
-        corners = [((x1, y0), (x1, y1)) for (x0, y0), (x1, y1) in pairwise(points[along])]
-        steps = [((x0, y0), (x1, y0)) for (x0, y0), (x1, y1) in pairwise(points[along])]
-        _name_points(ax, points, names, around=[*corners, *steps])
-
+    names = [board.detectors[i] for i in kept]
+    frameworks = [framework_of(board, name) for name in names]
     listed = "; ".join(
         f"{name} {height:.1f} in {_seconds(time)} s"
         for name, height, time in zip(names, heights, times, strict=True)
     )
-    return render("time", f"{metric} against seconds a series: {listed}.", size, paint)
+    room = (48.0, 30.0, _WIDTH - 15.0, 360.0 if len(names) <= 15 else 500.0)
+    plot = Plot(_WIDTH, room[3] + 48, f"{metric} against seconds a series: {listed}.")
+    x, y = _draw_scales(plot, room, times, heights, metric)
+    points = np.column_stack((x(np.log10(times)), y(heights)))
+    front = pareto_front(times, heights)
+    along = np.flatnonzero(front)[np.lexsort((heights[front], times[front]))]
+    corners = [((x0, y0), (x1, y0), (x1, y1)) for (x0, y0), (x1, y1) in pairwise(points[along])]
+    plot.line([points[along[0]], *(corner for one in corners for corner in one[1:])], "front")
+    around = [ends for one in corners for ends in (one[:2], one[1:])]
+    for i, box in _place_names(points, names, around, room).items():
+        counts = board.counts(names[i])
+        failed = sum(counts[status] for status in FAILURES)
+        hint = f"{names[i]}: {metric} {heights[i]:.1f}, {_seconds(times[i])} s a series"
+        with plot.mark(names[i], frameworks[i], f"{hint}, failed on {failed}" if failed else hint):
+            middle, nearest = (box[1] + box[3]) / 2, min(max(points[i, 0], box[0]), box[2])
+            if math.hypot(nearest - points[i, 0], middle - points[i, 1]) > 18:
+                plot.line([tuple(points[i]), (nearest, middle)], "thin")
+            plot.circle(points[i, 0], points[i, 1], 6, "dot hollow" if failed else "dot")
+            plot.text(box[0] + 2, middle, shorten(names[i]))
+    at = room[0]
+    for framework in sorted(set(frameworks) & set(FRAMEWORKS)):
+        plot.circle(at + 6, 10, 5, f"dot {color_of(framework)}")
+        plot.text(at + 16, 10, framework, kind="muted")
+        at += 34 + CHARACTER * len(framework)
+    return plot.render()
 
 
-def draw_heat_map(board: Board) -> str:
-    """Draw every detector's mean on every data set; one that the metric is undefined on stays blank."""
-    means = {name: board.summary(name).datasets for name in board.detectors}
-    datasets = board.datasets
-    table = np.array([[100 * means[name][d][board.metric] for d in datasets] for name in board.detectors])
-    margin = 0.3 + _CHARACTER * max(len(shorten(name)) for name in board.detectors)
-    above = 0.35 + 0.06 * max(len(shorten(name, 24)) for name in datasets)
-    column = min(0.62, (_WIDTH - margin - 0.9) / len(datasets))
-    size = (margin + column * len(datasets) + 0.9, above + _ROW * len(board.detectors) + 0.1)
+def _draw_scales(
+    plot: Plot, room: _Box, times: np.ndarray, heights: np.ndarray, metric: str
+) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """Draw a grid, and return what places logarithms of seconds, and points of 100, on it."""
+    left, right = math.log10(times.min()) - 0.15, math.log10(times.max()) + 0.55  # room for the names
+    spread = max(heights.max() - heights.min(), 5)
+    ticks = _ticks(heights.min() - 0.08 * spread, heights.max() + 0.08 * spread)
 
-    def paint(figure: Figure) -> None:
-        ax = _axes(figure, size, left=margin, bottom=0.1, top=above, right=0.9)
-        ax.pcolormesh(np.ma.masked_invalid(table), cmap="cividis", vmin=0, vmax=100, linewidth=0)
-        ax.invert_yaxis()
-        ax.xaxis.tick_top()
-        places = np.arange(len(datasets)) + 0.5
-        ax.set_xticks(places, [shorten(name, 24) for name in datasets], rotation=40, ha="left")
-        ax.set_yticks(np.arange(len(board.detectors)) + 0.5, [shorten(name) for name in board.detectors])
-        ax.tick_params(length=0)
-        ax.spines[["left", "bottom"]].set_visible(False)
-        if column > 0.3:
-            for (row, at), value in np.ndenumerate(table):
-                text = "-" if math.isnan(value) else f"{value:.0f}"
-                color = INK if math.isnan(value) else "#ffffff" if value < 48 else "#000000"
-                ax.text(at + 0.5, row + 0.5, text, ha="center", va="center", color=color, fontsize=8)
+    def x(value: Any) -> Any:
+        return room[0] + (room[2] - room[0]) * (value - left) / (right - left)
 
-    description = (
-        f"Heat map of {board.metric}: {len(board.detectors)} detectors by {len(datasets)} data sets; the "
-        "table of means by data set holds the same figures."
-    )
-    return render("heat", description, size, paint)
+    def y(value: Any) -> Any:
+        return room[3] - (room[3] - room[1]) * (value - ticks[0]) / (ticks[-1] - ticks[0])
+
+    for tick in ticks:
+        plot.line([(room[0], y(tick)), (room[2], y(tick))], "grid")
+        plot.text(room[0] - 6, y(tick), f"{tick:g}", "end", "muted")
+    for power in range(math.ceil(left), math.floor(right) + 1):
+        plot.line([(x(power), room[1]), (x(power), room[3])], "grid")
+        plot.text(x(power), room[3] + 13, _seconds(10.0**power), "middle", "muted")
+    plot.text((room[0] + room[2]) / 2, room[3] + 34, "seconds a series (fit and score, mean)", "middle")
+    plot.text(room[2], 10, f"{metric}, points of 100, upwards", "end", "muted")
+    return x, y
 
 
 def _seconds(value: float) -> str:
     return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
-def _blank(figure: Figure, size: tuple[float, float]) -> Axes:
-    """Return axes over the whole figure whose unit is the inch, from the upper left corner."""
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set_xlim(0, size[0])
-    ax.set_ylim(size[1], 0)
-    ax.axis("off")
-    return ax
+def _place_names(
+    points: np.ndarray, names: Sequence[str], around: Sequence[tuple[_Point, ...]], room: _Box
+) -> dict[int, _Box]:
+    """Return where names beside points (n, 2) stand so that none covers another, a point or a line.
 
-
-def _axes(
-    figure: Figure, size: tuple[float, float], *, left: float, bottom: float, top: float, right: float = 0.3
-) -> Axes:
-    """Return axes with margins in inches."""
-    width, height = size
-    box = (left / width, bottom / height, 1 - (left + right) / width, 1 - (bottom + top) / height)
-    return figure.add_axes(box)
-
-
-def _name_points(
-    ax: Axes, points: np.ndarray, names: Sequence[str], around: Sequence[tuple[_Point, _Point]]
-) -> None:
-    """Write names beside points (n, 2), in pixels, so that none covers another, a point or a line.
-
-    Each takes the nearest free place around its point, and a line to it where that is not right beside it.
-    `around` holds the ends of horizontal and vertical lines.
+    Each takes the nearest free place around its point. `around` holds the ends of horizontal and vertical
+    lines.
     """
-    taken: list[_Box] = [(x - 5, y - 5, x + 5, y + 5) for x, y in points]
-    taken += [(x0 - 1, min(y0, y1) - 1, x1 + 1, max(y0, y1) + 1) for (x0, y0), (x1, y1) in around]
-    frame = ax.get_window_extent()
-    for i in np.lexsort((points[:, 0], -points[:, 1])):
-        text = shorten(names[i])
-        x, y = points[i]
-        room = (frame.x0, frame.y0, frame.x1, frame.y1)
-        place = _find_place(x, y, (5.6 * len(text) + 4, 12.0), taken, room)
-        taken.append(place)
-        middle = (place[1] + place[3]) / 2
-        nearest = min(max(x, place[0]), place[2])
-        if math.hypot(nearest - x, middle - y) > 18:
-            ends = ax.transData.inverted().transform([(x, y), (nearest, middle)])
-            ax.plot(*ends.T, color=GREY, linewidth=0.5, zorder=1)
-        left, at = ax.transData.inverted().transform((place[0] + 2, middle))
-        ax.text(left, at, text, va="center_baseline", ha="left", color=INK)
+    taken: list[_Box] = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
+    taken += [
+        (min(x0, x1) - 1, min(y0, y1) - 1, max(x0, x1) + 1, max(y0, y1) + 1) for (x0, y0), (x1, y1) in around
+    ]
+    places: dict[int, _Box] = {}
+    for i in np.lexsort((points[:, 0], points[:, 1])):
+        size = (CHARACTER * len(shorten(names[i])) + 4, 15.0)
+        places[int(i)] = _find_place((points[i, 0], points[i, 1]), size, taken, room)
+        taken.append(places[int(i)])
+    return places
 
 
-def _find_place(x: float, y: float, size: _Point, taken: Sequence[_Box], room: _Box) -> _Box:
+def _find_place(point: _Point, size: _Point, taken: Sequence[_Box], room: _Box) -> _Box:
     """Return the free rectangle that is nearest to a point; one right beside it where none is free."""
-    width, height = size
-    for radius in range(6, 240, 6):
+    (x, y), (width, height) = point, size
+    for radius in range(8, 300, 6):
         for angle in (45, -45, 0, 135, -135, 180, 90, -90, 20, -20, 160, -160):
             dx, dy = math.cos(math.radians(angle)), math.sin(math.radians(angle))
             left = x + radius * dx - (width if dx < -0.1 else 0 if dx > 0.1 else width / 2)
@@ -272,4 +255,4 @@ def _find_place(x: float, y: float, size: _Point, taken: Sequence[_Box], room: _
             )
             if inside and free:
                 return box
-    return (x + 6, y - height / 2, x + 6 + width, y + height / 2)
+    return (x + 8, y - height / 2, x + 8 + width, y + height / 2)

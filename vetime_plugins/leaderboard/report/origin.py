@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from vetime_plugins.detectors import built_in_detectors
-from vetime_plugins.leaderboard.report.analysis import FEWEST
 from vetime_plugins.leaderboard.report.board import Board
+from vetime_plugins.leaderboard.report.entries import DASH, Entry, show_text
 from vetime_plugins.leaderboard.results import Cell
-from vetime_plugins.leaderboard.summary import by_detector
 
-__all__ = ["describe_run", "find_framework", "find_seen", "framework_of", "merge_equal"]
+__all__ = [
+    "count_frameworks",
+    "describe_run",
+    "find_framework",
+    "find_seen",
+    "framework_of",
+    "show_detector",
+    "show_framework",
+    "show_seen",
+    "tells_seen",
+]
 
-_DIGITS = 6  # of metrics: the same model through two frameworks differs by rounding
+
+_OWN = ("vetime-plugins", "weights")  # versions that are told apart from those of packages
 
 
 def find_framework(cell: Cell) -> str:
@@ -27,6 +38,33 @@ def framework_of(board: Board, name: str) -> str:
     return next((one for one in map(find_framework, board.of(name)) if one), "")
 
 
+def count_frameworks(frameworks: Iterable[str]) -> list[tuple[str, int]]:
+    """Return how many rows are of which framework: by name, unknown ones last."""
+    found = Counter(frameworks)
+    return sorted(found.items(), key=lambda item: (item[0] == "", item[0]))
+
+
+def show_detector(board: Board, name: str, href: str = "") -> Entry:
+    """Return the heading of a row about a detector, which a page can filter by its framework."""
+    return Entry(name, name, href=href, of=name, framework=framework_of(board, name))
+
+
+def show_framework(board: Board, name: str) -> Entry:
+    """Return where a detector comes from, with a bar in the colour of its row."""
+    found = framework_of(board, name)
+    return Entry(found or DASH, found or None, kind="of")
+
+
+def show_seen(cells: Sequence[Cell]) -> Entry:
+    """Return what a detector has seen, to be unfolded: a telephone has nothing to hover with."""
+    found = find_seen(cells)
+    text = ", ".join(f"{how} on {len(names)}" for how, names in found.items())
+    more = "; ".join(f"{how} on {', '.join(names)}" for how, names in found.items())
+    if not text:
+        return show_text("no", "unseen") if tells_seen(cells) else show_text("not told")
+    return Entry(text, text, kind="seen", more=more)
+
+
 def find_seen(cells: Sequence[Cell]) -> dict[str, list[str]]:
     """Return the data sets of a detector's cells that its weights have seen or its rules were chosen on.
 
@@ -36,34 +74,45 @@ def find_seen(cells: Sequence[Cell]) -> dict[str, list[str]]:
     found: dict[str, set[str]] = {"trained": set(), "tuned": set()}
     for cell in cells:
         for how, names in found.items():
-            seen = _told(cell, f"{how}_on")
+            seen = _told(cell, f"{how}_on") or ()
             names |= {one for one in (cell.dataset, cell.task) if one in seen}
     return {how: sorted(names) for how, names in found.items() if names}
 
 
-def _told(cell: Cell, name: str) -> Iterable[str]:
-    told = getattr(cell, name)
+def tells_seen(cells: Sequence[Cell]) -> bool:
+    """Return whether it is known of every cell what its detector was trained and tuned on."""
+    return all(_told(cell, how) is not None for cell in cells for how in ("trained_on", "tuned_on"))
+
+
+def _told(cell: Cell, name: str) -> Sequence[str] | None:
+    told: Sequence[str] | None = getattr(cell, name)
     known = built_in_detectors().get(cell.detector.partition("(")[0])
     if told is not None or known is None:
-        return told or ()
+        return told
     own = cell.parameters.get("weights", known.params.get("weights")) != known.params.get("weights")
-    return () if own else getattr(known, name) or ()
+    return None if own else getattr(known, name, None)
 
 
 def describe_run(board: Board) -> list[tuple[str, str]]:
     """Return what a reader must know of a run before any figure: task, days, machines and versions."""
     cells = board.every_cell()
     days = sorted({cell.date for cell in cells if cell.date})
+    packages = sorted({name for cell in cells for name in cell.versions} - set(_OWN))
     machines = sorted({_machine(cell.hardware) for cell in cells if cell.hardware})
     facts = [
         ("Task", ", ".join(sorted({cell.task for cell in cells if cell.task}))),
         ("Run", days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else ""),
         (
             "Machine",
-            machines[0] if len(machines) == 1 else f"{len(machines)} different ones" if machines else "",
+            "not recorded"
+            if not machines
+            else machines[0]
+            if len(machines) == 1
+            else f"{len(machines)} different ones",
         ),
         ("Device", ", ".join(sorted({cell.device for cell in cells if cell.device}))),
-        *((name, _versions(cells, name)) for name in ("vetime-plugins", "weights")),
+        *((name, _versions(cells, name)) for name in _OWN),
+        ("Packages", ", ".join(f"{name} {_versions(cells, name, ' or ')}" for name in packages)),
     ]
     return [(what, text) for what, text in facts if text]
 
@@ -75,35 +124,5 @@ def _machine(hardware: dict[str, Any]) -> str:
     return ", ".join(str(part) for part in parts if part)
 
 
-def _versions(cells: Sequence[Cell], name: str) -> str:
-    return ", ".join(sorted({cell.versions[name] for cell in cells if name in cell.versions}))
-
-
-def merge_equal(cells: Sequence[Cell]) -> tuple[list[Cell], dict[str, list[str]]]:
-    """Keep one of the detectors that agree in every metric on every series: one model behind several names.
-
-    On fewer than five series, or where one failed, all are kept.
-
-    Returns
-    -------
-    list of Cell
-        Of the detectors that are kept, which are those with the shortest names.
-    dict of str to list of str
-        For a kept one the others.
-    """
-    groups: dict[str, list[str]] = {}
-    for name, found in by_detector(cells).items():
-        values = [
-            (key, [(one, round(value, _DIGITS)) for one, value in sorted(cell.metrics.items())])
-            for key, cell in sorted(found.items())
-        ]
-        # Failures are alike whatever failed, and on few series different detectors can agree.
-        telling = len(found) >= FEWEST and not any(cell.failed for cell in found.values())
-        groups.setdefault(repr(values) if telling else name, []).append(name)
-    merged = {}
-    for names in groups.values():
-        first, *others = sorted(names, key=lambda name: (len(name), name))
-        if others:
-            merged[first] = sorted(others)
-    left_out = {name for others in merged.values() for name in others}
-    return [cell for cell in cells if cell.detector not in left_out], merged
+def _versions(cells: Sequence[Cell], name: str, between: str = ", ") -> str:
+    return between.join(sorted({cell.versions[name] for cell in cells if name in cell.versions}))

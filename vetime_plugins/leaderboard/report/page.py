@@ -17,23 +17,26 @@ from vetime_plugins._lazy import need
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.export import load_cells
 from vetime_plugins.leaderboard.report import breakdown, figures, records, tables
-from vetime_plugins.leaderboard.report.analysis import Analysis, analyse
+from vetime_plugins.leaderboard.report.analysis import Analysis
 from vetime_plugins.leaderboard.report.board import (
     FAILURES,
     NOT_RUN,
     Board,
     Kind,
     Missing,
-    build_board,
     find_kind,
 )
+from vetime_plugins.leaderboard.report.downloads import as_address, as_csv, as_json
+from vetime_plugins.leaderboard.report.earlier import Changes, find_changes
 from vetime_plugins.leaderboard.report.entries import format_p
+from vetime_plugins.leaderboard.report.groups import analyse_cells
 from vetime_plugins.leaderboard.report.markdown import render_markdown
-from vetime_plugins.leaderboard.report.origin import describe_run, framework_of, merge_equal
+from vetime_plugins.leaderboard.report.origin import count_frameworks, describe_run, framework_of
 from vetime_plugins.leaderboard.report.series import SeriesSource, choose_series, draw_scores
+from vetime_plugins.leaderboard.report.svg import FRAMEWORKS
 from vetime_plugins.leaderboard.results import Cell
 
-__all__ = ["render", "render_page", "write_report", "write_text"]
+__all__ = ["compare_with", "render", "render_page", "write_report", "write_text"]
 
 
 def write_report(
@@ -46,6 +49,7 @@ def write_report(
     missing: Missing = "leave-out",
     only: Kind | None = None,
     detectors: Sequence[str] | None = None,
+    compare: str | PathLike[str] | None = None,
     markdown: str | PathLike[str] | None = None,
     merge: bool = True,
 ) -> Analysis:
@@ -69,10 +73,12 @@ def write_report(
         Report the series of this kind, and the detectors that were run on any of them.
     detectors : sequence of str, optional
         Report these alone: names, or shell patterns of names.
+    compare : str or path, optional
+        An earlier run, as `folder` is one: what has changed since becomes a section of the page.
     markdown : str or path, optional
         File for the table in Markdown.
     merge : bool, default True
-        Show detectors that agree in every metric on every series as one.
+        Show one model behind several names, and detectors that agree in every metric on every series, as one.
 
     Returns
     -------
@@ -96,13 +102,20 @@ def write_report(
             raise InputError(f"no results in {folder} are of {only} series; leave out --only {only}")
     if detectors is not None:
         cells = _choose(cells, detectors)
-    cells, merged = merge_equal(cells) if merge else (cells, {})
-    against = next((name for name, others in merged.items() if against in others), against)
-    analysis = analyse(build_board(cells, metric=metric, missing=missing), against)
-    write_text(out, render_page(analysis, SeriesSource(folder, data), merged))
+    analysis = analyse_cells(cells, metric=metric, against=against, missing=missing, group=merge)
+    changes = None if compare is None else compare_with(analysis, compare)
+    write_text(out, render_page(analysis, SeriesSource(folder, data), changes=changes))
     if markdown is not None:
         write_text(markdown, render_markdown(analysis))
     return analysis
+
+
+def compare_with(analysis: Analysis, source: str | PathLike[str]) -> Changes:
+    """Return what has changed since an earlier run; InputError if it cannot be read or compared."""
+    try:
+        return find_changes(analysis, load_cells(source))
+    except InputError as error:
+        raise InputError(f"the earlier run {source}: {error}") from error
 
 
 def _choose(cells: Sequence[Cell], patterns: Sequence[str]) -> list[Cell]:
@@ -120,10 +133,11 @@ def _choose(cells: Sequence[Cell], patterns: Sequence[str]) -> list[Cell]:
 def render_page(
     analysis: Analysis,
     source: SeriesSource,
-    merged: Mapping[str, Sequence[str]] | None = None,
     *,
+    changes: Changes | None = None,
     home: str = "",
     links: Mapping[str, str] | None = None,
+    files: Mapping[str, str] | None = None,
 ) -> str:
     """Return the HTML page of a run; the same for the same results: nothing of it is of the day it is made.
 
@@ -132,12 +146,14 @@ def render_page(
     analysis : Analysis
     source : SeriesSource
         Where scores are drawn from.
-    merged : mapping of str to sequence of str, optional
-        Detectors that are shown as one, see `merge_equal`.
+    changes : Changes, optional
+        Those since an earlier run.
     home : str
         Address of a page above this one.
     links : mapping of str to str, optional
         Addresses of pages about detectors.
+    files : mapping of str to str, optional
+        Addresses of the standings as data, by name; the page itself holds them where left out.
 
     Returns
     -------
@@ -151,11 +167,19 @@ def render_page(
     return render(
         "report.html.jinja",
         **_describe(analysis, links),
-        merged=merged or {},
+        changes=changes,
         home=home,
+        files=files or _embed_files(analysis),
         pictures=_draw(analysis),
         drawings=_draw_series(analysis, source),
     )
+
+
+def _embed_files(analysis: Analysis) -> dict[str, str]:
+    return {
+        "standings.csv": as_address(as_csv(analysis), "text/csv"),
+        "standings.json": as_address(as_json(analysis), "application/json"),
+    }
 
 
 def render(template: str, **fields: Any) -> str:
@@ -180,6 +204,7 @@ def render(template: str, **fields: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.globals["frameworks"] = FRAMEWORKS
     script = assets["report.js"]
     # The page's policy names the one script that may run: a name that got past the escaping would not.
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -191,24 +216,12 @@ def render(template: str, **fields: Any) -> str:
 
 def _draw(analysis: Analysis) -> dict[str, str | None]:
     """Draw the figures; None where there is nothing to draw."""
-    board, metric = analysis.board, analysis.board.metric
-    accuracy = [board.summary(name).mean[metric] for name in board.detectors]
-    seconds = [board.seconds(name) for name in board.detectors]
-    failed = [any(board.counts(name)[status] for status in FAILURES) for name in board.detectors]
-    frameworks = [framework_of(board, name) for name in board.detectors]
-    several = len(board.detectors) > 1 and analysis.comparison.n_series > 0
+    several = len(analysis.board.detectors) > 1 and analysis.comparison.n_series > 0
     compared = any(found is not None for found in analysis.differences.values())
     return {
-        "ranks": figures.draw_ranks(board.detectors, analysis.comparison) if several else None,
-        "differences": (
-            figures.draw_differences(
-                analysis.differences, analysis.reference, metric, coloured=analysis.enough
-            )
-            if compared
-            else None
-        ),
-        "time": figures.draw_trade_off(board.detectors, seconds, accuracy, failed, metric, frameworks),
-        "heat": figures.draw_heat_map(board) if analysis.comparison.n_series else None,
+        "ranks": figures.draw_ranks(analysis) if several else None,
+        "differences": figures.draw_differences(analysis) if compared else None,
+        "time": figures.draw_trade_off(analysis),
     }
 
 
@@ -223,10 +236,10 @@ def _draw_series(analysis: Analysis, source: SeriesSource) -> list[tuple[str, st
 
 def _describe(analysis: Analysis, links: Mapping[str, str] | None) -> Mapping[str, Any]:
     """Return the texts and tables that the template fills in."""
-    board, comparison = analysis.board, analysis.comparison
+    board, every, comparison = analysis.board, analysis.every, analysis.comparison
     others = [name for name in board.metrics if name != board.metric]
     sizes = Counter(key.dataset for key in board.series)
-    counts = sum((board.counts(name) for name in board.detectors), Counter())
+    counts = sum((every.counts(name) for name in every.detectors), Counter())
     tasks = sorted({cell.task for cell in board.every_cell()})
     return {
         "title": ", ".join(filter(None, tasks)) or "cells of no named task",
@@ -235,10 +248,19 @@ def _describe(analysis: Analysis, links: Mapping[str, str] | None) -> Mapping[st
         "reference": analysis.reference,
         "n_single": sum(size == 1 for size in sizes.values()),
         "incomplete": _group_incomplete(board),
-        "counts": [(status, counts[status]) for status in ("OK", *FAILURES, NOT_RUN)],
+        "n_ok": counts["OK"],
+        "counts": [(status, counts[status]) for status in (*FAILURES, NOT_RUN) if counts[status]],
         "friedman": None if math.isnan(comparison.friedman_p) else format_p(comparison.friedman_p),
         "level": f"{100 * comparison.level:.0f} %",
-        "facts": describe_run(board),
+        "facts": describe_run(every),
+        "frameworks_found": count_frameworks(
+            framework
+            for name in board.detectors
+            for framework in {
+                framework_of(every, one) for one in (name, *analysis.others.get(name, ()))
+            }  # a row counts for each framework that it stands for
+        ),
+        "n_grouped": sum(map(len, analysis.others.values())),
         "enough": analysis.enough,
         "standings": tables.standings(analysis, links),
         "all_metrics": tables.all_metrics(board),
@@ -249,10 +271,10 @@ def _describe(analysis: Analysis, links: Mapping[str, str] | None) -> Mapping[st
         "by_recurrence": breakdown.by_recurrence(board),
         "win_matrix": tables.win_matrix(analysis),
         "by_series": tables.by_series(board),
-        "runs": records.runs(board),
-        "failures": records.failures(board),
+        "runs": records.runs(every),
+        "failures": records.failures(every),
         "undefined": records.undefined(board),
-        "provenance": records.provenance(board),
+        "provenance": records.provenance(every),
     }
 
 

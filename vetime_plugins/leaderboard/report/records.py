@@ -18,6 +18,7 @@ from vetime_plugins.leaderboard.report.entries import (
     show_text,
     text_column,
 )
+from vetime_plugins.leaderboard.report.origin import show_detector
 
 __all__ = ["failures", "provenance", "runs", "undefined"]
 
@@ -49,7 +50,7 @@ def runs(board: Board) -> Table:
         seen = (good if len(good) else cells)["saw_train"].map(_SEEN).unique()
         rows.append(
             [
-                show_text(name),
+                show_detector(board, name),
                 show_count(counts["OK"]),
                 *(show_count(counts[status], "bad") for status in (*FAILURES, NOT_RUN)),
                 show_number(good["fit_seconds"].mean(), ".3g"),
@@ -81,7 +82,7 @@ def failures(board: Board) -> Table | None:
         first = group.iloc[0]
         what = Entry(first["reason"], first["reason"], more=first["error"] or "")
         count = Entry(str(len(group)), float(len(group)), more=named)
-        rows.append([show_text(name), show_text(status, "bad"), count, what])
+        rows.append([show_detector(board, name), show_text(status, "bad"), count, what])
     return Table("Failures", columns, rows)
 
 

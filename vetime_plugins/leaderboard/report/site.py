@@ -12,43 +12,62 @@ from pathlib import Path
 from urllib.parse import quote
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.leaderboard.export import load_cells
-from vetime_plugins.leaderboard.report.analysis import Analysis, analyse
-from vetime_plugins.leaderboard.report.board import FAILURES, build_board
+from vetime_plugins.leaderboard.export import load_cells, write_cells
+from vetime_plugins.leaderboard.report import profile
+from vetime_plugins.leaderboard.report.analysis import Analysis
+from vetime_plugins.leaderboard.report.downloads import as_csv, as_json
+from vetime_plugins.leaderboard.report.earlier import Changes
 from vetime_plugins.leaderboard.report.entries import (
     DASH,
     Column,
     Entry,
     Table,
+    show_bar,
     show_count,
-    show_number,
-    show_score,
     show_text,
     text_column,
 )
-from vetime_plugins.leaderboard.report.origin import describe_run, find_framework, find_seen, merge_equal
-from vetime_plugins.leaderboard.report.page import render, render_page, write_text
+from vetime_plugins.leaderboard.report.groups import analyse_cells
+from vetime_plugins.leaderboard.report.origin import (
+    count_frameworks,
+    describe_run,
+    framework_of,
+    show_detector,
+    show_framework,
+    show_seen,
+)
+from vetime_plugins.leaderboard.report.page import compare_with, render, render_page, write_text
 from vetime_plugins.leaderboard.report.series import SeriesSource
+from vetime_plugins.leaderboard.results import Cell
 
 __all__ = ["write_site"]
 
 _INDEX = "index.html"
 _FOLDER = "detectors"
-_METRICS = ("VUS-PR", "AUC-PR", "Exact-Peak")  # on the page of a detector, besides the one of the site
 
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """One run: its source, its name, which is that of its page, and what its report says."""
+    """One run: its source, its name, which is that of its files, its cells, and what its report says."""
 
     source: Path
     name: str
+    cells: list[Cell]
     analysis: Analysis
-    merged: dict[str, list[str]]
 
     @property
     def page(self) -> str:
         return f"{self.name}.html"
+
+    @property
+    def tasks(self) -> set[str]:
+        return {cell.task for cell in self.cells} - {""}
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Addresses of its data, by the names of the files."""
+        names = (f"{self.name}.csv", f"{self.name}.json", f"{self.name}-cells.csv")
+        return {name: quote(name) for name in names}
 
 
 def write_site(
@@ -57,6 +76,7 @@ def write_site(
     *,
     metric: str = "VUS-PR",
     title: str = "Leaderboard",
+    compare: Sequence[str | PathLike[str]] = (),
 ) -> list[Path]:
     """Write a folder of pages that link to each other and load nothing, to be put on any web server.
 
@@ -64,11 +84,14 @@ def write_site(
     ----------
     runs : sequence of str or path
         Folders of results, or files of `vetime leaderboard export`; the page of a run is called like it.
+        Beside it come the standings as ``.csv`` and ``.json``, and every cell as ``-cells.csv``.
     out : str or path
         Folder of the site, made where it is missing; files of the same names are replaced, others stay.
     metric : str, default "VUS-PR"
         To order and compare the detectors by.
     title : str, default "Leaderboard"
+    compare : sequence of str or path
+        Earlier runs, each of the task of one of the `runs`, whose page says what has changed since.
 
     Returns
     -------
@@ -78,7 +101,8 @@ def write_site(
     Raises
     ------
     InputError
-        If there is no run, two have the same name, or one holds no results that can be compared.
+        If there is no run, two have the same name, one holds no results that can be compared, or an earlier
+        run is not of the task of exactly one of them.
     MissingDependencyError
         If Jinja or matplotlib is not installed.
     """
@@ -89,14 +113,21 @@ def write_site(
     for name in names:
         if names.count(name) > 1 or f"{name}.html" == _INDEX:
             raise InputError(f"the page of two runs would be {name}.html; rename one of the files or folders")
+    changes = _match(read, compare)
     detectors = sorted({name for run in read for name in run.analysis.board.detectors})
     files = {name: f"{_FOLDER}/{_file_name(name)}.html" for name in detectors}
     root = Path(out)
     pages = {_INDEX: _index(read, files, metric, title)}
     for run in read:
         links = {name: quote(files[name]) for name in run.analysis.board.detectors}
-        source = SeriesSource(run.source, None)
-        pages[run.page] = render_page(run.analysis, source, run.merged, home=_INDEX, links=links)
+        pages[run.page] = render_page(
+            run.analysis,
+            SeriesSource(run.source, None),
+            changes=changes.get(run.name),
+            home=_INDEX,
+            links=links,
+            files=run.files,
+        )
     pages |= {files[name]: _detector(name, read, metric, title) for name in detectors}
     try:
         (root / _FOLDER).mkdir(parents=True, exist_ok=True)
@@ -104,16 +135,35 @@ def write_site(
         raise InputError(f"cannot make the folder {root}: {error.strerror or error}") from error
     for name, text in pages.items():
         write_text(root / name, text)
+    for run in read:
+        write_text(root / f"{run.name}.csv", as_csv(run.analysis))
+        write_text(root / f"{run.name}.json", as_json(run.analysis))
+        write_cells(root / f"{run.name}-cells.csv", run.cells)
     return [root / name for name in pages]
 
 
 def _read(source: Path, metric: str) -> _Run:
-    cells, merged = merge_equal(load_cells(source))
     try:
-        board = build_board(cells, metric=metric)
+        cells = load_cells(source)
+        analysis = analyse_cells(cells, metric=metric)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
-    return _Run(source, _file_name(source.resolve().stem), analyse(board), merged)
+    return _Run(source, _file_name(source.resolve().stem), cells, analysis)
+
+
+def _match(runs: Sequence[_Run], earlier: Sequence[str | PathLike[str]]) -> dict[str, Changes]:
+    """Return what has changed since earlier runs, by the name of the run of the same task."""
+    found: dict[str, Changes] = {}
+    for source in earlier:
+        tasks = {cell.task for cell in load_cells(source)} - {""}
+        fitting = [run for run in runs if run.tasks == tasks and run.name not in found]
+        if len(fitting) != 1:
+            raise InputError(
+                f"an earlier run must be of the task of exactly one run; {source} is of "
+                f"{', '.join(sorted(tasks)) or 'no task'}, and {len(fitting)} runs without an earlier one are"
+            )
+        found[fitting[0].name] = compare_with(fitting[0].analysis, source)
+    return found
 
 
 def _index(runs: Sequence[_Run], files: dict[str, str], metric: str, title: str) -> str:
@@ -129,7 +179,7 @@ def _index(runs: Sequence[_Run], files: dict[str, str], metric: str, title: str)
     ]
     rows = []
     for run in runs:
-        board, facts = run.analysis.board, dict(describe_run(run.analysis.board))
+        board, facts = run.analysis.board, dict(describe_run(run.analysis.every))
         first = board.detectors[0]
         rows.append(
             [
@@ -140,91 +190,68 @@ def _index(runs: Sequence[_Run], files: dict[str, str], metric: str, title: str)
                 show_count(len(board.series)),
                 show_count(len(board.datasets)),
                 Entry(first, first, href=quote(files[first])),
-                show_score(board.summary(first).mean[metric]),
+                show_bar(board.summary(first).mean[metric]),
             ]
         )
-    several = [text_column("detector"), text_column("framework"), *(Column(run.name) for run in runs)]
+    several = [
+        text_column("detector"),
+        text_column("framework"),
+        *(Column(run.name, f"{metric}, mean over data sets, times 100") for run in runs),
+        Column("seen", "data sets of the runs that it was trained or tuned on", numeric=False),
+    ]
     means = []
     for name, file in files.items():
-        row = [Entry(name, name, href=quote(file)), show_text(_framework(name, runs) or DASH)]
-        for run in runs:
-            board = run.analysis.board
-            row.append(show_score(board.summary(name).mean[metric] if name in board.detectors else math.nan))
-        means.append(row)
+        mine = [run.analysis for run in runs if name in run.analysis.board.detectors]
+        board = next((one.board for one in mine if framework_of(one.board, name)), mine[0].board)
+        values = (
+            run.analysis.board.summary(name).mean[metric] if run.analysis in mine else math.nan
+            for run in runs
+        )
+        means.append(
+            [
+                show_detector(board, name, quote(file)),
+                show_framework(board, name),
+                *map(show_bar, values),
+                show_seen([cell for one in mine for cell in one.board.of(name)]),
+            ]
+        )
+    means.sort(key=lambda row: -max(entry.bar or 0.0 for entry in row))
     return render(
         "site.html.jinja",
         title=title,
-        lead=f"{len(files)} detectors, {len(runs)} runs.",
+        lead=f"{len(files)} detectors, {len(runs)} run{'s' * (len(runs) > 1)}.",
         home="",
-        tables=[Table("Runs", columns, rows), Table(f"{metric} of every detector", several, means, _SAME)],
+        facts=[],
+        framework="",
+        tables=[Table("Runs", columns, rows)],
+        sections={},
+        filtered=Table(f"{metric} of every detector", several, means, _SAME),
+        frameworks_found=count_frameworks(row[0].framework for row in means),
     )
 
 
-_SAME = "Each value is a mean over the data sets of a run, times 100; runs have different series."
+_SAME = (
+    "Each value is a mean over the data sets of a run, times 100; runs have different series. A detector "
+    "that another one stands for in every run has its row in the reports alone."
+)
 
 
 def _detector(name: str, runs: Sequence[_Run], metric: str, title: str) -> str:
-    """Return the page of a detector: its place in every run, and its means on every data set."""
-    mine = [run for run in runs if name in run.analysis.board.detectors]
-    cells = [cell for run in mine for cell in run.analysis.board.of(name)]
-    shown = [
-        one
-        for one in dict.fromkeys((metric, *_METRICS))
-        if any(one in r.analysis.board.metrics for r in mine)
-    ]
-    columns = [
-        text_column("run"),
-        text_column("place"),
-        *(Column(one, "mean over data sets, times 100") for one in shown),
-        Column("rank", "average over series, 1 is best", first="ascending"),
-        Column("failed"),
-        Column("seconds", "mean time to fit and score a series", first="ascending"),
-    ]
-    rows, by_dataset = [], []
-    for run in mine:
-        board = run.analysis.board
-        at = board.detectors.index(name)
-        summary, counts = board.summary(name), board.counts(name)
-        rows.append(
-            [
-                Entry(run.name, run.name, href=f"../{quote(run.page)}"),
-                Entry(f"{at + 1} of {len(board.detectors)}", float(at + 1)),
-                *(show_score(summary.mean.get(one, math.nan)) for one in shown),
-                show_number(run.analysis.comparison.ranks[at], ".2f"),
-                show_count(sum(counts[status] for status in FAILURES), "bad"),
-                show_number(board.seconds(name), ".3g"),
-            ]
-        )
-        heads = [text_column("data set"), *(Column(one) for one in board.metrics)]
-        values = [
-            [show_text(dataset), *(show_score(means[one]) for one in board.metrics)]
-            for dataset, means in summary.datasets.items()
-        ]
-        by_dataset.append(Table(f"{run.name}: means by data set", heads, values))
-    others = sorted({other for run in mine for other in run.merged.get(name, ())})
-    seen = find_seen(cells)
-    facts = [
-        ("Framework", _framework(name, runs)),
-        ("The same as", ", ".join(others)),
-        (
-            "Parameters",
-            ", ".join(sorted({f"{k}={v!r}" for cell in cells for k, v in cell.parameters.items()})),
-        ),
-        ("Versions", ", ".join(sorted({f"{k} {v}" for cell in cells for k, v in cell.versions.items()}))),
-        *((f"{how.capitalize()} on", ", ".join(sets)) for how, sets in seen.items()),
-    ]
+    """Return the page of a detector: its place in every run, and what it is good at."""
+    mine = {run.name: run.analysis for run in runs if name in run.analysis.board.detectors}
+    pages = {run.name: f"../{quote(run.page)}" for run in runs}
     return render(
         "site.html.jinja",
         title=f"{name} - {title}",
-        lead=". ".join(f"{what}: {text}" for what, text in facts if text),
+        lead="",
         home=f"../{_INDEX}",
-        tables=[Table("Runs", columns, rows), *by_dataset],
+        facts=profile.facts(name, list(mine.values())),
+        framework=next(filter(None, (framework_of(one.board, name) for one in mine.values())), ""),
+        tables=[profile.places(name, mine, pages, metric)],
+        sections={run: profile.strengths(name, run, one) for run, one in mine.items()},
+        filtered=None,
+        frameworks_found=[],
     )
-
-
-def _framework(name: str, runs: Sequence[_Run]) -> str:
-    found = (find_framework(cell) for run in runs for cell in run.analysis.board.of(name))
-    return next((one for one in found if one), "")
 
 
 def _file_name(name: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,74 +18,93 @@ from vetime_plugins.leaderboard.report.entries import (
     Table,
     format_p,
     mark_best,
+    show_bar,
     show_count,
+    show_heat,
     show_number,
     show_score,
     show_text,
     text_column,
 )
-from vetime_plugins.leaderboard.report.origin import find_seen, framework_of
-from vetime_plugins.leaderboard.report.svg import FRAMEWORKS
+from vetime_plugins.leaderboard.report.origin import show_detector, show_framework, show_seen
 from vetime_plugins.metrics.statistics import PairedDifference, average_ranks
 
-__all__ = ["all_metrics", "by_dataset", "by_kind", "by_series", "standings", "win_matrix"]
+__all__ = ["all_metrics", "by_dataset", "by_kind", "by_series", "show_difference", "standings", "win_matrix"]
+
+
+_BOLD = "Bold: the two can be told apart (Wilcoxon, Holm). "
 
 
 def standings(analysis: Analysis, links: Mapping[str, str] | None = None) -> Table:
     """Return the table that orders the detectors; `links` are the addresses of their own pages."""
-    board, reference = analysis.board, analysis.reference
-    seen = {name: find_seen(board.of(name)) for name in board.detectors}
+    board = analysis.board
     columns = [
         text_column("detector"),
-        text_column("framework"),
         Column("place", "by the mean over data sets", first="ascending"),
         Column(board.metric, "mean over data sets of the mean over their series, times 100"),
+        text_column("framework"),
+        Column("seen", "data sets of this run that it was trained or tuned on", numeric=False),
+        Column("difference", f"in {board.metric} from {analysis.reference}, points of 100"),
+        Column("95 % interval", "paired bootstrap over the series of each data set"),
         Column("rank", "average rank over series, 1 is best", first="ascending"),
         Column("wins", "share of comparisons won against each other detector on each series, in percent"),
-        Column("difference", f"in {board.metric} from {reference}, points of 100"),
-        Column("95 % interval", "paired bootstrap over the series of each data set"),
+        Column("seconds", "mean time to fit and score a compared series that succeeded", first="ascending"),
         Column("run", f"on how many of the folder's {len(board.every_series)} series"),
         Column("failed", "series without scores: error, time-out or out of memory"),
         Column("undefined", f"series with scores that {board.metric} is undefined on"),
-        Column("seconds", "mean time to fit and score a compared series that succeeded", first="ascending"),
-        *(
-            [Column("seen", "data sets that it was trained or tuned on", numeric=False)]
-            if any(seen.values())
-            else []
-        ),
     ]
     share = analysis.wins.share.copy()
     np.fill_diagonal(share, math.nan)
-    rows = []
+    rows, members = [], {}
     for i, name in enumerate(board.detectors):
+        wins = share[i][~np.isnan(share[i])]
         mean = board.summary(name).mean[board.metric]
-        counts = board.counts(name)
-        failed, n_run = sum(counts[status] for status in FAILURES), counts.total() - counts[NOT_RUN]
-        others = share[i][~np.isnan(share[i])]
-        rows.append(
-            [
-                Entry(name, name, href=(links or {}).get(name, "")),
-                _framework(board, name),
-                show_number(math.nan if math.isnan(mean) else i + 1, ".0f"),
-                show_score(mean),
-                show_number(analysis.comparison.ranks[i], ".2f"),
-                show_number(100 * others.mean() if others.size else math.nan, ".0f"),
-                *_difference(analysis.differences.get(name), name == reference, sure=analysis.enough),
-                Entry(str(n_run), float(n_run), kind="bad" if counts[NOT_RUN] else ""),
-                show_count(failed, "bad"),
-                show_count(board.count_undefined(name)),
-                show_number(board.seconds(name), ".3g"),
-                *([_seen(seen[name])] if any(seen.values()) else []),
-            ]
-        )
-    return Table(f"Detectors by {board.metric}", columns, rows)
+        place = show_number(math.nan if math.isnan(mean) else i + 1, ".0f")
+        compared = [
+            *_from_reference(analysis, name),
+            show_number(analysis.comparison.ranks[i], ".2f"),
+            show_number(100 * wins.mean() if wins.size else math.nan, ".0f"),
+        ]
+        rows.append(_standing(board, name, mean, place, compared, (links or {}).get(name, "")))
+        if analysis.others.get(name):
+            members[name] = [_member(analysis.every, other) for other in analysis.others[name]]
+    return Table(f"Detectors by {board.metric}", columns, rows, members=members)
+
+
+def _member(board: Board, name: str) -> list[Entry]:
+    """Return the row of a detector that another one stands for, beside which it is not compared."""
+    measured = board.measured(name, board.metric)  # on other series its mean would mislead
+    mean = board.summary(name).mean[board.metric] if measured else math.nan
+    return _standing(board, name, mean, Entry(""), [Entry("")] * 4)
+
+
+def _standing(
+    board: Board, name: str, mean: float, place: Entry, compared: Sequence[Entry], href: str = ""
+) -> list[Entry]:
+    counts = board.counts(name)
+    failed, n_run = sum(counts[status] for status in FAILURES), counts.total() - counts[NOT_RUN]
+    return [
+        show_detector(board, name, href),
+        place,
+        show_bar(mean),
+        show_framework(board, name),
+        show_seen(board.of(name)),
+        *compared,
+        show_number(board.seconds(name), ".3g"),
+        Entry(str(n_run), float(n_run), kind="bad" if counts[NOT_RUN] else ""),
+        show_count(failed, "bad"),
+        show_count(board.count_undefined(name)),
+    ]
 
 
 def all_metrics(board: Board) -> Table:
     """Return every detector's mean over data sets in every metric."""
     columns = [text_column("detector"), *(Column(name) for name in board.metrics)]
     rows = [
-        [show_text(name), *(show_score(board.summary(name).mean[metric]) for metric in board.metrics)]
+        [
+            show_detector(board, name),
+            *(show_heat(board.summary(name).mean[metric]) for metric in board.metrics),
+        ]
         for name in board.detectors
     ]
     return Table("Means over data sets, every metric", columns, mark_best(rows))
@@ -103,7 +123,7 @@ def by_dataset(board: Board, metric: str) -> Table:
     for name in board.detectors:
         summary = board.summary(name)
         values = [summary.mean[metric], *(summary.datasets[d][metric] for d in board.datasets)]
-        rows.append([show_text(name), *(show_score(value) for value in values)])
+        rows.append([show_detector(board, name), *(show_heat(value) for value in values)])
     counts = [sum(sizes.values()), *(sizes[name] for name in board.datasets)]
     footer = [[Entry("series"), *(Entry(str(n), float(n)) for n in counts)]]
     return Table(f"{metric} by data set", columns, mark_best(rows), footer=footer)
@@ -118,7 +138,7 @@ def by_kind(board: Board) -> Table | None:
     if len(boards) < 2:
         return None
     columns = [text_column("detector")]
-    entries: dict[str, list[Entry]] = {name: [show_text(name)] for name in board.detectors}
+    entries: dict[str, list[Entry]] = {name: [show_detector(board, name)] for name in board.detectors}
     for kind, part in boards.items():
         n_series, complete = len(part.series), part.detectors
         columns += [
@@ -172,42 +192,35 @@ def win_matrix(analysis: Analysis) -> Table:
     rows = []
     share = wins.share
     for i, name in enumerate(board.detectors):
-        row = [Entry(f"{i + 1} {name}", float(i + 1))]
+        row = [replace(show_detector(board, name), text=f"{i + 1} {name}", value=float(i + 1))]
         for j, other in enumerate(board.detectors):
             if i == j or math.isnan(share[i, j]):
                 row.append(Entry("" if i == j else DASH))
                 continue
             won, tied = int(wins.wins[i, j]), int(wins.ties[i, j])
-            title = (
-                f"{name} against {other}: {won} won, {tied} tied, {wins.n_series - won - tied} lost; "
-                f"p {format_p(comparison.p_values[i, j])}"
-            )
+            title = f"{name} against {other}: {won} won, {tied} tied, {wins.n_series - won - tied} lost"
+            if analysis.enough:
+                title += f"; p {format_p(comparison.p_values[i, j])}"
             kind = "sure" if analysis.enough and comparison.p_values[i, j] <= comparison.level else ""
             weight = round(2 * float(share[i, j]) - 1, 3)
             row.append(Entry(f"{100 * share[i, j]:.0f}", float(share[i, j]), title, kind, weight))
         rows.append(row)
     note = (
         "Percent of the series on which the detector of the row is better than that of the column; a tie "
-        "counts half. Bold: the two can be told apart (Wilcoxon, Holm). Columns are numbered like the rows."
+        f"counts half. {_BOLD if analysis.enough else ''}Columns are numbered like the rows."
     )
     return Table("Who beats whom", columns, rows, note)
 
 
-def _framework(board: Board, name: str) -> Entry:
-    found = framework_of(board, name)
-    kind = f"of {found}" if found in FRAMEWORKS else "of other"
-    return Entry(found or DASH, found or None, kind=kind)
+def _from_reference(analysis: Analysis, name: str) -> list[Entry]:
+    found = analysis.differences.get(name)
+    if name == analysis.reference:
+        return [Entry("reference", 0.0), Entry("")]
+    return [Entry(DASH), Entry("")] if found is None else show_difference(found, sure=analysis.enough)
 
 
-def _seen(found: dict[str, list[str]]) -> Entry:
-    text = ", ".join(f"{how} on {len(names)}" for how, names in found.items())
-    title = "; ".join(f"{how} on {', '.join(names)}" for how, names in found.items())
-    return Entry(text, text or None, title)
-
-
-def _difference(found: PairedDifference | None, is_reference: bool, *, sure: bool) -> list[Entry]:
-    if found is None:
-        return [Entry("reference" if is_reference else DASH, 0.0 if is_reference else None), Entry("")]
+def show_difference(found: PairedDifference, *, sure: bool) -> list[Entry]:
+    """Return a difference and its interval, coloured where the interval is clear of zero and `sure`."""
     if not found.has_interval:
         title = "no data set has two series: there is nothing to resample"
         return [Entry(f"{100 * found.difference:+.1f}", found.difference), Entry(DASH, title=title)]
