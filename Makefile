@@ -11,7 +11,7 @@ WORKERS ?= auto
 CASES ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo leaderboard test test-all test-properties matrix lint format docs clean
+.PHONY: help install demo leaderboard test test-all test-properties matrix lint format docs gallery clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
@@ -62,6 +62,9 @@ format: $(STAMP)  ## Apply the style that lint checks
 
 docs: $(STAMP)  ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
+
+gallery: $(STAMP)  ## Run the scripts of the gallery, and write their pages and pictures anew
+	$(RUN) docs/make_gallery.py
 
 clean:  ## Remove what the targets made, .venv included
 	rm -rf $(VENV) $(VENV)-nox build dist site demo-output leaderboard-output *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -14,7 +14,10 @@ from tests.docs_examples import code_blocks, run_page, runnable
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 FRAMEWORKS = {"pyod": "pyod", "adengine": "pyod", "sktime": "sktime", "darts": "darts", "merlion": "merlion"}
-PAGES = [page for page in sorted((CHECKOUT / "docs").rglob("*.md")) if runnable(page)]
+GALLERY = CHECKOUT / "docs" / "gallery"  # tests/test_gallery.py runs its scripts
+PAGES = [
+    page for page in sorted((CHECKOUT / "docs").rglob("*.md")) if page.parent != GALLERY and runnable(page)
+]
 SCRIPTS = sorted((CHECKOUT / "examples").glob("*.py"))
 SOURCES = {"vetime_plugins": CHECKOUT / "vetime_plugins", "vetime_plugins.adapters": CHECKOUT / "adapters"}
 
