@@ -44,7 +44,7 @@ def read_cells(script: Path) -> list[Cell]:
 
 def run(script: Path, pictures: Path) -> str:
     """Run a script in a folder for its pictures, and return its page in Markdown."""
-    parts = [f"<!-- Made of {script.name} by make_gallery.py: change that, and run it again. -->"]
+    parts = []
     names: dict[str, object] = {"__name__": "__main__"}
     pictures.mkdir(parents=True, exist_ok=True)
     seen: set[str] = set()
@@ -62,6 +62,7 @@ def run(script: Path, pictures: Path) -> str:
             for picture in sorted({path.name for path in pictures.glob("*.png")} - seen):
                 seen.add(picture)
                 parts.append(f"![{describe(picture)}](../images/gallery/{picture})")
+    parts.append(f"<!-- Made of {script.name} by make_gallery.py: change that, and run it again. -->")
     return "\n\n".join(parts) + "\n"
 
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import Any
 
-from griffe import Alias, Extension, GriffeLoader, Module
+from griffe import Alias, Extension, GriffeLoader, Module, Object
 
 PYDANTIC = "pydantic.dataclasses.dataclass"
 
 
+CHOICES = re.compile(r"^( *\w+ : )\{(.*)\}", re.MULTILINE)
+
+
 class Reference(Extension):
     """Mount ``adapters/`` where it is installed, and read the names and fields that are made at run time."""
+
+    def on_object(self, *, obj: Object, **kwargs: Any) -> None:
+        """Let choices of a parameter be text: the first of ``{"a", "b"} or float`` would be its default."""
+        if obj.docstring is not None:
+            obj.docstring.value = CHOICES.sub(r"\1one of \2", obj.docstring.value)
 
     def on_package(self, *, pkg: Module, loader: GriffeLoader, **kwargs: Any) -> None:
         """Complete a package that was read."""

@@ -64,7 +64,7 @@ def sub_pca(series: Any, *, window: int | None = None, max_fit: int = 5000) -> n
 
     Parameters
     ----------
-    series : array-like, shape (T,) or (T, C)
+    series : array-like of shape (T,) or (T, C)
     window : int, optional
         Points in a window; where left out the period of the first variable (`find_buffer`), at least 10.
     max_fit : int, default 5000
@@ -96,7 +96,7 @@ def sub_knn(
 
     Parameters
     ----------
-    series : array-like, shape (T,) or (T, C)
+    series : array-like of shape (T,) or (T, C)
     window : int, optional
         Points in a window; where left out the period of the first variable (`find_buffer`), at least 10.
     n_neighbors : int, default 5

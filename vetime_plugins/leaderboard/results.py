@@ -204,7 +204,7 @@ def write_cell(folder: str | PathLike[str], cell: Cell, scores: np.ndarray | Non
     folder : str or path
         Folder of results; made where it is missing.
     cell : Cell
-    scores : numpy.ndarray, shape (n_points - train_length,), optional
+    scores : numpy.ndarray of shape (n_points - train_length,), optional
         Scores of the test part. Left out, stored ones stay where they are, as when metrics are taken again;
         those of a cell that failed are removed.
 

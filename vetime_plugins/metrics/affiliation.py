@@ -35,7 +35,7 @@ def affiliation_f1(labels: Any, scores: Any) -> BestF1:
 
     Parameters
     ----------
-    labels, scores : array-like, shape (T,)
+    labels, scores : array-like of shape (T,)
         1 for anomalous points, else 0; a point is predicted where ``score > threshold``.
 
     Returns

@@ -22,11 +22,11 @@ class Frame:
 
     Parameters
     ----------
-    alarms : array-like, shape (T,)
+    alarms : array-like of shape (T,)
         1 where the detector calls a point anomalous, 0 elsewhere.
     event : tuple of int, optional
         First point and (exclusive) end of the anomalous event; None for a frame of normal behaviour.
-    in_operation : array-like, shape (T,), optional
+    in_operation : array-like of shape (T,), optional
         1 where the machine reported normal operation. Other points are known to be abnormal, so calling them
         so is worth nothing; they are left out of every count. All points where left out.
     weight : float, default 1
@@ -150,9 +150,9 @@ def criticality(alarms: Any, in_operation: Any = None) -> np.ndarray:
 
     Parameters
     ----------
-    alarms : array-like, shape (T,)
+    alarms : array-like of shape (T,)
         1 where the detector calls a point anomalous.
-    in_operation : array-like, shape (T,), optional
+    in_operation : array-like of shape (T,), optional
         Points with 0 leave the count as it is.
 
     Returns

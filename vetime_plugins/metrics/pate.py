@@ -33,7 +33,7 @@ def pate(labels: Any, scores: Any, buffer: int, *, n_thresholds: int | None = No
 
     Parameters
     ----------
-    labels, scores : array-like, shape (T,)
+    labels, scores : array-like of shape (T,)
         1 for anomalous points, else 0; a point is predicted where ``score >= threshold``.
     buffer : int
         Largest early and largest delay buffer, in points.

@@ -20,9 +20,9 @@ def exact_peak_rate(labels: Any, scores: Any, buffer: int) -> float:
 
     Parameters
     ----------
-    labels : array-like, shape (T,)
+    labels : array-like of shape (T,)
         1 for anomalous points, 0 for normal ones; an anomaly is a run of ones.
-    scores : array-like, shape (T,)
+    scores : array-like of shape (T,)
         Higher means more anomalous. Only their order matters.
     buffer : int
         Reach of the surroundings, in points.

@@ -18,7 +18,7 @@ def standard_f1(labels: Any, scores: Any) -> BestF1:
 
     Parameters
     ----------
-    labels, scores : array-like, shape (T,)
+    labels, scores : array-like of shape (T,)
         1 for anomalous points, else 0; a point is predicted where ``score >= threshold``.
 
     Returns
@@ -63,7 +63,7 @@ def point_adjusted_f1(labels: Any, scores: Any) -> BestF1:
 
     Parameters
     ----------
-    labels, scores : array-like, shape (T,)
+    labels, scores : array-like of shape (T,)
         1 for anomalous points, else 0; a point is predicted where ``score > threshold``.
 
     Returns
@@ -108,7 +108,7 @@ def event_f1(labels: Any, scores: Any) -> BestF1:
 
     Parameters
     ----------
-    labels, scores : array-like, shape (T,)
+    labels, scores : array-like of shape (T,)
         1 for anomalous points, a run of which is an event, else 0; predicted is ``score > threshold``.
 
     Returns
@@ -153,7 +153,7 @@ def flag_quality(labels: Any, flagged: Any) -> dict[str, float]:
 
     Parameters
     ----------
-    labels, flagged : array-like, shape (T,)
+    labels, flagged : array-like of shape (T,)
         1 for anomalous and for flagged points, else 0.
 
     Returns

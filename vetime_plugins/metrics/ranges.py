@@ -27,7 +27,7 @@ def range_f1(labels: Any, scores: Any, *, count_every_range: bool = False) -> Be
 
     Parameters
     ----------
-    labels, scores : array-like, shape (T,)
+    labels, scores : array-like of shape (T,)
         1 for anomalous points, else 0; a point is predicted where ``score > threshold``.
     count_every_range : bool, default False
         False gives the figures of the published evaluation code, True the definition in the paper; they

@@ -16,7 +16,7 @@ def auc_roc(labels: Any, scores: Any) -> float:
 
     Parameters
     ----------
-    labels, scores : array-like, shape (T,)
+    labels, scores : array-like of shape (T,)
         1 for anomalous points, else 0; higher scores are more anomalous. Ties count one half.
 
     Returns
@@ -48,7 +48,7 @@ def auc_pr(labels: Any, scores: Any) -> float:
 
     Parameters
     ----------
-    labels, scores : array-like, shape (T,)
+    labels, scores : array-like of shape (T,)
         1 for anomalous points, else 0; higher scores are more anomalous.
 
     Returns

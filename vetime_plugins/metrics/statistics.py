@@ -41,7 +41,7 @@ def group_means(values: ArrayLike, groups: Sequence[str]) -> tuple[dict[str, flo
 
     Parameters
     ----------
-    values : array-like, shape (n_series,)
+    values : array-like of shape (n_series,)
         NaN where nothing is defined; such a series is left out.
     groups : sequence of str, length n_series
         Data set of each series.
@@ -104,7 +104,7 @@ def paired_bootstrap(
 
     Parameters
     ----------
-    values, others : array-like, shape (n_series,)
+    values, others : array-like of shape (n_series,)
         Of both detectors on the same series. A series on which either is NaN is left out.
     groups : sequence of str, length n_series
         Data set of each series.
@@ -157,12 +157,12 @@ def average_ranks(values: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    values : numpy.ndarray, shape (n_series, n_detectors)
+    values : numpy.ndarray of shape (n_series, n_detectors)
         Higher is better; without NaN.
 
     Returns
     -------
-    numpy.ndarray, shape (n_detectors,)
+    numpy.ndarray of shape (n_detectors,)
         1 is best; detectors with equal values share the mean of their ranks. NaN without series.
 
     Examples
@@ -204,7 +204,7 @@ def count_wins(values: np.ndarray) -> Wins:
 
     Parameters
     ----------
-    values : numpy.ndarray, shape (n_series, n_detectors)
+    values : numpy.ndarray of shape (n_series, n_detectors)
 
     Returns
     -------
@@ -220,12 +220,12 @@ class Comparison:
 
     Attributes
     ----------
-    ranks : numpy.ndarray, shape (n_detectors,)
+    ranks : numpy.ndarray of shape (n_detectors,)
         See `average_ranks`.
     friedman_p : float
         Probability, were all detectors equally good, of ranks that differ as much. NaN where the test does
         not apply: fewer than three detectors, fewer than two series, or all values equal.
-    p_values : numpy.ndarray, shape (n_detectors, n_detectors)
+    p_values : numpy.ndarray of shape (n_detectors, n_detectors)
         Of Wilcoxon's signed-rank test (two-sided; half of the zero differences on each side), corrected for
         the number of pairs by Holm's method.
     cliques : list of tuple of int
@@ -249,7 +249,7 @@ def compare_all(values: np.ndarray, *, level: float = 0.05) -> Comparison:
 
     Parameters
     ----------
-    values : numpy.ndarray, shape (n_series, n_detectors)
+    values : numpy.ndarray of shape (n_series, n_detectors)
         Higher is better; without NaN.
     level : float, default 0.05
         Probability below which a difference counts as one.

@@ -107,14 +107,14 @@ def evaluate(
 
     Parameters
     ----------
-    labels : array-like, shape (T,)
+    labels : array-like of shape (T,)
         1 for anomalous points, 0 for normal ones.
-    scores : array-like, shape (T,)
+    scores : array-like of shape (T,)
         Anomaly scores, any scale, higher means more anomalous.
     buffer : int, optional
         Tolerance in points of VUS and PATE. Left out, it is the period of `series` by the rule of the TSB-AD
         leaderboard (`find_buffer`), or 125 where no series is given.
-    series : array-like, shape (S,) or (S, C), optional
+    series : array-like of shape (S,) or (S, C), optional
         The series, or any stretch of it, from which to take the buffer.
     metrics : str or iterable of str, optional
         Names out of `METRIC_NAMES`; all where left out.

@@ -19,7 +19,7 @@ def vus(labels: Any, scores: Any, buffer: int) -> tuple[float, float]:
 
     Parameters
     ----------
-    labels, scores : array-like, shape (T,)
+    labels, scores : array-like of shape (T,)
         1 for anomalous points, else 0; higher scores are more anomalous. Only their order matters.
     buffer : int
         Largest window w, in points; the surface has the windows 0 to `buffer`.

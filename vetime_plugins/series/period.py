@@ -130,7 +130,7 @@ def find_buffer(series: Any) -> int:
 
     Parameters
     ----------
-    series : array-like, shape (T,) or (T, C)
+    series : array-like of shape (T,) or (T, C)
         Of several variables the first one counts. NaN is filled by interpolation.
 
     Returns
