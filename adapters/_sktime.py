@@ -169,7 +169,7 @@ class VETimeDetector(BaseDetector):
             if (self._X_metadata or {}).get("scitype") == "Panel":
                 msg = (
                     "VETimeDetector takes one series, got a panel of several; wrap it: "
-                    "sktime.detection.compose.DetectorAsTransformer(VETimeDetector(...)).fit_transform(panel)"
+                    "vetime_plugins.adapters.sktime.VETimeTransformer(VETimeDetector(...)).fit_transform(panel)"
                 )
                 raise InputError(msg) from None
             raise

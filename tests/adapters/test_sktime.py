@@ -302,7 +302,7 @@ def test_fit_comes_first(method):
         (pd.DataFrame({"a": ["x", "y", "z"]}), "number"),
         (pd.Series([1.0, np.inf, 2.0]), "inf"),
         (pd.DataFrame({"a": []}, dtype=float), "empty|at least one"),
-        (np.zeros((2, 3, 4)), "DetectorAsTransformer"),
+        (np.zeros((2, 3, 4)), "VETimeTransformer"),
     ],
     ids=["text", "infinite", "empty", "panel"],
 )

@@ -9,20 +9,25 @@ pytest.importorskip("sktime")
 from sktime.tests.test_class_register import get_test_classes_for_obj
 from sktime.utils.estimator_checks import check_estimator, parametrize_with_checks
 
-from vetime_plugins.adapters.sktime import VETimeDetector
+from vetime_plugins.adapters.sktime import VETimeDetector, VETimeTransformer
 
 
-@parametrize_with_checks(VETimeDetector, obj_varname="estimator", check_varname="test_name")
+@parametrize_with_checks(
+    [VETimeDetector, VETimeTransformer], obj_varname="estimator", check_varname="test_name"
+)
 def test_sktime_check(estimator, test_name):
     results = check_estimator(estimator, tests_to_run=test_name, raise_exceptions=True, verbose=False)
     assert results
     assert set(results.values()) == {"PASSED"}
 
 
-def test_the_detector_tests_are_among_them():
+@pytest.mark.parametrize(
+    ("estimator", "suite"), [(VETimeDetector, "TestAllDetectors"), (VETimeTransformer, "TestAllTransformers")]
+)
+def test_the_tests_of_the_kind_are_among_them(estimator, suite):
     # without them, a wrong object_type tag would leave only what every sktime object must pass
-    names = {suite.__name__ for suite in get_test_classes_for_obj(VETimeDetector)}
-    assert names == {"TestAllObjects", "TestAllEstimators", "TestAllDetectors"}
+    names = {suite.__name__ for suite in get_test_classes_for_obj(estimator)}
+    assert names == {"TestAllObjects", "TestAllEstimators", suite}
 
 
 def test_every_parameter_set_is_tried():
