@@ -11,7 +11,17 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 
 # From the bottom to the top; a part may import what stands in its own line or in a line above it here.
 LAYERS = (
-    ("__init__", "_arguments", "_lazy", "_progress", "_spreadsheet", "_validation", "errors"),
+    (
+        "__init__",
+        "_arguments",
+        "_command",
+        "_files",
+        "_lazy",
+        "_progress",
+        "_spreadsheet",
+        "_validation",
+        "errors",
+    ),
     ("adaptive", "series", "thresholds"),
     ("retrieval", "metrics", "synthesis", "incidents"),
     ("network",),

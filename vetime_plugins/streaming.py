@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import zipfile
 import zlib
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from vetime_plugins._arguments import check_whole, is_real
+from vetime_plugins._files import write_arrays
 from vetime_plugins.adaptive import AdaptiveThreshold, make_threshold
 from vetime_plugins.errors import InputError
 from vetime_plugins.incidents import Incident, IncidentEvent, IncidentTracker
@@ -431,14 +431,7 @@ class StreamingVETime:
         What stood there before is replaced when the new file is complete: a full disk loses nothing.
         """
         present = {name: array for name, array in self._arrays().items() if array is not None}
-        target = Path(path)
-        temporary = target.with_name(f".{os.getpid()}.{target.name}.tmp"[-255:])
-        try:
-            with temporary.open("wb") as file:  # given a name, numpy would append .npz to it
-                np.savez_compressed(file, header=np.array(json.dumps(self._header())), **present)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_arrays(path, header=np.array(json.dumps(self._header())), **present)
 
     @classmethod
     def load(cls, path: str | Path, *, device: str | None = None) -> StreamingVETime:

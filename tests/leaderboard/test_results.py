@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from pydantic_core import to_json
 
+from vetime_plugins import _files
 from vetime_plugins.errors import InputError
-from vetime_plugins.leaderboard import results
 from vetime_plugins.leaderboard.results import (
     Cell,
     StoredSeries,
@@ -126,7 +126,7 @@ def test_being_cut_off_leaves_no_half_cell(tmp_path, monkeypatch, where):
         if (where == "savez") == (len(calls) == 1):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(results.os, "fsync", cut)
+    monkeypatch.setattr(_files.os, "fsync", cut)
     with pytest.raises(KeyboardInterrupt):
         write_cell(tmp_path, cell(), np.ones(3))
     assert read_cells(tmp_path) == []

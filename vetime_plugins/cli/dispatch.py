@@ -1,4 +1,4 @@
-"""The command ``vetime``: dispatch, and the one place where an error becomes a line and an exit status.
+"""The command ``vetime``: which module a sub-command lives in.
 
 A sub-command lives in its own module with two functions, ``add_arguments(parser)`` and ``run(args) -> int``;
 one with sub-commands of its own gives each of them its ``run`` instead.
@@ -8,23 +8,17 @@ The module is imported only when its sub-command is asked for, so ``vetime --hel
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib
-import os
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from vetime_plugins import __version__
-from vetime_plugins.errors import InputWarning, VETimeError
+from vetime_plugins._command import run_command
 
 __all__ = ["main"]
 
-EXIT_BAD_INPUT = 1
 EXIT_USAGE = 2  # argparse's own
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 COMMANDS = {
     "score": ("vetime_plugins.cli.score", "score a CSV or parquet file"),
@@ -70,50 +64,17 @@ def _build_parser() -> _Parser:
     return parser
 
 
-@contextmanager
-def _warnings_in_a_line(command: str) -> Iterator[None]:
-    """Show this package's warnings as it shows its errors; others are none of its business."""
-    show = warnings.showwarning
-
-    def show_in_a_line(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
-        if issubclass(category, InputWarning):
-            print(f"vetime {command}: warning: {message}", file=sys.stderr)
-        else:
-            show(message, category, *rest, **options)
-
-    warnings.showwarning = show_in_a_line
-    try:
-        yield
-    finally:
-        warnings.showwarning = show
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line with `argv`, or with ``sys.argv[1:]``, and return its exit status.
 
-    That is 0 on success, 1 on bad input (with one line on standard error), 130 when interrupted. Wrong usage
-    exits with 2 through `SystemExit`, as argparse does.
+    That is 0 on success, 1 on bad input or a full disk (with one line on standard error), 130 when
+    interrupted, 143 when terminated. Wrong usage exits with 2 through `SystemExit`, as argparse does.
     """
-    args = _build_parser().parse_args(argv)
-    try:
-        with _warnings_in_a_line(args.command):
-            status: int = args.run(args) or 0
-        sys.stdout.flush()
-    except (VETimeError, InputWarning) as error:  # the latter under `python -W error`
-        print(f"vetime {args.command}: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return EXIT_BAD_INPUT
-    except KeyboardInterrupt:
-        print(f"vetime {args.command}: interrupted", file=sys.stderr)
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # The reader (`| head`) has gone. Python would complain again when it flushes stdout on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_BAD_INPUT
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        print(f"vetime {args.command}: error: {error.strerror}; free some and run it again", file=sys.stderr)
-        with suppress(OSError, ValueError):  # what could not be written is lost; do not try again on exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_BAD_INPUT
-    return status
+    given = list(sys.argv[1:] if argv is None else argv)
+
+    def call() -> int | None:
+        args = _build_parser().parse_args(given)
+        status: int | None = args.run(args)
+        return status
+
+    return run_command(f"vetime {given[0]}" if given and given[0] in COMMANDS else "vetime", call)

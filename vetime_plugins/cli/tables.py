@@ -6,6 +6,7 @@ the extra ``cli``.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import importlib.util
@@ -24,6 +25,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from vetime_plugins._files import whole_file
 from vetime_plugins._spreadsheet import guard
 from vetime_plugins.errors import InputError, MissingDependencyError
 
@@ -199,6 +201,10 @@ def _read_csv(
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputError(f"{source} has more than one column named {twice[0]!r}; rename them")
+    stream.seek(0)
+    while text := stream.read(2**20):
+        if "\0" in text:  # behind one, pandas reads no further in a cell
+            raise InputError(f"{source} is not text: it has bytes that are 0; give a CSV or parquet file")
     stream.seek(0)
     parse = _parse_with_pandas if _has("pandas") else _parse_with_csv
     try:
@@ -391,19 +397,20 @@ def write_columns(target: str | Path, columns: dict[str, np.ndarray]) -> None:
                 raise MissingDependencyError(_NO_PARQUET)
             import pandas as pd
 
-            pd.DataFrame(columns).to_parquet(target, index=False)
+            with whole_file(target) as file:
+                pd.DataFrame(columns).to_parquet(file, index=False)
         elif str(target) == STDIN:
             _write_csv(sys.stdout, columns)
         else:
-            with open(target, "w", encoding="utf-8", newline="") as stream:
-                _write_csv(stream, columns)
+            with whole_file(target) as file:
+                _write_csv(codecs.getwriter("utf-8")(file), columns)
     except BrokenPipeError:
         raise  # whoever reads the pipe has seen enough: no fault of the file
     except OSError as error:
         raise InputError(f"cannot write {target}: {error.strerror or error}") from error
 
 
-def _write_csv(stream: TextIO, columns: dict[str, np.ndarray]) -> None:
+def _write_csv(stream: TextIO | codecs.StreamWriter, columns: dict[str, np.ndarray]) -> None:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(map(guard, columns))
     texts = [

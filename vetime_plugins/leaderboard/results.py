@@ -16,11 +16,8 @@ off, what the folder holds is whole. Metrics can be taken again and reports draw
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 import math
-import os
-from collections.abc import Callable
 from dataclasses import asdict, field, replace
 from os import PathLike
 from pathlib import Path
@@ -32,6 +29,7 @@ import numpy as np
 from pydantic import AfterValidator, BeforeValidator, ConfigDict
 from pydantic.dataclasses import dataclass
 
+from vetime_plugins._files import write_arrays, write_whole
 from vetime_plugins._validation import validate
 from vetime_plugins.errors import InputError
 
@@ -345,13 +343,12 @@ def _without_nan(value: Any) -> Any:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file that is there completely or not at all."""
-    _write(path, lambda stream: stream.write(text.encode()))
+    write_whole(path, text.encode())
 
 
 def _write_arrays(path: Path, **arrays: Any) -> None:
-    packed = io.BytesIO()
-    np.savez_compressed(packed, **arrays)
-    _write(path, lambda stream: stream.write(packed.getbuffer()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_arrays(path, **arrays)
 
 
 def _read_arrays(path: Path, *names: str) -> list[np.ndarray]:
@@ -361,14 +358,3 @@ def _read_arrays(path: Path, *names: str) -> list[np.ndarray]:
             return [archive[name] for name in names]
     except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
         raise InputError(f"cannot read {path}: {type(error).__name__}: {error}") from error
-
-
-def _write(path: Path, write: Callable[[Any], Any]) -> None:
-    """Write a file that is there completely or not at all, even after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}.tmp"[-255:])
-    with temporary.open("wb") as stream:
-        write(stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)

@@ -10,15 +10,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from vetime_plugins._files import only_user_of
 from vetime_plugins.detectors.specs import Chosen, choose, default_detectors
 from vetime_plugins.errors import InputError, VETimeError
 from vetime_plugins.leaderboard import results
@@ -300,16 +299,7 @@ class _Store:
 @contextmanager
 def _only_run_in(root: Path, task: Task, seed: int) -> Iterator[None]:
     """Claim a folder for a run; InputError if another is at it, or it holds results under other rules."""
-    root.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(FileLock(root / ".lock", timeout=0))
-        except Timeout as error:
-            raise InputError(
-                f"another run is at work in {root}; wait for it, or name another folder"
-            ) from error
-        for left in root.glob("*/.*.tmp"):  # of a run that was cut off
-            left.unlink(missing_ok=True)
+    with only_user_of(root):
         rules = json.loads(json.dumps(task.rules()))
         path = root / _RUN
         if path.is_file():

@@ -12,9 +12,10 @@ from typing import Annotated, Any, Literal
 import torch
 from pydantic import BaseModel, Field
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from vetime_plugins._files import remove_unfinished, whole_file, write_whole
 from vetime_plugins._validation import Text, UnknownKeyError, Whole, validate
 from vetime_plugins.errors import CheckpointError, InputError
 from vetime_plugins.network.config import FORMAT_VERSION, VETimeConfig
@@ -111,18 +112,22 @@ def save_checkpoint(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, folder / WEIGHTS_FILE
-    )
+    # Not by `save_file`, which leaves half a file on a full disk and raises an error of its own.
+    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()})
     kind = {"network": "expectation"} if isinstance(config, ExpectationConfig) else {}
     record = {
         "format": FORMAT_VERSION,
         **kind,
         "config": config.to_dict(),
-        "sha256": file_hash(folder / WEIGHTS_FILE),
+        "sha256": hashlib.sha256(content).hexdigest(),
         **facts,
     }
-    (folder / CONFIG_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    remove_unfinished(folder, CONFIG_FILE, WEIGHTS_FILE)
+    # Whoever is cut off between the two names leaves weights that do not fit their hash, which loading tells.
+    with whole_file(folder / CONFIG_FILE) as file:
+        file.write((json.dumps(record, indent=2) + "\n").encode())
+        file.flush()
+        write_whole(folder / WEIGHTS_FILE, content)
     return folder
 
 
@@ -177,14 +182,17 @@ def load_network(name_or_folder: str | Path) -> tuple[Network, dict[str, Any]]:
     if record.get("sha256") not in (None, digest):
         raise CheckpointError(
             f"{weights} has SHA-256 {digest}, its {CONFIG_FILE} says {record['sha256']}: "
-            "the file is damaged or was exchanged; fetch both again."
+            "the file is damaged or was exchanged, or what wrote it was cut off; make or fetch both again."
         )
     try:
         state = load_file(weights)
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{weights} cannot be read as safetensors: {error}.") from error
     state = {name: tensor for name, tensor in state.items() if not name.startswith(DECODER_PREFIX)}
-    bad = [name for name, one in state.items() if not (one.is_floating_point() and one.isfinite().all())]
+    # As float: torch knows no `isfinite` for the floats of eight bits.
+    bad = [
+        name for name, one in state.items() if not (one.is_floating_point() and one.float().isfinite().all())
+    ]
     if bad:
         raise CheckpointError(
             f"{weights} needs finite floats in every tensor, has others in {len(bad)}, e.g. {bad[0]}: "

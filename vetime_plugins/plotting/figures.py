@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vetime_plugins._files import whole_file
 from vetime_plugins._lazy import need
 from vetime_plugins.errors import InputError
 from vetime_plugins.plotting import drawing
@@ -177,7 +178,8 @@ def save_figure(figure: Figure, path: str | Path, *, dpi: int = 120) -> None:
         If matplotlib does not know the format or the file cannot be written.
     """
     try:
-        figure.savefig(path, dpi=dpi)
+        with whole_file(path) as file:
+            figure.savefig(file, format=Path(path).suffix[1:] or None, dpi=dpi)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
     except ValueError as error:

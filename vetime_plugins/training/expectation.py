@@ -13,8 +13,10 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
+import io
 import json
 import math
+import sys
 import time
 from collections.abc import Iterator
 from importlib import resources
@@ -27,6 +29,8 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
+from vetime_plugins._command import run_command
+from vetime_plugins._files import only_user_of, write_whole
 from vetime_plugins._validation import STRICT, Flag, Number, Whole, checked, read_table, validate
 from vetime_plugins.errors import InputError
 from vetime_plugins.network.checkpoint import load_expectation, save_checkpoint
@@ -171,16 +175,26 @@ def train(
     Raises
     ------
     InputError
-        If `run_dir` holds a run of another configuration, real series are wanted and none given, or `start`
-        has weights of other sizes.
+        If `run_dir` holds a run of another configuration or another process trains in it, real series are
+        wanted and none given, or `start` has weights of other sizes.
     CheckpointError
         If `start` is no weights folder.
     """
     if config.real_share and backgrounds is None:
         raise InputError(f"real_share of {config.real_share} needs a file of backgrounds, got none")
     run = Path(run_dir)
-    run.mkdir(parents=True, exist_ok=True)
-    _claim(run / _CONFIG, config)
+    with only_user_of(run):
+        _claim(run / _CONFIG, config)
+        return _train(config, run, backgrounds, start, seconds)
+
+
+def _train(
+    config: ExpectationTraining,
+    run: Path,
+    backgrounds: str | Path | None,
+    start: str | Path | None,
+    seconds: float,
+) -> Path:
     trainer = _Trainer(config, run / _STATE)
     if start is not None and trainer.step == 0:
         trainer.begin_with(load_expectation(start))
@@ -289,7 +303,7 @@ class _Trainer:
 
     def save(self, state: Path) -> None:
         """Write the state in one piece: a run that is cut off here keeps the one before."""
-        new = state.with_suffix(".new")
+        content = io.BytesIO()
         torch.save(
             {
                 "step": self.step,
@@ -297,9 +311,9 @@ class _Trainer:
                 "average": self.average.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
             },
-            new,
+            content,
         )
-        new.replace(state)
+        write_whole(state, content.getbuffer())
 
     def _rate(self) -> float:
         cosine = 0.5 * (1 + math.cos(math.pi * self.step / self.total))
@@ -363,11 +377,11 @@ def _claim(file: Path, config: ExpectationTraining) -> None:
         written = validate(ExpectationTraining, json.loads(file.read_text(encoding="utf-8")), str(file))
         if written != config:
             raise InputError(f"{file.parent} holds a run of another configuration; choose another folder")
-    file.write_text(json.dumps(dataclasses.asdict(config), indent=1) + "\n", encoding="utf-8")
+    write_whole(file, (json.dumps(dataclasses.asdict(config), indent=1) + "\n").encode())
 
 
-def main() -> None:
-    """Train from the command line."""
+def main() -> int:
+    """Train from the command line, and return the exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -379,11 +393,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=math.inf, help="leave after so long; resume later")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    config = ExpectationTraining.read(args.config)
-    weights = train(config, args.run, backgrounds=args.backgrounds, start=args.start, seconds=args.seconds)
-    print(f"weights: {weights}" if weights.is_dir() else f"run the same command again to resume {args.run}")
+
+    def call() -> None:
+        torch.set_num_threads(args.threads)
+        config = ExpectationTraining.read(args.config)
+        weights = train(
+            config, args.run, backgrounds=args.backgrounds, start=args.start, seconds=args.seconds
+        )
+        print(
+            f"weights: {weights}" if weights.is_dir() else f"run the same command again to resume {args.run}"
+        )
+
+    return run_command("training", call)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -28,7 +28,7 @@ from vetime_plugins.training.data import (
     stream,
 )
 from vetime_plugins.training.stages import FullStage, build_stage
-from vetime_plugins.training.state import Average, Curve, Losses, State, claim
+from vetime_plugins.training.state import Average, Curve, Losses, State, claimed
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,8 @@ def train(
     Raises
     ------
     InputError
-        If there is no such device, or `run_dir` is no folder or holds a run of another configuration.
+        If there is no such device, or `run_dir` is no folder, holds a run of another configuration, or
+        another process trains in it.
     CheckpointError
         If the state in `run_dir` is damaged.
     MissingDependencyError
@@ -80,8 +81,8 @@ def train(
     device = str(choose_device(device))
     run = Path(run_dir)
     names = [name for name in STAGES if getattr(config.steps, name)]
-    with Reporter(progress, sum(getattr(config.steps, name) for name in names), "steps") as report:
-        claim(run, config)
+    total = sum(getattr(config.steps, name) for name in names)
+    with Reporter(progress, total, "steps") as report, claimed(run, config):
         return _run_stages(names, config, run, device, stop_after, report)
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
+from vetime_plugins._files import only_user_of, write_whole
 from vetime_plugins.errors import CheckpointError, InputError
 from vetime_plugins.network.model import VETime
 from vetime_plugins.training.config import TrainingConfig
@@ -22,16 +25,26 @@ from vetime_plugins.training.config import TrainingConfig
 CONFIG_FILE = "training.json"
 
 
-def claim(run: Path, config: TrainingConfig) -> None:
-    """Make the folder of a run, or see that it is this run's.
+@contextmanager
+def claimed(run: Path, config: TrainingConfig) -> Iterator[None]:
+    """Make the folder of a run, or see that it is this run's and nobody is at it.
 
-    Raises `InputError` if it is no folder, or that of another configuration.
+    Raises `InputError` if it is no folder, or that of another configuration, or another process trains there.
     """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(only_user_of(run))
+        except OSError as error:
+            raise InputError(f"{run} cannot be used as the folder of a run: {error}.") from error
+        _check(run, config)
+        yield
+
+
+def _check(run: Path, config: TrainingConfig) -> None:
     file = run / CONFIG_FILE
     try:
-        run.mkdir(parents=True, exist_ok=True)
         if not file.exists():
-            _replace(file, json.dumps(config.to_dict(), indent=2) + "\n")
+            write_whole(file, (json.dumps(config.to_dict(), indent=2) + "\n").encode())
         held = TrainingConfig.from_dict(json.loads(file.read_text(encoding="utf-8")))
     except OSError as error:
         raise InputError(f"{run} cannot be used as the folder of a run: {error}.") from error
@@ -44,13 +57,6 @@ def claim(run: Path, config: TrainingConfig) -> None:
             f"{run} holds a run of another configuration (see {file}). "
             "Name another folder, or remove it to start anew."
         )
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that a kill leaves the old content or the new one."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8", newline="")
-    partial.replace(path)
 
 
 class Losses:
@@ -118,7 +124,7 @@ class Curve:
         rows = [["stage", "step", "split", "name", "value"], *kept]
         text = io.StringIO(newline="")
         csv.writer(text).writerows(rows)
-        _replace(path, text.getvalue())
+        write_whole(path, text.getvalue().encode())
 
     def add(self, stage: str, step: int, split: str, values: dict[str, float]) -> None:
         """Append one row for each value."""
@@ -162,9 +168,7 @@ class State:
             "updates": str(average.updates),
             "losses": json.dumps(vars(losses)),
         }
-        partial = path.with_suffix(".partial")
-        save_file(copies, partial, metadata=metadata)
-        partial.replace(path)  # atomic: a kill leaves the old state or the new one
+        write_whole(path, save(copies, metadata=metadata))
 
     @classmethod
     def read(cls, path: Path) -> State | None:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from importlib import resources
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
+from vetime_plugins._files import whole_file
 from vetime_plugins._lazy import need
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.export import load_cells
@@ -289,6 +289,7 @@ def _group_incomplete(board: Board) -> list[tuple[int, str]]:
 def write_text(path: str | PathLike[str], text: str) -> None:
     """Write a page; InputError if that cannot be."""
     try:
-        Path(path).write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+        with whole_file(path) as stream:
+            stream.write(text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vetime_plugins._files import write_arrays
 from vetime_plugins.errors import InputError, MissingDependencyError
 from vetime_plugins.synthesis.backgrounds.catalogue import PACKAGES, SOURCES, Source
 from vetime_plugins.synthesis.backgrounds.readers import READERS
@@ -146,8 +147,7 @@ def save_backgrounds(path: str | Path, bank: BackgroundBank) -> None:
         An ``.npz`` file.
     bank : BackgroundBank
     """
-    with Path(path).open("wb") as file:
-        np.savez_compressed(file, **dict(bank))
+    write_arrays(path, **dict(bank))
 
 
 def open_backgrounds(path: str | Path) -> dict[str, NDArray[np.float32]]:
