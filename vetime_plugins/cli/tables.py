@@ -15,7 +15,7 @@ import re
 import sys
 import warnings
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -289,12 +289,19 @@ def _parse_with_csv(
     stream: TextIO, names: list[str], separator: str, header: bool, notation: _Notation
 ) -> dict[str, np.ndarray]:
     columns: list[list[str]] = [[] for _ in names]
-    reader = csv.reader(stream, delimiter=separator, skipinitialspace=True, strict=True)
+    line = ""
+
+    def lines() -> Iterator[str]:
+        nonlocal line
+        for line in stream:  # noqa: UP028 (the last one is looked at below)
+            yield line
+
+    reader = csv.reader(lines(), delimiter=separator, skipinitialspace=True, strict=True)
     try:
         for row in islice(reader, int(header), None):
             if any(row[len(names) :]):
                 raise _NotATable(f"Expected {len(names)} fields in line {reader.line_num}, saw {len(row)}")
-            if row:  # an empty line is no row
+            if len(row) > 1 or line.strip():  # a line of blanks is no row, unlike an empty cell in quotes
                 for cells, cell in zip(columns, chain(row, repeat("")), strict=False):
                     cells.append(cell.strip())
     except csv.Error as error:
