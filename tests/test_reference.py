@@ -106,3 +106,16 @@ def test_functions_say_what_they_raise():
             r"^ +raise \w", inspect.getsource(function), re.MULTILINE
         ):
             assert "Raises\n------" in (inspect.getdoc(function) or ""), path
+
+
+def test_the_pages_of_the_frameworks_have_the_same_headings():
+    pages = [CHECKOUT / "docs" / f"{name}.md" for name in ("pyod", "sktime", "darts", "merlion")]
+    found = [re.findall(r"^## (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE) for page in pages]
+    assert found == [found[0]] * 4
+
+
+def test_defaults_are_those_of_the_signature(site):
+    page = (site / "api" / "adapters" / "index.html").read_text(encoding="utf-8")
+    text = re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", "", page)))
+    rules = 'threshold (one of "auto", "quantile", "std", "pot" or float, default: '
+    assert {text.count(rules + f'"{rule}"') for rule in ("auto", "quantile")} >= {1}
