@@ -71,10 +71,14 @@ def main() -> None:
     picture = OUT / "explanation.png"
     save_figure(plot_explanation(explanation, labels=labels, title=path.name), picture)
     top = explanation.scores.argmax()
-    print(f"   highest score {explanation.scores[top]:.4f} at sample {top:,}, outside the label;")
+    where = "inside" if labels[top] else "outside"
+    print(f"   highest score {explanation.scores[top]:.4f} at sample {top:,}, {where} the label;")
     print(f"   highest in the episode {explanation.scores[episode].max():.4f}.")
     print(f"   A score tells what is unlike the rest, such as the tallest beat at {signal.argmax():,}.")
-    print("   The label marks one episode alone; an alarm elsewhere may be odd without a mark.\n")
+    print(
+        "   The label marks one episode alone, where a beat comes early; an alarm elsewhere may be odd without a mark."
+    )
+    print("   docs/gallery/heart.md looks at both.\n")
 
     print("2. PyOD: VETime(contamination=0.05).fit(signal)")
     detector = VETime(contamination=0.05).fit(signal)

@@ -8,9 +8,22 @@ from pathlib import Path
 import pytest
 
 from tests.docs_examples import run_page
+from vetime_plugins.leaderboard import summarise_cells
+from vetime_plugins.leaderboard.export import load_cells
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+HEADLINE = {
+    "VETime `small`": "vetime",
+    "nearest neighbours of subsequences": "sub-knn",
+    "PCA of subsequences": "sub-pca",
+    "Darts, `PyODScorer(KNN())`": "darts-knn",
+    "Darts, `KMeansScorer`": "darts-kmeans",
+    "PyOD, `LOF`": "pyod-lof",
+    "PyOD, `AutoEncoder`": "pyod-autoencoder",
+    "random": "random",
+}
+"""Rows of the headline table, and the detectors of the leaderboard that they are."""
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)")
 
 
@@ -38,3 +51,13 @@ def test_links_lead_somewhere(page):
         assert target.exists(), path
         if anchor:
             assert anchor in anchors(target)
+
+
+def test_the_headline_is_that_of_the_committed_results():
+    pytest.importorskip("pandas")
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8").replace("**", "")
+    folder = CHECKOUT / "benchmarks" / "results" / "leaderboard"
+    found = [summarise_cells(load_cells(folder / f"{name}.csv")) for name in ("univariate", "multivariate")]
+    for row, detector in HEADLINE.items():
+        means = [one[detector].mean[metric] for one in found for metric in ("VUS-PR", "AUC-PR")]
+        assert f"| {row} | " + " | ".join(f"{100 * mean:.1f}" for mean in means) + " |" in text
