@@ -75,10 +75,8 @@ def main() -> None:
     print(f"   highest score {explanation.scores[top]:.4f} at sample {top:,}, {where} the label;")
     print(f"   highest in the episode {explanation.scores[episode].max():.4f}.")
     print(f"   A score tells what is unlike the rest, such as the tallest beat at {signal.argmax():,}.")
-    print(
-        "   The label marks one episode alone, where a beat comes early; an alarm elsewhere may be odd without a mark."
-    )
-    print("   docs/gallery/heart.md looks at both.\n")
+    print("   The label marks one episode alone, where a beat comes early; an alarm elsewhere")
+    print("   may be odd without a mark. docs/gallery/heart.md looks at both.\n")
 
     print("2. PyOD: VETime(contamination=0.05).fit(signal)")
     detector = VETime(contamination=0.05).fit(signal)
