@@ -6,6 +6,7 @@ import doctest
 import importlib
 import re
 import runpy
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -24,18 +25,17 @@ SOURCES = {"vetime_plugins": CHECKOUT / "vetime_plugins", "vetime_plugins.adapte
 
 def public(file: Path, folder: Path) -> tuple[str, ...]:
     """Return the module of a file below `folder`; an adapter in a private file says it is public."""
-    twin = file.with_name(file.name.removeprefix("_"))
+    twin = file.with_name(file.stem.removeprefix("_").split("_")[0] + ".py")
     home = twin if folder.name == "adapters" and twin.exists() else file
     return home.relative_to(folder).with_suffix("").parts
 
 
-MODULES = {
-    ".".join((package, *public(file, folder))).removesuffix(".__init__"): found
-    for package, folder in SOURCES.items()
-    for file in sorted(folder.rglob("*.py"))
-    if (found := len(re.findall(r"^ *>>> ", file.read_text(encoding="utf-8"), flags=re.MULTILINE)))
-}
+MODULES: Counter[str] = Counter()
 """Each module with the number of its examples."""
+for package, folder in SOURCES.items():
+    for file in sorted(folder.rglob("*.py")):
+        if found := len(re.findall(r"^ *>>> ", file.read_text(encoding="utf-8"), flags=re.MULTILINE)):
+            MODULES[".".join((package, *public(file, folder))).removesuffix(".__init__")] += found
 
 # Frameworks warn about themselves; what our code warns about is for the tests of our code.
 pytestmark = pytest.mark.filterwarnings("ignore")
