@@ -16,7 +16,7 @@ from vetime_plugins.leaderboard.export import load_cells, read_cells, write_cell
 from vetime_plugins.leaderboard.report import build_board
 from vetime_plugins.leaderboard.runner import retake_metrics
 
-NOT_KEPT = {"hardware": {}, "undefined": {}, "fingerprint": ""}
+NOT_KEPT = {"undefined": {}, "fingerprint": ""}
 FAILED = {
     "series": "f",
     "status": "ERROR",

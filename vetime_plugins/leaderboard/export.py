@@ -1,8 +1,8 @@
 """All cells of a run in one CSV file: to be kept, shared, and read by anything.
 
 The file has a row a cell and a column a metric, empty where it is undefined or the detector failed, and a
-dash where it was not taken. What stays in the folder of results alone: scores, series, the machine, and of
-tracebacks all but the last line. ``vetime leaderboard report`` takes such a file as well.
+dash where it was not taken. What stays in the folder of results alone: scores, series, and of tracebacks all
+but the last line. ``vetime leaderboard report`` takes such a file as well.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ _COLUMNS = (
     "seed",
     "parameters",
     "versions",
+    "hardware",
     "error",
 )
 _LATER = (
@@ -57,8 +58,9 @@ _LATER = (
     "trained_on",
     "tuned_on",
     "date",
+    "hardware",
 )  # columns that older files lack
-_MAPPINGS = ("parameters", "versions")
+_MAPPINGS = ("parameters", "versions", "hardware")
 _LISTS = ("trained_on", "tuned_on")
 _NOT_MEASURED = "-"  # an empty field is a metric that is undefined
 _DIGITS = ".6g"  # of metrics and seconds; other machines differ in more
@@ -137,9 +139,9 @@ def _as_fields(record: dict[str, str], metrics: Sequence[str]) -> dict[str, Any]
     """Return the fields that a row fills; a damaged mapping stays the text that it is, and is refused."""
     unknown = {"task": "", "device": ""}  # where they were not recorded; other empty fields are the defaults
     fields: dict[str, Any] = unknown | {name: unguard(record[name]) for name in _COLUMNS if record.get(name)}
-    for name in (*_MAPPINGS, *(one for one in _LISTS if record.get(one))):
+    for name in (one for one in (*_MAPPINGS, *_LISTS) if record.get(one)):
         try:
-            fields[name] = json.loads(record[name] or "{}")
+            fields[name] = json.loads(record[name])
         except ValueError:
             fields[name] = record[name]
     measured = {name: record[name] for name in metrics if record[name] != _NOT_MEASURED}
