@@ -122,6 +122,10 @@ def test_the_page_and_the_command(tmp_path):
     assert "The same VUS-PR on every series as in the earlier run: b." in text
     assert "Not in the earlier run: new." in text
     assert "Only in the earlier run: gone." in text
+    assert main([*words, "--compare", str(tmp_path / "before.csv"), "--detectors", "a,new"]) == 0
+    text = out.read_text(encoding="utf-8")
+    assert "Not in the earlier run: new." in text
+    assert "Only in the earlier run" not in text  # what is left out of the report is left out of both
     assert main(words) == 0
     assert "earlier run" not in out.read_text(encoding="utf-8")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 
 import numpy as np
@@ -116,6 +117,7 @@ def test_few_series_have_no_colours_of_significance(tmp_path, n_series, sure):
     assert ("cannot be told apart at" in text) is sure
     assert ('class="joined"' in text) is sure
     assert ("lost; p = " in text) is sure
+    assert bool(re.search('class="number (win|loss)"', text)) is sure
 
 
 def test_the_page_shows_what_was_seen_and_by_whom(tmp_path):

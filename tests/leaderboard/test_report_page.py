@@ -18,6 +18,7 @@ from vetime_plugins.cli import report as commands
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.export import write_cells
 from vetime_plugins.leaderboard.report import write_report
+from vetime_plugins.leaderboard.report.board import SeriesKey
 from vetime_plugins.leaderboard.results import Cell, read_cells, write_cell
 
 pytest.importorskip("jinja2", reason="the report needs the extra report")
@@ -116,6 +117,10 @@ class TestPage:
         assert f"a: average rank {analysis.comparison.ranks[0]:.2f}, wins 100 %" in hints
         mean = 100 * analysis.board.summary("c").mean["VUS-PR"]
         assert f"c: VUS-PR {mean:.1f}, {analysis.board.seconds('c'):.3g} s a series" in hints
+        row = analysis.board.cells["b", SeriesKey("D0", "s0")]
+        seconds = row.fit_seconds + row.score_seconds
+        assert f"b: OK, VUS-PR {100 * row.metrics['VUS-PR']:.1f}, {seconds:.3g} s" in hints
+        assert "broken: ERROR, VUS-PR 0.0" in hints
         titles = re.findall("<title>([^<]*)</title>", text)
         assert titles[1:] == hints  # the first is that of the page
         marked = {value for tag, name, value in page.attributes if (tag, name) == ("g", "data-of")}

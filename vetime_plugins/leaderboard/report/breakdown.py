@@ -55,7 +55,7 @@ def _by_anomaly(board: Board, metric: str, kept: Sequence[int], kinds: Sequence[
     names = sorted(set(kinds))
     columns = [
         text_column("detector"),
-        Column("mean", "over kinds"),
+        Column("all kinds", "mean over kinds"),
         *(Column(name, f"{name}: {sizes[name]} series") for name in names),
     ]
     rows = []

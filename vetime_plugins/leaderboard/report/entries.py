@@ -109,7 +109,7 @@ def show_score(value: float) -> Entry:
 
 
 def show_heat(value: float) -> Entry:
-    """Return a value in [0, 1] as points of 100, on a ground that is the darker the higher it is."""
+    """Return a value in [0, 1] as points of 100, on a ground whose colour is the deeper the higher it is."""
     return Entry(percent(value)) if math.isnan(value) else Entry(percent(value), value, heat=round(value, 3))
 
 

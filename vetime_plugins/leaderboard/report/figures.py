@@ -181,7 +181,10 @@ def draw_trade_off(analysis: Analysis) -> str | None:
             if math.hypot(nearest - points[i, 0], middle - points[i, 1]) > 18:
                 plot.line([tuple(points[i]), (nearest, middle)], "thin")
             plot.circle(points[i, 0], points[i, 1], 6, "dot hollow" if failed else "dot")
-            plot.text(box[0] + 2, middle, shorten(names[i]))
+            before = box[2] <= points[i, 0]
+            plot.text(
+                box[2] - 2 if before else box[0] + 2, middle, shorten(names[i]), "end" if before else "start"
+            )
     at = room[0]
     for framework in sorted(set(frameworks) & set(FRAMEWORKS)):
         plot.circle(at + 6, 10, 5, f"dot {color_of(framework)}")
@@ -207,9 +210,13 @@ def _draw_scales(
     for tick in ticks:
         plot.line([(room[0], y(tick)), (room[2], y(tick))], "grid")
         plot.text(room[0] - 6, y(tick), f"{tick:g}", "end", "muted")
-    for power in range(math.ceil(left), math.floor(right) + 1):
-        plot.line([(x(power), room[1]), (x(power), room[3])], "grid")
-        plot.text(x(power), room[3] + 13, _seconds(10.0**power), "middle", "muted")
+    powers = range(math.floor(left), math.floor(right) + 1)
+    steps = (1, 2, 5) if right - left < 2 else (1,)
+    for seconds in (step * 10.0**power for power in powers for step in steps):
+        at = math.log10(seconds)
+        if left <= at <= right:
+            plot.line([(x(at), room[1]), (x(at), room[3])], "grid")
+            plot.text(x(at), room[3] + 13, _seconds(seconds), "middle", "muted")
     plot.text((room[0] + room[2]) / 2, room[3] + 34, "seconds a series (fit and score, mean)", "middle")
     plot.text(room[2], 10, f"{metric}, points of 100, upwards", "end", "muted")
     return x, y

@@ -103,17 +103,33 @@ def write_report(
     if detectors is not None:
         cells = _choose(cells, detectors)
     analysis = analyse_cells(cells, metric=metric, against=against, missing=missing, group=merge)
-    changes = None if compare is None else compare_with(analysis, compare)
+    changes = None if compare is None else compare_with(analysis, compare, only=only, detectors=detectors)
     write_text(out, render_page(analysis, SeriesSource(folder, data), changes=changes))
     if markdown is not None:
         write_text(markdown, render_markdown(analysis))
     return analysis
 
 
-def compare_with(analysis: Analysis, source: str | PathLike[str]) -> Changes:
-    """Return what has changed since an earlier run; InputError if it cannot be read or compared."""
+def compare_with(
+    analysis: Analysis,
+    source: str | PathLike[str],
+    *,
+    only: Kind | None = None,
+    detectors: Sequence[str] | None = None,
+) -> Changes:
+    """Return what has changed since an earlier run; InputError if it cannot be read or compared.
+
+    What a report leaves out by `only` and `detectors` is left out of the earlier run too.
+    """
+    patterns = ["*"] if detectors is None else detectors
     try:
-        return find_changes(analysis, load_cells(source))
+        cells = [
+            cell
+            for cell in load_cells(source)
+            if only in (None, find_kind(cell))
+            and (cell.detector in patterns or any(fnmatchcase(cell.detector, one) for one in patterns))
+        ]
+        return find_changes(analysis, cells)
     except InputError as error:
         raise InputError(f"the earlier run {source}: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -26,6 +27,7 @@ __all__ = ["Choice", "SeriesSource", "choose_series", "draw_scores"]
 _WIDTH = 9.6  # inches
 _CHARACTER = 0.075  # inches, of a name in the size that names have
 _GAP = 0.05  # inches between two rows
+_TOP = 0.1  # inches above the first row
 _BINS = 400  # stretches that a line is decimated to; each keeps its lowest and highest point
 _MAX_LINES = 12  # more rows than this become stripes of colour
 _MAX_VARIABLES = 6  # more variables than this too
@@ -149,12 +151,27 @@ def draw_scores(name: str, board: Board, key: SeriesKey, source: SeriesSource) -
         f"Series {key.name} of {key.dataset}, {len(labels)} points of which {int(labels.sum())} are labelled "
         f"anomalous, above the scores of every detector. {board.metric}: {listed}."
     )
-    return render(name, description, size, paint)
+    return render(name, description, size, paint, _hints(board, key, heights, found, stored))
+
+
+def _hints(
+    board: Board, key: SeriesKey, heights: Sequence[float], found: np.ndarray, stored: StoredSeries
+) -> list[tuple[float, float, str]]:
+    """Return what the rows tell: the size of the series, and of each detector what its scores are worth."""
+    labels = stored.test_labels
+    texts = [f"{key.name}: {len(labels)} points, {int(labels.sum())} of them labelled"]
+    for name, value in zip(board.detectors, found, strict=True):
+        cell = board.cells.get((name, key))
+        taken = math.nan if cell is None else np.nansum([cell.fit_seconds, cell.score_seconds])
+        seconds = f", {taken:.3g} s" if taken > 0 else ""
+        texts.append(f"{name}: {board.status(name, key)}, {board.metric} {percent(value)}{seconds}")
+    ends = np.cumsum([_TOP, *(height + _GAP for height in heights)])
+    return list(zip(ends[:-1].tolist(), ends[1:].tolist(), texts, strict=True))
 
 
 def _stack(figure: Figure, size: tuple[float, float], heights: Sequence[float], margin: float) -> list[Axes]:
     """Return axes of given heights in inches, one below the other, without a frame."""
-    panels, top = [], 0.1
+    panels, top = [], _TOP
     for height in heights:
         box = (margin / size[0], 1 - (top + height) / size[1], 1 - (margin + 0.6) / size[0], height / size[1])
         ax = figure.add_axes(box)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,13 @@ FRAMEWORKS = {
 _POINTS = 72  # an inch
 
 
-def render(name: str, description: str, size: tuple[float, float], paint: Callable[[Figure], None]) -> str:
+def render(
+    name: str,
+    description: str,
+    size: tuple[float, float],
+    paint: Callable[[Figure], None],
+    hints: Sequence[tuple[float, float, str]] = (),
+) -> str:
     """Draw a figure and return it as an SVG element for a page; the same whenever and wherever it is made.
 
     Parameters
@@ -42,6 +48,8 @@ def render(name: str, description: str, size: tuple[float, float], paint: Callab
         Width and height in inches.
     paint : callable
         Draws on the figure, under the report's own settings of matplotlib.
+    hints : sequence of (float, float, str)
+        Upper and lower edge, in inches from above, of stretches that tell a text when they are pointed at.
     """
     mpl = need("matplotlib", "the report needs matplotlib>=3.8", extra="report")
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -75,7 +83,7 @@ def render(name: str, description: str, size: tuple[float, float], paint: Callab
         paint(figure)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", facecolor="none", metadata={"Date": None})
-    return _embed(stream.getvalue(), name, description, size)
+    return _embed(stream.getvalue(), name, description, size, hints)
 
 
 def shorten(name: str, length: int = 36) -> str:
@@ -83,7 +91,13 @@ def shorten(name: str, length: int = 36) -> str:
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
-def _embed(text: str, name: str, description: str, size: tuple[float, float]) -> str:
+def _embed(
+    text: str,
+    name: str,
+    description: str,
+    size: tuple[float, float],
+    hints: Sequence[tuple[float, float, str]],
+) -> str:
     body = text[text.index("<svg") :]
     body = body[body.index(">") + 1 : body.rindex("</svg>")]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
@@ -96,8 +110,13 @@ def _embed(text: str, name: str, description: str, size: tuple[float, float]) ->
     for color, variable in _VARIABLES.items():
         body = body.replace(color, f"var(--{variable})")
     width, height = (round(inches * _POINTS) for inches in size)
+    told = "".join(
+        f'<g data-hint="{escape(hint)}"><title>{escape(hint)}</title><rect class="reach" x="0" '
+        f'y="{_POINTS * top:.1f}" width="{width}" height="{_POINTS * (bottom - top):.1f}"/></g>'
+        for top, bottom, hint in hints
+    )
     return (
         f'<svg class="figure" role="img" aria-label="{escape(description)}" viewBox="0 0 {width} {height}" '
         f'style="min-width: min(40rem, {width}px); max-width: {round(1.25 * width)}px" xmlns:xlink="http://www.w3.org/1999/xlink">'
-        f"{body.strip()}</svg>"
+        f"{body.strip()}{told}</svg>"
     )

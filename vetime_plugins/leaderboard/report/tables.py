@@ -202,7 +202,7 @@ def win_matrix(analysis: Analysis) -> Table:
             if analysis.enough:
                 title += f"; p {format_p(comparison.p_values[i, j])}"
             kind = "sure" if analysis.enough and comparison.p_values[i, j] <= comparison.level else ""
-            weight = round(2 * float(share[i, j]) - 1, 3)
+            weight = round(2 * float(share[i, j]) - 1, 3) if analysis.enough else None
             row.append(Entry(f"{100 * share[i, j]:.0f}", float(share[i, j]), title, kind, weight))
         rows.append(row)
     note = (
