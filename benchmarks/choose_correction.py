@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.special import expit
 
 from vetime_plugins import VETimePipeline
 from vetime_plugins.leaderboard.datasets import find_series, read_series
@@ -130,15 +131,30 @@ def calibrate(pipeline: VETimePipeline, correction: float, n_series: int = 200) 
 
 
 def fit_logistic(margin: NDArray[np.float64], label: NDArray[np.integer]) -> tuple[float, float]:
-    """Return scale and offset that make margins (n,) log-odds of labels; margins of -inf do not count."""
+    """Return scale and offset that make margins (n,) log-odds of labels; margins of -inf do not count.
+
+    Raises
+    ------
+    ValueError
+        If the labels are all alike, or no margin of one label lies above one of the other: the likelihood has
+        no maximum then.
+    """
     margin, truth = margin[np.isfinite(margin)], label[np.isfinite(margin)].astype(float)
+    low, high = margin[truth == 0], margin[truth == 1]
+    if not len(low) or not len(high) or low.max() < high.min() or high.max() < low.min():
+        raise ValueError(f"{len(margin)} margins that a threshold parts, or with labels of one kind")
+    middle, spread = margin.mean(), margin.std()
+    x = np.stack([(margin - middle) / spread, np.ones(len(margin))], axis=1)
 
-    def loss(p: NDArray[np.float64]) -> float:
-        z = np.exp(p[0]) * margin + p[1]
-        return float(np.mean(np.logaddexp(0, z) - truth * z))
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        z = x @ weights
+        return float(np.mean(np.logaddexp(0, z) - truth * z)), x.T @ (expit(z) - truth) / len(x)
 
-    fit = minimize(loss, np.array([0.0, -3.0]), method="Nelder-Mead")
-    return float(np.exp(fit.x[0])), float(fit.x[1])
+    # Of both labels there are few or many: starting where their share is right saves steps.
+    share = truth.mean()
+    fit = minimize(loss, np.array([1.0, np.log(share / (1 - share))]), jac=True, method="BFGS")
+    scale = float(fit.x[0] / spread)
+    return scale, float(fit.x[1] - scale * middle)
 
 
 def main() -> None:
