@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,8 @@ import pytest
 from tests.conformance.test_same_scores import ADAPTERS
 from vetime_plugins.pipeline import cached_pipeline
 from vetime_plugins.thresholds import find_threshold
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def wave(length: int, seed: int = 0) -> np.ndarray:
@@ -62,3 +67,10 @@ def test_calm_series_are_quiet(seed):
     values = [rng.normal(size=1500), np.sin(np.arange(1500) / 8) + 0.1 * rng.normal(size=1500)][seed % 2]
     scores = cached_pipeline().score(values)
     assert not (scores > find_threshold(scores, "auto")).any()
+
+
+def test_gross_spikes_do_not_hide_the_faintest():
+    traffic = runpy.run_path(str(EXAMPLES / "incidents.py"))["web_traffic"]()
+    scores = cached_pipeline().score(traffic)
+    flagged = np.flatnonzero(scores > find_threshold(scores, "auto"))
+    assert flagged.tolist() == [150, 330, 640, 1020, 1200]

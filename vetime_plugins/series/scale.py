@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Runs = tuple[NDArray[np.intp], NDArray[np.intp]]
 
-RISK, RISK_LASTING = 0.004, 0.02
+RISK, RISK_LASTING = 0.004, 0.016
 """Chance that a calm series as long as this one has a run above `Tail.alarm`, by the fitted tail; the
 second is that for the mean over `LASTING` steps, which calm data reach less often. Both are small: the tail
 of a single series is known roughly, and calm series are flagged several times as often."""
@@ -25,7 +25,7 @@ LASTING = 15
 _TAIL, _LEAST_ABOVE, _MOST_ABOVE = 0.03, 10, 500
 """Share of what is usual that is fitted as the tail, and bounds of how many points that may be: few say
 nothing of a tail, and of many the lower ones need no model."""
-_SUSPECT, _SUSPECT_LASTING, _SUSPECT_WHOLE = 13.0, 8.6, 5.0
+_SUSPECT, _SUSPECT_LASTING, _SUSPECT_WHOLE = 14.0, 8.6, 5.0
 """Before anything is known of the tail a run is suspect that many low widths above the median, or its mean
 over `LASTING` steps the second number; it begins where it rises above the third. Anomalies hardly touch the
 width below the median, even where they fill a tenth of a series and make up all of its tail."""
@@ -36,6 +36,11 @@ _SUSPECT_FROM, _SUSPECT_GROWTH = 2000, 1.5
 _GAP, _GAP_WITHIN, _GAP_LEAST = 7.0, 0.05, 4
 """So are the points above a gap of that many low widths among the highest 5 % of all, but 4 at least: a short
 series tells little of its tail, yet nobody doubts two points that stand apart."""
+_AGAIN, _AGAIN_PEAKS, _AGAIN_LASTING, _AGAIN_APART = 5.0, 5, 3, 150
+"""So are several runs together that need not be by themselves: that many peaks above the first number of
+widths, or that many means over `LASTING` steps. Calm series have one or two such runs; what recurs has more,
+and hides in the tail that it makes up itself. A heavy tail has runs of every height: there may be one above
+half of the widths in so many steps."""
 _MOST = 1 / 3
 """Share of a series that may be taken for anomalous."""
 _JOINED = 8
@@ -151,6 +156,9 @@ def fit_tail(values: Array) -> Tail:
     if suspect.any():  # what resembles them is of their kind
         alarm, lasting = (middle + _ALIKE * (level - middle) for level in (alarm, lasting))
         suspect = mark_runs(values, min(floor, alarm), alarm, lasting)
+    if lasting < math.inf:
+        together = suspect | _mark_recurring(values, middle, width, longer)
+        suspect = together if together.mean() <= _MOST else suspect
     return _fit_usual(values, ~suspect, width)
 
 
@@ -181,9 +189,7 @@ def run_peaks(values: Array, runs: Runs) -> Array:
 
 def stand_out(values: Array, runs: Runs, alarm: float, lasting: float) -> NDArray[np.bool_]:
     """Tell which runs exceed `alarm` somewhere, or `lasting` in the mean over `LASTING` steps."""
-    padded = np.pad(values / LASTING, LASTING // 2, mode="edge")
-    means = np.convolve(padded, np.ones(LASTING), mode="valid")
-    return (run_peaks(values, runs) > alarm) | (run_peaks(means, runs) > lasting)
+    return (run_peaks(values, runs) > alarm) | (run_peaks(_lasting_means(values), runs) > lasting)
 
 
 def mark_runs(values: Array, floor: float, alarm: float, lasting: float = math.inf) -> NDArray[np.bool_]:
@@ -196,6 +202,26 @@ def mark_runs(values: Array, floor: float, alarm: float, lasting: float = math.i
     edges[starts[chosen]] += 1
     edges[stops[chosen]] -= 1
     return edges.cumsum()[:-1] > 0
+
+
+def _mark_recurring(values: Array, middle: float, width: float, longer: float) -> NDArray[np.bool_]:
+    """Mark the runs that are together more than calm series have; all False where they are not.
+
+    How high they need to be for that grows with the length of the series; which ones belong to them does not.
+    """
+    needed = middle + (_AGAIN + _SUSPECT_GROWTH * longer) * width
+    level, floor, close = (middle + part * _AGAIN * width for part in (1.0, 0.5, _ALIKE))
+    runs = find_runs(values > floor)
+    if len(runs[0]) * _AGAIN_APART > len(values):
+        return np.zeros(len(values), dtype=bool)
+    often = (run_peaks(values, runs) > needed).sum() >= _AGAIN_PEAKS
+    lasting = (run_peaks(_lasting_means(values), runs) > needed).sum() >= _AGAIN_LASTING
+    return mark_runs(values, floor, level if often else math.inf, close if lasting else math.inf)
+
+
+def _lasting_means(values: Array) -> Array:
+    padded = np.pad(values / LASTING, LASTING // 2, mode="edge")
+    return np.convolve(padded, np.ones(LASTING), mode="valid")
 
 
 def _fit_usual(values: Array, usual: NDArray[np.bool_], width: float) -> Tail:
