@@ -42,7 +42,7 @@ figure = plot_scores(
 save_figure(figure, "web.png")
 
 # %% [markdown]
-# Four of the five odd hours, each at its hour, and no false alarm. The automatic threshold is made to be quiet: it would
+# All five odd hours, each at its hour, and no false alarm. The automatic threshold is made to be quiet: it would
 # rather pass over something than wake you for nothing.
 #
 # ## What was passed over?
@@ -56,7 +56,7 @@ for name, where in {**{name: slice(at, at + 1) for name, at in odd.items()}, **h
     print(f"{name:12} score {best:.5f}, hour {(scores > best).sum() + 1} of the list")
 
 # %% [markdown]
-# The dip comes fifth, just below the threshold. The campaign, which an eye sees at once, comes late: its hours have the course of other
+# The dip comes fifth. The campaign, which an eye sees at once, comes late: its hours have the course of other
 # busy days, and what is compared is mostly the course. **The outage comes last: it fell into a night, and nights are
 # nearly as quiet.** A detector that is told nothing about the site cannot know that twenty visits at three in the morning
 # are too few. What you do know, you can take out first.
@@ -74,8 +74,8 @@ for name, where in {**{name: slice(at, at + 1) for name, at in odd.items()}, **h
     print(f"{name:12} score {best:.5f}, hour {(scores > best).sum() + 1} of the list")
 
 # %% [markdown]
-# Now the outage is sixth. None of these scores reaches the automatic threshold, since all hours of a night are noisy on this scale.
-# So say what you can look at instead, here two hours of a hundred:
+# Now the outage is sixth, and at the automatic threshold it is flagged with the five hours. The campaign is not.
+# Or say what you can look at, here two hours of a hundred:
 
 # %%
 threshold = find_threshold(scores, "quantile", contamination=0.02)
