@@ -11,7 +11,7 @@ WORKERS ?= auto
 CASES ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo leaderboard test test-all test-properties matrix lint format docs gallery clean
+.PHONY: help install demo leaderboard test test-all coverage fuzz test-properties matrix licences audit lint format docs gallery clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
@@ -43,6 +43,17 @@ test: $(STAMP)  ## Run the tests that take less than a minute each, on all cores
 test-all: $(STAMP)  ## Run all tests
 	$(PYTEST)
 
+coverage: $(STAMP)  ## Run the tests of `make test` and tell which lines and branches they miss; 95 % must be met
+	$(PYTEST) -m 'not slow' --cov --cov-report=term
+
+# A fuzzer of one target (table, configuration, weights, stream), guided by coverage; it needs CPython 3.11 to 3.13.
+TARGET ?= table
+RUNS ?= 100000
+fuzz: $(STAMP)  ## Fuzz the reader TARGET with RUNS inputs; what breaks it lands in fuzz/TARGET
+	$(RUN) -m pip install --quiet atheris
+	mkdir -p fuzz/$(TARGET)
+	cd fuzz/$(TARGET) && PYTHONPATH=$(CURDIR) $(abspath $(RUN)) -m tests.fuzz $(TARGET) corpus -runs=$(RUNS) -max_len=1024
+
 test-properties: $(STAMP)  ## Try CASES generated inputs of each property, others in every run
 	VETIME_PROPERTY_CASES=$(CASES) $(RUN) -m pytest tests/properties
 
@@ -51,6 +62,15 @@ matrix:  ## Test every adapter alone at its lowest and highest versions, in envi
 	$(PYTHON) -m venv $(VENV)-nox
 	$(VENV)-nox/bin/python -m pip install --quiet nox
 	$(VENV)-nox/bin/nox -f tests/noxfile.py --force-python $(notdir $(PYTHON)) $(if $(ONLY),-k "$(ONLY)")
+
+licences: $(STAMP)  ## List the licence of every package that an extra brings, and check it
+	$(RUN) tests/check_licences.py
+
+# The pinned versions, each looked up in the database of known vulnerabilities; this needs the network.
+audit: $(STAMP)  ## Look the pinned versions up in the database of known vulnerabilities
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet pip-audit
+	$(VENV)-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 lint: $(STAMP)  ## Check style and types
 	$(RUN) -m ruff check
@@ -67,4 +87,4 @@ gallery: $(STAMP)  ## Run the scripts of the gallery, and write their pages and 
 	$(RUN) docs/make_gallery.py
 
 clean:  ## Remove what the targets made, .venv included
-	rm -rf $(VENV) $(VENV)-nox build dist site demo-output leaderboard-output *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-nox $(VENV)-audit build dist site fuzz demo-output leaderboard-output *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -6,6 +6,7 @@ fault is mended it goes to ``tests/fuzz/found/TARGET``, where `tests/fuzz/test_f
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import warnings
 from pathlib import Path
@@ -24,7 +25,15 @@ def main() -> None:
         (Path(corpus) / f"seed-{number}").write_bytes(content)
     warnings.simplefilter("error")
     warnings.filterwarnings("ignore", category=DeprecationWarning)
-    atheris.Setup([sys.argv[0], corpus, *options], TARGETS[name])
+
+    def call(data: bytes) -> None:
+        try:
+            TARGETS[name](data)
+        except Exception:
+            Path(f"crash-{hashlib.sha256(data).hexdigest()[:12]}").write_bytes(data)  # libFuzzer may not
+            raise
+
+    atheris.Setup([sys.argv[0], corpus, *options], call)
     atheris.Fuzz()
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from tests._shared import shared_path
 from vetime_plugins import CheckpointError, VETimeConfig, VETimePipeline
-from vetime_plugins.network.checkpoint import load_checkpoint, save_checkpoint
+from vetime_plugins.network.checkpoint import file_hash, load_checkpoint, save_checkpoint
 from vetime_plugins.network.conversion import convert_official, our_name
 from vetime_plugins.network.model import VETime
 
@@ -226,3 +226,13 @@ def test_wrong_head_count_says_which_option(tmp_path: Path) -> None:
 )
 def test_training_only_parameters_are_left_out(name: str) -> None:
     assert our_name(name) is None
+
+
+def test_weights_of_eight_bits_are_read_as_floats(folder: Path) -> None:
+    file = folder / "model.safetensors"
+    state = {name: tensor.to(torch.float8_e4m3fn) for name, tensor in load_file(file).items()}
+    save_file(state, file)
+    _edit(folder, sha256=file_hash(file))
+    model, _ = load_checkpoint(folder)
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, state[name].float())
