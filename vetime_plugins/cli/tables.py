@@ -167,12 +167,16 @@ def _read_parquet(path: Path, source: str) -> dict[str, np.ndarray]:
 
 
 def _open_text(path: str | Path) -> TextIO:
-    """Open a text file that can be rewound; ``-`` is standard input."""
+    """Open a text file that can be rewound; ``-`` is standard input.
+
+    Lines end in a line feed whatever the file has: pandas never comes back from some that end in a carriage
+    return and are blank.
+    """
     if str(path) == STDIN:
-        return io.StringIO(sys.stdin.buffer.read().decode("utf-8-sig"), newline="")
+        return io.StringIO(sys.stdin.buffer.read().decode("utf-8-sig"), newline=None)
     if str(path).endswith(".gz"):
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return open(path, encoding="utf-8-sig", newline="")
+        return gzip.open(path, "rt", encoding="utf-8-sig")
+    return open(path, encoding="utf-8-sig")
 
 
 def _read_csv(
