@@ -34,7 +34,7 @@ from vetime_plugins.leaderboard.results import Cell, cell_path, write_cell
 from vetime_plugins.leaderboard.summary import compare_cells, summarise_cells
 from vetime_plugins.leaderboard.tasks import Task
 from vetime_plugins.leaderboard.worker import take_metrics
-from vetime_plugins.network.model import pool_margins
+from vetime_plugins.network.pooling import pool_margins
 from vetime_plugins.network.preparation import Unit, cut, find_units
 from vetime_plugins.series.inputs import as_series
 from vetime_plugins.series.readout import read_out

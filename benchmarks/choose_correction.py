@@ -27,7 +27,8 @@ from vetime_plugins.leaderboard.datasets import find_series, read_series
 from vetime_plugins.metrics import auc_pr, find_buffer, vus_pr
 from vetime_plugins.network.checkpoint import load_checkpoint, save_checkpoint
 from vetime_plugins.network.config import VETimeConfig
-from vetime_plugins.network.model import novelty_channels, pool_margins
+from vetime_plugins.network.model import novelty_channels
+from vetime_plugins.network.pooling import pool_margins
 from vetime_plugins.network.preparation import Unit, column_periods, cut, find_units
 from vetime_plugins.series.inputs import as_series
 from vetime_plugins.series.readout import READOUTS, read_out

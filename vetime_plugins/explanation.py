@@ -12,9 +12,15 @@ from numpy.typing import NDArray
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.fusion import DETECTION
 from vetime_plugins.network.model import ModelOutput
-from vetime_plugins.network.preparation import Chunk, Unit, column_periods, standardise_together
+from vetime_plugins.network.preparation import (
+    Chunk,
+    Unit,
+    column_periods,
+    find_evidence,
+    standardise_together,
+)
 from vetime_plugins.network.surprise import Reader, find_bands, find_margins
-from vetime_plugins.reading import Reading
+from vetime_plugins.reading import Margins, Reading, switches_of
 from vetime_plugins.series.imaging import FoldGeometry, Strip, fold_images, make_strip
 from vetime_plugins.series.inputs import Series
 
@@ -98,7 +104,10 @@ def explain_series(
             weights[steps] += detection[row].repeat(p, axis=0)[:n] / n_read
     strips = [unit.strip for unit, _ in units]
     image, geometry, period = fold_whole(strips, config.patch_size, config.image_size)
-    reading = Reading(margins, column_periods(series, units))
+    read = Margins(margins, column_periods(series, units))
+    if config.evidence_alone:
+        read = Margins(*find_evidence(series, config))
+    reading = Reading(read, switches=switches_of(config, series))
     return Explanation(
         series=series.values,
         scores=reading.scores(config, config.readout),
@@ -132,7 +141,7 @@ def explain_expectation(series: Series, reader: Reader) -> Explanation:
         (z,), _ = standardise_together([series.values[:, column : column + 1]])
         strips.append(make_strip(z, config.patch_size, period=periods[column]))
     image, geometry, period = fold_whole(strips, config.patch_size, _IMAGE_SIZE)
-    reading = Reading(margins, periods)
+    reading = Reading(Margins(margins, periods))
     return Explanation(
         series=series.values,
         scores=reading.scores(config, config.readout),

@@ -26,7 +26,7 @@ from vetime_plugins.network.devices import choose_device
 from vetime_plugins.network.expectation import ExpectationConfig, ExpectationNetwork
 from vetime_plugins.network.preparation import cut, find_units
 from vetime_plugins.parallel import check_n_jobs, run_parts
-from vetime_plugins.reading import MarginReader, Reading, ReferenceMemory
+from vetime_plugins.reading import MarginReader, Reading, ReferenceMemory, switches_of
 from vetime_plugins.series.guards import warn_of_doubtful
 from vetime_plugins.series.imaging import check_gammas
 from vetime_plugins.series.inputs import Series, as_series, as_series_and_references
@@ -420,7 +420,9 @@ class VETimePipeline:
             key = tuple(id(part) for part in parts)
             if key not in known:
                 read = self._references.read(parts, self._reader)
-                scores = [Reading(*one).scores(self.config, readout) for one in read]
+                switches = switches_of(self.config, parts[0], parts[1:])
+                readings = [Reading(one, switches=switches) for one in read]
+                scores = [one.scores(self.config, readout) for one in readings]
                 known[key] = find_threshold(np.concatenate(scores), threshold, contamination=contamination)
             limits.append(known[key])
         return limits
@@ -435,11 +437,11 @@ class VETimePipeline:
         """Yield what the network says of each series, and of its references for the scale."""
         reader = self._reader
         read = reader.read(all_series, references, gammas, report)
-        for one, others, (margins, periods) in zip(all_series, references, read, strict=True):
+        for one, others, margins in zip(all_series, references, read, strict=True):
             usual = None
             if self.config.scale == "tail" and others:
                 usual = self._references.beside(one, others, reader, gammas)
-            yield Reading(margins, periods, usual)
+            yield Reading(margins, usual, switches_of(self.config, one, others))
 
     @property
     def _reader(self) -> MarginReader:

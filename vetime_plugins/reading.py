@@ -7,7 +7,6 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -18,7 +17,8 @@ from vetime_plugins.errors import CheckpointError, InputError
 from vetime_plugins.network.checkpoint import Network
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.expectation import ExpectationConfig, ExpectationNetwork
-from vetime_plugins.network.model import ModelOutput, pool_margins
+from vetime_plugins.network.model import ModelOutput
+from vetime_plugins.network.pooling import pool_margins
 from vetime_plugins.network.preparation import (
     Chunk,
     collate,
@@ -31,13 +31,36 @@ from vetime_plugins.network.surprise import Reader, find_margins
 from vetime_plugins.series.inputs import Series
 from vetime_plugins.series.overlap import new_parts
 from vetime_plugins.series.readout import read_out
+from vetime_plugins.series.scale import what_is_known
+from vetime_plugins.series.switches import find_switches
 
-__all__ = ["MarginReader", "Reading", "ReferenceMemory"]
+__all__ = ["MarginReader", "Margins", "Reading", "ReferenceMemory", "switches_of"]
 
 T = TypeVar("T")
-Margins = tuple[NDArray[np.float64], list[int]]
-"""Margins (T, C), -inf for constant variables, and the period of each variable in steps."""
 _KNOWN_REFERENCES = 16
+
+
+class Margins(NamedTuple):
+    """What a network says of the variables of one series.
+
+    Attributes
+    ----------
+    alone : float64 ndarray of shape (T, C)
+        Of each variable, -inf for one that never changes.
+    periods : list of int
+        Of each variable, in steps.
+    joining : float64 ndarray of shape (T, C) or None
+        What the margins of all variables together are joined from, where that is not `alone`.
+    """
+
+    alone: NDArray[np.float64]
+    periods: list[int]
+    joining: NDArray[np.float64] | None = None
+
+    @property
+    def together(self) -> NDArray[np.float64]:
+        """What the margins of all variables together are joined from, (T, C)."""
+        return self.alone if self.joining is None else self.joining
 
 
 class Reading(NamedTuple):
@@ -45,27 +68,43 @@ class Reading(NamedTuple):
 
     Attributes
     ----------
-    margins : float64 ndarray of shape (T, C)
-        -inf for constant variables.
-    periods : list of int
-        Of each variable, in steps.
-    usual : (float64 ndarray of shape (T_ref, C), list of int) or None
-        Margins and periods of what a reference holds beside the series: they tell what is calm.
+    margins : Margins
+    usual : Margins or None
+        Of what a reference holds beside the series: they tell what is calm.
+    switches : bool ndarray of shape (C,) or None
+        Variables that are joined as if they were one, see `switches_of`.
     """
 
-    margins: NDArray[np.float64]
-    periods: list[int]
+    margins: Margins
     usual: Margins | None = None
+    switches: NDArray[np.bool_] | None = None
 
     def scores(self, config: VETimeConfig | ExpectationConfig, readout: str) -> NDArray[np.float64]:
         """Return the scores (T,) of all variables together."""
-        margins, periods = _pool(self.margins, self.periods, config)
-        usual = self.usual and _pool(*self.usual, config)
-        return read_out(margins, readout, periods, scale=config.scale, usual=usual)
+        usual = self.usual and (self._pool(self.usual, config), [max(self.usual.periods)])
+        pooled, periods = self._pool(self.margins, config), [max(self.margins.periods)]
+        return read_out(pooled, readout, periods, scale=config.scale, usual=usual)
 
     def variable_scores(self, config: VETimeConfig | ExpectationConfig, readout: str) -> NDArray[np.float64]:
         """Return the scores (T, C) of each variable by itself."""
-        return read_out(self.margins, readout, self.periods, scale=config.scale, usual=self.usual)
+        usual = self.usual and (self.usual.alone, self.usual.periods)
+        return read_out(self.margins.alone, readout, self.margins.periods, scale=config.scale, usual=usual)
+
+    def _pool(self, margins: Margins, config: VETimeConfig | ExpectationConfig) -> NDArray[np.float64]:
+        """Join margins of the series or of its reference: both by what is usual in the same data."""
+        level, own = None, self.margins.together
+        if config.variable_pooling == "rise":
+            level = np.median(what_is_known(own, self.usual and self.usual.together), axis=0)
+            level = np.where(np.isfinite(level), level, np.median(own, axis=0))
+        return pool_margins(margins.together, config.variable_pooling, level=level, switches=self.switches)
+
+
+def switches_of(
+    config: VETimeConfig | ExpectationConfig, series: Series, references: Sequence[Series] = ()
+) -> NDArray[np.bool_] | None:
+    """Return which variables (C,) are switches, for a configuration that keeps them apart."""
+    apart = isinstance(config, VETimeConfig) and config.switches_apart
+    return find_switches(series, references) if apart else None
 
 
 @dataclass(frozen=True)
@@ -150,8 +189,8 @@ class MarginReader:
                 report((steps.stop - steps.start) * len(columns))
             while pending and not pending[0].missing:
                 first = pending.popleft()
-                yield first.margins, first.periods
-        yield from ((one.margins, one.periods) for one in pending)
+                yield Margins(first.margins, first.periods)
+        yield from (Margins(one.margins, one.periods) for one in pending)
 
     def run(self, chunks: Iterable[tuple[Chunk, T]]) -> Iterator[tuple[list[tuple[Chunk, T]], ModelOutput]]:
         """Read chunks, in batches of equally many variables; yield each batch and its output."""
@@ -179,10 +218,11 @@ class MarginReader:
     def _read_alone(self) -> Callable[[Series, Sequence[Series]], Margins] | None:
         """Return what reads one series at a time, where nothing of it is cut into chunks for a VETime."""
         if isinstance(self.model, ExpectationNetwork):
-            return partial(find_margins, self.expectation(self.model))
+            reader = self.expectation(self.model)
+            return lambda series, references: Margins(*find_margins(reader, series, references))
         config = self.model.config
-        if config.retrieval is not None and config.correction == 0:
-            return lambda series, references: find_evidence(series, config, references)
+        if config.evidence_alone:
+            return lambda series, references: Margins(*find_evidence(series, config, references))
         return None
 
     def _forward(self, chunks: Sequence[Chunk]) -> ModelOutput:
@@ -209,7 +249,7 @@ class ReferenceMemory:
         reader: MarginReader,
         gammas: NDArray[np.float64] | None,
     ) -> Margins | None:
-        """Return margins (T_ref, C) and periods of what references hold beside the series itself."""
+        """Return the margins of what references hold beside the series itself, one after the other."""
         stretches = [
             Series.from_columns(reference.with_gaps[part])
             for reference in references
@@ -218,13 +258,16 @@ class ReferenceMemory:
         if not stretches:
             return None
         read = self.read(stretches, reader, gammas)
-        longest = max(range(len(stretches)), key=lambda i: len(stretches[i]))
-        return np.concatenate([margins for margins, _ in read]), read[longest][1]
+        longest = max(read, key=lambda one: len(one.alone))
+        alone, together = (
+            np.concatenate(parts) for parts in zip(*((one.alone, one.together) for one in read), strict=True)
+        )
+        return Margins(alone, longest.periods, together)
 
     def read(
         self, stretches: Sequence[Series], reader: MarginReader, gammas: NDArray[np.float64] | None = None
     ) -> list[Margins]:
-        """Return margins and periods of stretches of a reference, each by itself."""
+        """Return the margins of stretches of a reference, each by itself."""
         digest = hashlib.blake2b(b"" if gammas is None else gammas.tobytes())
         for stretch in stretches:
             digest.update(repr(stretch.values.shape).encode() + stretch.with_gaps.tobytes())
@@ -246,9 +289,3 @@ class _Pending:
     margins: NDArray[np.float64]
     periods: list[int]
     missing: int
-
-
-def _pool(
-    margins: NDArray[np.float64], periods: list[int], config: VETimeConfig | ExpectationConfig
-) -> Margins:
-    return pool_margins(margins, config.variable_pooling), [max(periods)]

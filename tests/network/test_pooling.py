@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vetime_plugins.network.model import pool_margins, pool_variables
+from vetime_plugins.network.pooling import pool_margins, pool_variables
 
 
 @pytest.mark.parametrize(("n_variables", "averaged"), [(1, 1), (2, 1), (8, 3), (38, 6)])

@@ -35,8 +35,10 @@ def test_the_evidence_alone_is_the_same(length: int, n_variables: int, kind: str
     if kind == "constant":
         x[:, 0] = 0.0
     whole = retrieval_distances(x, config=CONFIG, reference=references, valid=valid).evidence
-    alone = retrieval_evidence([part.T for part in (x, *references)], config=CONFIG, valid=valid.T)
+    parts = [part.T for part in (x, *references)]
+    alone, together = retrieval_evidence(parts, config=CONFIG, valid=valid.T)
     assert whole is not None
+    assert together is alone
     torch.testing.assert_close(alone.T, whole, rtol=0, atol=1e-6)
 
 

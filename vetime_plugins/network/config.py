@@ -61,10 +61,13 @@ class VETimeConfig:
     shared_positions : bool
         Whether patches of the same time share a position code across variables (the paper), or the code runs
         on from one variable to the next (the authors' implementation, which their weights need).
-    variable_pooling : {"mean", "max", "top"}
+    variable_pooling : {"mean", "max", "top", "rise"}
         How the anomaly logits of several variables become one: the paper's mean; a soft maximum, which a
-        deviation in one of many variables survives; or the mean of the highest of each step, as many as the
-        square root of their number.
+        deviation in one of many variables survives; the mean of the highest of each step, as many as the
+        square root of their number; or that of what each has above its own usual level.
+    switches_apart : bool
+        Whether variables of two values are compared with each other only, and joined as if they were one,
+        where there are others.
     retrieval : RetrievalConfig or None
         What the retrieval expert compares, or a dictionary of its keywords; None leaves the expert out.
     retrieval_channels : int
@@ -113,7 +116,8 @@ class VETimeConfig:
     any_variate: Flag = False
     stacked_tiles: Flag = True
     shared_positions: Flag = False
-    variable_pooling: Literal["mean", "max", "top"] = "mean"
+    variable_pooling: Literal["mean", "max", "top", "rise"] = "mean"
+    switches_apart: Flag = False
     retrieval: RetrievalConfig | None = None
     retrieval_channels: _Count = 0
     correction: Annotated[Number, Field(ge=0, le=1)] = 1.0
@@ -167,6 +171,11 @@ class VETimeConfig:
     def experts(self) -> tuple[str, ...]:
         """Names of the router's experts, in the order of its weights."""
         return ("temporal", "contrastive", "vision") + (("retrieval",) if self.retrieval_channels else ())
+
+    @property
+    def evidence_alone(self) -> bool:
+        """True where scores are the evidence of the retrieval expert, and the network has no say in them."""
+        return self.retrieval is not None and self.correction == 0
 
     def chunk_patches(self, n_variables: int) -> int:
         """Largest number of patches of one chunk of a series with `n_variables` variables."""
@@ -236,7 +245,8 @@ PRESETS: dict[str, VETimeConfig] = {
         router_top_k=2,
         stacked_tiles=False,
         shared_positions=True,
-        variable_pooling="top",
+        variable_pooling="rise",
+        switches_apart=True,
         # All of them, so that a later default never changes what these weights read.
         retrieval=RetrievalConfig(
             windows=(16, 64, 256),
@@ -250,6 +260,7 @@ PRESETS: dict[str, VETimeConfig] = {
             point_gain=1.25,
             temperature=3.0,
             smoothing=9,
+            relations=True,
         ),
         retrieval_channels=26,
         correction_bound=2.0,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,6 +14,7 @@ from vetime_plugins.network.alignment import PatchAlignment, unfold_matrix
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.fusion import DETECTION, RECONSTRUCTION, DualCrossAttention, TaskAdaptiveFusion
 from vetime_plugins.network.layers import mlp
+from vetime_plugins.network.pooling import pool_variables
 from vetime_plugins.network.temporal import TemporalEncoder
 from vetime_plugins.network.vision import VisionEncoder
 from vetime_plugins.series.imaging import fold_images
@@ -290,41 +289,3 @@ def _smooth(values: Tensor, real: Tensor) -> Tensor:
 
     # The count is at least one wherever the result is read.
     return sums(values.where(real, 0.0)) / sums(real.to(values.dtype)).clamp_min(1.0)
-
-
-def pool_variables(logits: Tensor, how: str) -> Tensor:
-    """Join the logits (B, C, T, 2) of several variables into (B, T, 2); see `pool_margins`."""
-    if logits.shape[1] == 1:
-        return logits[:, 0]
-    if how == "mean":
-        return logits.mean(dim=1)
-    margin = logits[..., 1] - logits[..., 0]
-    if how == "top":
-        joined = margin.topk(_n_highest(margin.shape[1]), dim=1).values.mean(dim=1)
-    else:
-        joined = margin.logsumexp(dim=1) - math.log(margin.shape[1])
-    return torch.stack([torch.zeros_like(joined), joined], dim=-1)
-
-
-def pool_margins(margins: NDArray[np.float64], how: str) -> NDArray[np.float64]:
-    """Join the margins (T, C) of several variables, -inf where one was not read, into (T,).
-
-    "mean" is the paper's average of logits. "max" is their log-mean-exp: one strong deviation survives it,
-    and C equal variables give what one of them gives. "top" is the mean of the highest of each step, as many
-    as the square root of the number of variables, so that a single one among many does not decide alone.
-    Variables that never change do not take part.
-    """
-    read = margins[:, np.isfinite(margins[0])]
-    if read.shape[1] == 0:
-        return margins[:, 0]
-    if how == "mean" or read.shape[1] == 1:
-        return read.mean(axis=1)
-    if how == "top":
-        lower = read.shape[1] - _n_highest(read.shape[1])
-        return np.partition(read, lower, axis=1)[:, lower:].mean(axis=1)
-    return logsumexp(read, axis=1) - math.log(read.shape[1])
-
-
-def _n_highest(n_variables: int) -> int:
-    """Return how many variables "top" averages: 1 of 2, 3 of 8, 6 of 38."""
-    return round(math.sqrt(n_variables))

@@ -34,6 +34,7 @@ from vetime_plugins.series.inputs import Series, as_series, check_no_empty_varia
 from vetime_plugins.series.overlap import new_parts
 from vetime_plugins.series.period import series_period
 from vetime_plugins.series.scaling import Scaling
+from vetime_plugins.series.switches import find_switches
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Prepared:
         return len(self.z)
 
 
+_Columns = slice | NDArray[np.intp]
+
 Unit = tuple[Prepared, NDArray[np.intp]]
 """Variables that the network reads together, and the columns of the series that they are."""
 
@@ -86,18 +89,24 @@ def prepare(
     *,
     gammas: NDArray[np.float64] | None = None,
     references: Sequence[NDArray[np.float64]] = (),
+    switches: NDArray[np.bool_] | None = None,
 ) -> list[Prepared]:
     """Standardise, find the period, make the strip and the retrieval distances.
 
     References (T_ref, C) are stretches of earlier or clean data of the same variables: they join the scale of
     the standardisation, the search of the period and the retrieval bank. `gammas` (C,) are those of the
     image. All variables together make one `Prepared` where the configuration relates them, else each its own.
+    The evidence of `switches` (C,) is that of them alone.
     """
     series = as_series(series)
     (z, *earlier), scaling = standardise_together([series.values, *references])
     features = None
     if config.retrieval is not None:
         features = _retrieve([z, *earlier], series.observed, config.retrieval)
+        groups_apart = _apart(switches)
+        if features.evidence is not None and len(groups_apart) > 1:
+            alone, _ = _start([z, *earlier], series.observed, config.retrieval, groups_apart)
+            features = features._replace(evidence=alone)
     exact = scaling.exact(series.values)
     longest = max([z, *earlier], key=len)
     n_variables = z.shape[1]
@@ -144,6 +153,7 @@ def find_units(
         config,
         gammas=None if gammas is None else gammas[columns],
         references=[part[:, columns] for part in earlier],
+        switches=find_switches(series, references)[columns] if config.switches_apart else None,
     )
     if len(units) == 1:
         return [(units[0], columns)]
@@ -195,16 +205,40 @@ def _retrieve(
     return RetrievalFeatures(features.variables[:, back], features.joint, evidence)
 
 
+def _apart(switches: NDArray[np.bool_] | None) -> list[_Columns]:
+    """Return the columns that are compared with each other: all, or the switches apart from the rest."""
+    if switches is None or switches.all() or not switches.any():
+        return [slice(None)]
+    return [np.flatnonzero(~switches), np.flatnonzero(switches)]
+
+
 def _start(
+    parts: Sequence[NDArray[np.float64]],
+    observed: NDArray[np.bool_],
+    config: RetrievalConfig,
+    groups: Sequence[_Columns],
+) -> tuple[Tensor, Tensor]:
+    """Return what the scores of the variables and of all together start from, (T, C) each, group by group."""
+    alone, together = torch.empty(observed.shape), torch.empty(observed.shape)
+    for group in groups:
+        alone[:, group], together[:, group] = _start_of_group(
+            [part[:, group] for part in parts], observed[:, group], config
+        )
+    return alone, together
+
+
+def _start_of_group(
     parts: Sequence[NDArray[np.float64]], observed: NDArray[np.bool_], config: RetrievalConfig
-) -> Tensor:
-    """Return what the score of each variable starts from, (T, C), without the channels of a network."""
+) -> tuple[Tensor, Tensor]:
+    """Return what `_start` does of variables that are compared with each other."""
     if not config.has_evidence:
         features = _retrieve(parts, observed, config)
-        return (features.variables[..., 0] + features.joint[:, :1]) / 2
+        start = (features.variables[..., 0] + features.joint[:, :1]) / 2
+        return start, start
     columns, order, back = _by_content(parts)
     valid = None if observed.all() else torch.from_numpy(observed[:, order].T.copy())
-    return retrieval_evidence(columns, config=config, valid=valid)[back].T
+    alone, together = retrieval_evidence(columns, config=config, valid=valid)
+    return alone[back].T, together[back].T
 
 
 def _by_content(parts: Sequence[NDArray[np.float64]]) -> tuple[list[Tensor], list[int], Tensor]:
@@ -258,7 +292,7 @@ def cut(units: Sequence[Unit], config: VETimeConfig) -> Iterator[tuple[Chunk, ND
 
 def find_evidence(
     series: Series, config: VETimeConfig, references: Sequence[Series] = ()
-) -> tuple[NDArray[np.float64], list[int]]:
+) -> tuple[NDArray[np.float64], list[int], NDArray[np.float64]]:
     """Return the margins of weights whose correction is 0: the network has no say in them, nor has an image.
 
     Parameters
@@ -275,21 +309,26 @@ def find_evidence(
         -inf for variables that never change.
     periods : list of int
         In steps; 1 where there is none.
+    joining : float64 ndarray of shape (T, C)
+        What the margins of all variables together are joined from.
     """
     assert config.retrieval is not None
     margins, periods = np.full(series.values.shape, -np.inf), [1] * series.n_variables
+    joining = margins.copy()
     earlier, varies = join_references(series, references)
     columns = np.flatnonzero(varies)
     if not len(columns):
-        return margins, periods
+        return margins, periods, joining
     own = series.select(columns)
     (z, *others), _ = standardise_together([own.values, *(part[:, columns] for part in earlier)])
-    start = _start([z, *others], own.observed, config.retrieval)
-    margins[:, columns] = (start * config.margin_scale + config.margin_offset).double().numpy()
+    groups = _apart(find_switches(series, references)[columns] if config.switches_apart else None)
+    starts = _start([z, *others], own.observed, config.retrieval, groups)
+    for start, found in zip(starts, (margins, joining), strict=True):
+        found[:, columns] = (start * config.margin_scale + config.margin_offset).double().numpy()
     longest = max([z, *others], key=len)
     for number, column in enumerate(columns.tolist()):
         periods[column] = series_period(longest[:, number : number + 1])
-    return margins, periods
+    return margins, periods, joining
 
 
 def column_periods(series: Series, units: Sequence[Unit]) -> list[int]:

@@ -6,7 +6,7 @@ import math
 
 from pydantic.dataclasses import dataclass
 
-from vetime_plugins._validation import STRICT, Number, Whole, checked
+from vetime_plugins._validation import STRICT, Flag, Number, Whole, checked
 from vetime_plugins.errors import InputError
 
 _VARIABLE_KINDS = ("level", "form", "point", "joint_point")
@@ -47,6 +47,9 @@ class RetrievalConfig:
         z-scores over this, times this. 1 is that of the novelty; the larger, the nearer to their mean.
     smoothing : int
         Steps over which the evidence of windows is averaged, an odd number. That of points keeps its place.
+    relations : bool
+        Whether the score of several variables together also says how far each is from what the others tell
+        of it, where the network corrects nothing.
 
     Raises
     ------
@@ -66,6 +69,7 @@ class RetrievalConfig:
     point_gain: Number = 0.0
     temperature: Number = 1.0
     smoothing: Whole = 1
+    relations: Flag = False
 
     def __post_init__(self) -> None:
         for name in ("windows", "statistics"):

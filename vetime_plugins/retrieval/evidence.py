@@ -7,11 +7,10 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from vetime_plugins.retrieval.config import RetrievalConfig
 from vetime_plugins.retrieval.neighbours import ScaleDistances, scale_distances
-from vetime_plugins.retrieval.places import Workspace
+from vetime_plugins.retrieval.places import Workspace, averaged
 from vetime_plugins.retrieval.points import point_evidence
 from vetime_plugins.retrieval.statistics import statistic_distances
 from vetime_plugins.series.period import WINDOW, find_window
@@ -103,7 +102,7 @@ def joined_evidence(
         view = _with_joint(novelty(torch.stack(views), config.temperature))
         context = context.sinh_().add_(view.sinh_()).div_(2).asinh_()
     if config.smoothing > 1:
-        context = _averaged(context, config.smoothing)
+        context = averaged(context, config.smoothing)
     if config.point_gain:
         # Scales that share their windows count as often as there are.
         distant = torch.stack([point_channels(one)[0] for one in scales]).mean(0)
@@ -120,12 +119,6 @@ def novelty(z: Tensor, temperature: float = 1.0) -> Tensor:
 def _with_joint(rows: Tensor) -> Tensor:
     """Return the mean of each variable's row and of the last, that of all: from (C + 1, T) to (C, T)."""
     return rows[:-1].lerp(rows[-1:], 0.5)
-
-
-def _averaged(values: Tensor, width: int) -> Tensor:
-    """Centred moving average of (C, T) over the steps that there are."""
-    # (C, 1, T): pooling takes channels of a batch, and a step beyond the ends does not count.
-    return F.avg_pool1d(values[:, None], width, 1, width // 2, count_include_pad=False)[:, 0]
 
 
 def window_lengths(wanted: tuple[int, ...], sources: list[Tensor]) -> list[int]:

@@ -20,6 +20,7 @@ from vetime_plugins.retrieval.evidence import (
     z_scores,
 )
 from vetime_plugins.retrieval.places import Workspace, smallest
+from vetime_plugins.retrieval.relations import toward_relations
 
 _CONSTANT = 1e-10
 _RANGES = 10.0
@@ -116,7 +117,7 @@ def retrieval_distances(
 
 def retrieval_evidence(
     parts: Sequence[Tensor], *, config: RetrievalConfig, valid: Tensor | None = None
-) -> Tensor:
+) -> tuple[Tensor, Tensor]:
     """Return the evidence alone, of values that are standardised already, without the network's channels.
 
     Parameters
@@ -131,23 +132,28 @@ def retrieval_evidence(
 
     Returns
     -------
-    Tensor of shape (C, T), float32
-        That of `retrieval_distances`.
+    alone : Tensor of shape (C, T), float32
+        That of `retrieval_distances`: how remarkable each variable is.
+    together : Tensor of shape (C, T), float32
+        What the score of all variables is joined from: the same, and with `RetrievalConfig.relations` how far
+        each is from what the others tell. That a relation is broken does not say which of them broke it.
     """
     with torch.inference_mode():
         n_variables, length = parts[0].shape
         evidence = parts[0].new_zeros(n_variables, length)
         standard, moving = _standardise(parts)
         if moving.numel() == 0 or max(part.shape[1] for part in standard) < SHORTEST or length < 2:
-            return evidence
+            return evidence, evidence
         weights = None if valid is None or valid.all() else valid[moving].float()
         workspace = Workspace()
         scales = compare_scales(standard, weights, None, config, joint_points=False, workspace=workspace)
-        found = joined_evidence(scales, standard, weights, config, workspace)
+        alone = joined_evidence(scales, standard, weights, config, workspace)
+        together = alone
+        if config.relations and len(moving) > 1:
+            together = toward_relations(alone, standard, weights, config.smoothing)
         if len(moving) == n_variables:
-            return found
-        evidence[moving] = found
-        return evidence
+            return alone, together
+        return evidence.index_copy(0, moving, alone), evidence.index_copy(0, moving, together)
 
 
 def _features(

@@ -10,6 +10,7 @@ from itertools import accumulate
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from vetime_plugins.retrieval.config import RetrievalConfig
 
@@ -239,6 +240,12 @@ def spread_over_steps(values: Tensor, starts: Tensor, window: int, length: int) 
     edges.index_add_(-1, starts, values.double())
     edges.index_add_(-1, starts + window, -values.double())
     return edges.cumsum(-1)[..., :length].clamp_min_(0).float()
+
+
+def averaged(values: Tensor, width: int) -> Tensor:
+    """Centred moving average of (C, T) over the steps that there are."""
+    # (C, 1, T): pooling takes channels of a batch, and a step beyond the ends does not count.
+    return F.avg_pool1d(values[:, None], width, 1, width // 2, count_include_pad=False)[:, 0]
 
 
 def typical_where_filled(

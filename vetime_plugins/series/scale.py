@@ -121,11 +121,23 @@ def calibrate(margins: Array, usual: Array | None = None) -> Array:
     """
     if not np.isfinite(margins).all():
         return np.zeros_like(margins)
-    known = margins
-    if usual is not None and len(usual) and np.isfinite(usual).all():
-        known = usual if len(usual) >= _FEWEST else np.concatenate([usual, margins])
+    if usual is not None and not np.isfinite(usual).all():
+        usual = None
     distinct, place = np.unique(margins, return_inverse=True)
-    return _ascending(fit_tail(known).probability(distinct))[place]
+    return _ascending(fit_tail(what_is_known(margins, usual)).probability(distinct))[place]
+
+
+def what_is_known(margins: Array, usual: Array | None) -> Array:
+    """Return what decides what is usual: the reference, what is said with it, or the series itself.
+
+    Parameters
+    ----------
+    margins : float64 ndarray of shape (T,) or (T, C)
+    usual : float64 ndarray of shape (n,) or (n, C), optional
+    """
+    if usual is None or not len(usual):
+        return margins
+    return usual if len(usual) >= _FEWEST else np.concatenate([usual, margins])
 
 
 def fit_tail(values: Array) -> Tail:
