@@ -31,17 +31,23 @@ Case = tuple[list[str], NDArray[np.float64], NDArray[np.int_], int, int]
 """Groups that a series counts in, its values, labels, the start of the part that is measured, the buffer."""
 
 
-PLAIN: dict[str, object] = {"temperature": 1.0, "smoothing": 1}
-ARMS: dict[str, tuple[dict[str, object], str]] = {
-    "novelty": ({"statistics": (), "point_gain": 0.0, **PLAIN}, "max"),
-    "+ points": ({"statistics": (), **PLAIN}, "max"),
-    "+ statistics": ({"point_gain": 0.0, **PLAIN}, "max"),
-    "+ both": (PLAIN, "max"),
-    "+ temperature": ({"smoothing": 1}, "max"),
-    "+ smoothing": ({}, "max"),
-    "+ top variables": ({}, "top"),
+Changes = dict[str, object]
+ALONE: Changes = {"relations": False}
+PLAIN: Changes = {"temperature": 1.0, "smoothing": 1, **ALONE}
+ALIKE: Changes = {"variable_pooling": "max", "switches_apart": False}
+ARMS: dict[str, tuple[Changes, Changes]] = {
+    "novelty": ({"statistics": (), "point_gain": 0.0, **PLAIN}, ALIKE),
+    "+ points": ({"statistics": (), **PLAIN}, ALIKE),
+    "+ statistics": ({"point_gain": 0.0, **PLAIN}, ALIKE),
+    "+ both": (PLAIN, ALIKE),
+    "+ temperature": ({"smoothing": 1, **ALONE}, ALIKE),
+    "+ smoothing": (ALONE, ALIKE),
+    "+ top variables": (ALONE, {**ALIKE, "variable_pooling": "top"}),
+    "+ switches apart": (ALONE, {"variable_pooling": "top"}),
+    "+ rise": (ALONE, {}),
+    "+ relations": ({}, {}),
 }
-"""What each arm changes in the configuration of retrieval, and how it joins several variables."""
+"""What each arm changes in the configuration of retrieval, and in that of the weights."""
 
 
 def arms(weights: str, names: list[str], correction: float | None) -> dict[str, VETimePipeline]:
@@ -51,11 +57,11 @@ def arms(weights: str, names: list[str], correction: float | None) -> dict[str, 
     assert retrieval is not None
     result = {}
     for name in names:
-        changed, pooling = ARMS[name]
+        changed, joined = ARMS[name]
         config = dataclasses.replace(
             model.config,
             retrieval=dataclasses.replace(retrieval, **changed),  # type: ignore[arg-type]
-            variable_pooling=pooling,
+            **joined,  # type: ignore[arg-type]
             correction=model.config.correction if correction is None else correction,
         )
         one = type(model)(config)
