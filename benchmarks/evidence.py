@@ -3,10 +3,13 @@
     python benchmarks/evidence.py small --data DIR --datasets NAB UCR ... [--longest 40000]
     python benchmarks/evidence.py small --textbook FILE.npz
     python benchmarks/evidence.py small --spikes --arms 'novelty' '+ both' --correction 0.25
+    python benchmarks/evidence.py small --generated 90 [--relational] --arms '+ rise' '+ relations'
 
 Prints VUS-PR, AUC-PR and the exact-peak rate (x 100) of the same weights with each evidence: of labelled
 series in TSB-AD's format, means over data sets; of a file of textbook series, whose keys are
-KIND.BASE.COUNT.NOISE.x and .y, means over kinds; and of one-step spikes of ten deviations of the noise.
+KIND.BASE.COUNT.NOISE.x and .y, means over kinds; of one-step spikes of ten deviations of the noise; and of
+generated series of 3 to 30 variables, means over their styles: with anomalies of all kinds, or only such as
+part a variable from the others.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import argparse
 import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +27,11 @@ from vetime_plugins import VETimePipeline
 from vetime_plugins.leaderboard.datasets import find_series, read_series
 from vetime_plugins.metrics import evaluate, find_buffer
 from vetime_plugins.network.checkpoint import load_checkpoint
+from vetime_plugins.synthesis import Corpus, CorpusConfig
 
 METRICS = ("VUS-PR", "AUC-PR", "Exact-Peak")
 TEXTBOOK_BUFFER = 100
+RELATIONAL = ("broken_correlation", "lag_change", "one_variable", "partial_loss")
 
 Case = tuple[list[str], NDArray[np.float64], NDArray[np.int_], int, int]
 """Groups that a series counts in, its values, labels, the start of the part that is measured, the buffer."""
@@ -106,6 +112,16 @@ def spikes() -> Iterator[Case]:
             yield [f"{base} {length}"], x, labels, 0, 10
 
 
+def several(count: int, relational: bool) -> Iterator[Case]:
+    """Yield generated series of several variables of which up to four tenths are anomalous."""
+    kinds = dict.fromkeys(RELATIONAL, 1.0) if relational else None
+    config = CorpusConfig(clean_share=0.0, kinds=kinds)
+    corpus = Corpus(4242 + relational, length=(1000, 3000), n_variables=(3, 30), config=config)
+    for one in islice((one for one in corpus if 0 < one.labels.mean() < 0.4), count):
+        values = one.values.astype(float)
+        yield [one.family], values, one.labels.astype(int), 0, find_buffer(values)
+
+
 def main() -> None:
     """Score each series with each evidence and print the tables."""
     parser = argparse.ArgumentParser(
@@ -117,6 +133,8 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=40_000)
     parser.add_argument("--textbook")
     parser.add_argument("--spikes", action="store_true")
+    parser.add_argument("--generated", type=int, metavar="COUNT")
+    parser.add_argument("--relational", action="store_true", help="of the generated, only such anomalies")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS), help="only these")
     parser.add_argument("--correction", type=float, help="strength of the learned correction")
     args = parser.parse_args()
@@ -126,8 +144,10 @@ def main() -> None:
         cases = textbook(args.textbook)
     elif args.spikes:
         cases = spikes()
+    elif args.generated:
+        cases = several(args.generated, args.relational)
     else:
-        parser.error("one of --data, --textbook and --spikes is needed")
+        parser.error("one of --data, --textbook, --spikes and --generated is needed")
     pipelines = arms(args.weights, args.arms, args.correction)
     found: dict[str, dict[str, list[list[float]]]] = {name: defaultdict(list) for name in pipelines}
     for groups, values, labels, start, buffer in cases:

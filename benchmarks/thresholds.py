@@ -1,14 +1,16 @@
 """Measure what a score means and what the automatic threshold does.
 
     python benchmarks/thresholds.py small --calm [--seeds 8] [--picture FILE.png]
+    python benchmarks/thresholds.py small --calm --variables 8
     python benchmarks/thresholds.py small --trains DIR
     python benchmarks/thresholds.py small --data DIR --datasets NAB UCR ... --textbook FILE.npz
 
 The first makes calm series of 100 to 20,000 points and prints the share of points above a score, beside what
 the score says, and the share of series of 2,000 points with a false incident under each rule; the second does
-so for the training parts of real series that hold no label, their last 2,000 points. The third prints, of
-labelled series (in TSB-AD's format, and those of a file of textbook series), the event F1 at the threshold of
-each rule as a share of the event F1 at the best threshold, and the share of series where nothing is flagged.
+so for calm series of several variables, all of 2,000 points; the third for the training parts of real series
+that hold no label, their last 2,000 points. The fourth prints, of labelled series (in TSB-AD's format, and
+those of a file of textbook series), the event F1 at the threshold of each rule as a share of the event F1 at
+the best threshold, and the share of series where nothing is flagged.
 """
 
 from __future__ import annotations
@@ -34,6 +36,10 @@ CHANCES = (0.5, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4)
 LENGTHS = (100, 500, 2000, 20_000)
 FAMILIES = ("periodic", "tone", "modulated", "heart", "demand", "web", "aperiodic")
 LATEST = 2000
+PANELS = 7
+"""Series of related variables for each seed, as many as families of one variable."""
+BURN_IN = 200
+"""Steps in which lagged variables of a generated panel still wait for their cause."""
 
 Array = NDArray[np.float64]
 
@@ -53,6 +59,24 @@ def calm_series(length: int, seed: int) -> Iterator[tuple[str, Array]]:
             family,
             Corpus(int(rng.integers(2**31)), length=length, config=config)[0].values[:, 0].astype(float),
         )
+
+
+def calm_panels(length: int, seed: int, n_variables: int) -> Iterator[tuple[str, Array]]:
+    """Yield series of several variables in which nothing happens: alike, and related by a common cause."""
+    rng = np.random.default_rng([length, seed, n_variables])
+    steps, shape = np.arange(length)[:, None], (length, n_variables)
+    waves = np.sin(2 * np.pi * steps / rng.uniform(20, 120) + rng.uniform(0, 2 * np.pi, n_variables))
+    yield "white noise", rng.normal(size=shape)
+    yield "sine + noise", waves + 0.1 * rng.normal(size=shape)
+    yield "random walk", rng.normal(size=shape).cumsum(axis=0)
+    for memory in (0.5, 0.95):
+        noise = rng.normal(size=(length + 500, n_variables))
+        yield f"AR {memory}", lfilter([1], [1, -memory], noise, axis=0)[500:]
+    config = CorpusConfig(clean_share=1.0, gap_share=0.0)
+    panels = Corpus(int(rng.integers(2**31)), length=length + BURN_IN, n_variables=n_variables, config=config)
+    for number in range(PANELS):
+        one = panels[number]
+        yield one.family, one.values[BURN_IN:].astype(float)
 
 
 def trains(data: str) -> Iterator[tuple[str, Array]]:
@@ -163,6 +187,7 @@ def main() -> None:
     parser.add_argument("weights")
     parser.add_argument("--calm", action="store_true")
     parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--variables", type=int, default=1, help="of calm series")
     parser.add_argument("--picture")
     parser.add_argument("--trains")
     parser.add_argument("--data")
@@ -173,9 +198,15 @@ def main() -> None:
     pipeline = VETimePipeline.from_pretrained(args.weights, device="cpu")
     if args.calm:
         cases = {}
-        for length in LENGTHS:
+        for length in LENGTHS if args.variables == 1 else (LATEST,):
             seeds = range(args.seeds if length <= LATEST else 1)
-            series = chain.from_iterable(calm_series(length, seed) for seed in seeds)
+            made = (
+                calm_series(length, seed)
+                if args.variables == 1
+                else calm_panels(length, seed, args.variables)
+                for seed in seeds
+            )
+            series = chain.from_iterable(made)
             cases[length] = [(family, pipeline.score(values)) for family, values in series]
         report_calm(cases, args.picture)
     if args.trains:

@@ -60,17 +60,15 @@ def main() -> None:
     """Score the three files and show what happened."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
     pipeline = VETimePipeline.from_pretrained("small")
-    tried = ((web_traffic, "auto"), (eight_sensors, "auto"), (eight_sensors, 0.99), (ninety_points, "auto"))
-    for make, threshold in tried:
+    for make in (web_traffic, eight_sensors, ninety_points):
         table = make()
-        found = pipeline.detect(table, threshold=threshold)
-        print(f"{make.__name__}: {len(table)} steps, threshold {found.threshold:.6f} ({threshold})")
+        found = pipeline.detect(table)
+        print(f"{make.__name__}: {len(table)} steps, threshold {found.threshold:.6f}")
         print(f"{found.incidents}\n")
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             table.to_csv(folder / f"{make.__name__}.csv", index_label="time")
-            picture = pipeline.plot(table, title=make.__name__, threshold=threshold)
-            save_figure(picture, folder / f"{make.__name__}.png")
+            save_figure(pipeline.plot(table, title=make.__name__), folder / f"{make.__name__}.png")
 
 
 if __name__ == "__main__":
