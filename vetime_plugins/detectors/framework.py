@@ -39,9 +39,11 @@ __all__ = ["FrameworkDetector", "Job", "complete"]
 _MIN_TRAIN = 16
 _PROGRAMS = {"java"}  # what `requires` may name besides modules
 _EXTRAS = {"pyod", "sktime", "darts", "merlion"}
+_FOUNDATION = {"fracast", "transformers", "tsfm_public", "accelerate"}  # what the extra of that name brings
 _DISTRIBUTIONS = {
     "merlion": "salesforce-merlion",
     "pytorch_lightning": "pytorch-lightning",
+    "tsfm_public": "granite-tsfm",
     "vetime_plugins": "vetime-plugins",
 }
 
@@ -146,6 +148,8 @@ class FrameworkDetector:
         missing = set(self.missing())
         if not missing or missing <= _PROGRAMS:
             return ""
+        if missing & _FOUNDATION:
+            return "foundation"
         return self.framework if self.framework in missing & _EXTRAS else "bench"
 
     def versions(self) -> dict[str, str]:

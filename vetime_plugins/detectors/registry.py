@@ -53,7 +53,7 @@ __all__ = [
 GROUP = "vetime_plugins.detectors"
 """Entry-point group in which other distributions name their detectors."""
 
-_MODULES = ("baselines", "vetime", "pyod", "sktime", "darts", "merlion")
+_MODULES = ("baselines", "vetime", "ablations", "pyod", "sktime", "darts", "merlion", "fracast")
 
 
 @runtime_checkable
@@ -128,8 +128,8 @@ def names(framework: str | None = None) -> list[str]:
 
     Examples
     --------
-    >>> names("sktime")
-    ['sktime-capa', 'sktime-hampel', 'sktime-stray', 'sktime-sublof', 'vetime-sktime', 'vetime-sktime-train']
+    >>> names("fracast"), names("sktime")[:3]
+    (['fracast-residual'], ['sktime-capa', 'sktime-hampel', 'sktime-moment'])
     """
     known: dict[str, Any] = {**_load(), **_REGISTERED}
     if framework is not None:

@@ -1,18 +1,22 @@
 """Detectors of the leaderboard: detectors of sktime.
 
-Two of them, SubLOF and CAPA, only label; their scores are 0 and 1.
+Two of them, SubLOF and CAPA, only label; their scores are 0 and 1. Two, TSPulse and MOMENT, have weights of
+their own, which must be on disk: a run downloads nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from vetime_plugins.detectors.registry import Job, built_in
+from vetime_plugins.errors import MissingDependencyError
 
 _REQUIRES = ("sktime",)
+_MOMENT_LENGTH = 512  # points that MOMENT reads at once
 
 
 @built_in("sktime-hampel", sees_train=False, multivariate=False, requires=_REQUIRES)
@@ -67,3 +71,90 @@ def _capa(
         return labels
 
     return score
+
+
+@built_in(
+    "sktime-tspulse",
+    sees_train=False,
+    multivariate=True,
+    requires=("sktime", "torch", "transformers", "tsfm_public"),
+    slow=True,
+    trained_on=None,
+)
+def _tspulse(
+    job: Job, *, weights: str = "ibm-granite/granite-timeseries-tspulse-r1"
+) -> Callable[[], ArrayLike]:
+    import pandas as pd
+    from sktime.detection.tspulse import TSPulseAnomalyDetector
+
+    folder = _on_disk("sktime-tspulse", "weights", weights)
+    frame = pd.DataFrame(job.values, columns=[f"v{i}" for i in range(job.values.shape[1])])
+    detector = TSPulseAnomalyDetector(model_path=folder).fit(frame)
+    return lambda: detector.transform_scores(frame)["scores"].to_numpy()
+
+
+@built_in(
+    "sktime-moment",
+    sees_train=False,
+    multivariate=False,
+    requires=("sktime", "torch", "transformers", "accelerate"),
+    slow=True,
+    trained_on=None,
+)
+def _moment(
+    job: Job, *, weights: str = "AutonLab/MOMENT-1-small", backbone: str = "google/flan-t5-small"
+) -> Callable[[], ArrayLike]:
+    import pandas as pd
+    import torch
+    from sktime.detection.momentfm import MomentFMAnomalyDetector
+
+    _on_disk("sktime-moment", "backbone", backbone)  # given by its name: MOMENT knows its width by that
+    detector = MomentFMAnomalyDetector(
+        pretrained_model_name_or_path=_on_disk("sktime-moment", "weights", weights),
+        transformer_backbone=backbone,
+        freeze_head=True,  # with the others frozen, nothing is fitted: zero-shot
+        device="cpu",
+    )
+    values = job.values[:, 0]
+    z = (values - values.mean()) / (values.std() or 1.0)
+    detector.fit(pd.DataFrame(z[-_MOMENT_LENGTH:]))
+
+    def score() -> ArrayLike:
+        # sktime 1.2.0 takes each row of a frame for a series of its own, so its network is asked itself.
+        width = min(_MOMENT_LENGTH, len(z))
+        starts = [*range(0, len(z) - width, width), len(z) - width]
+        windows = np.zeros((len(starts), 1, _MOMENT_LENGTH), dtype=np.float32)
+        windows[:, 0, -width:] = [z[start : start + width] for start in starts]
+        mask = np.zeros((len(starts), _MOMENT_LENGTH), dtype=np.float32)
+        mask[:, -width:] = 1
+        scores = np.empty(len(z))
+        with torch.inference_mode():
+            for number, start in enumerate(starts):
+                one = slice(number, number + 1)
+                read = detector.model.eval()(
+                    x_enc=torch.from_numpy(windows[one]), input_mask=torch.from_numpy(mask[one])
+                )
+                error = np.abs(read.reconstruction.numpy() - windows[one])[0, 0, -width:]
+                scores[start : start + width] = error
+        return scores
+
+    return score
+
+
+def _on_disk(detector: str, parameter: str, name: str) -> str:
+    """Return the folder of some weights: one that is named, or that of a repository in the hub's cache."""
+    if Path(name).is_dir():
+        return name
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+        return str(snapshot_download(name, local_files_only=True))
+    except ImportError:
+        pass
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError):
+        pass
+    raise MissingDependencyError(
+        f"{detector} needs the weights {name!r} on disk, and a run downloads nothing; fetch them once with "
+        f'"hf download {name}", or name their folder: {detector}({parameter}="FOLDER")'
+    )

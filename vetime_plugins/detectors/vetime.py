@@ -23,7 +23,7 @@ _LOOKED_AT = (
     "IOPS", "MERLION_SYN", "MSL_U", "NAB", "SMAP_U", "SMD_U", "TODS", "UCR", "WSD",
     "ASD_M", "MSL_M", "SKAB_M", "SMAP_M", "SMD_M", "textbook",
 )  # fmt: skip
-_FLAGS: dict[str, Any] = {
+FLAGS: dict[str, Any] = {
     "multivariate": True,
     "uses_gpu": True,
     "takes_nan": True,
@@ -36,33 +36,40 @@ def _parameters(job: Job, weights: str, readout: str | None) -> dict[str, Any]:
     return {"weights": weights, "readout": readout, "device": job.device}
 
 
-@built_in("vetime", sees_train=False, requires=("torch",), framework="vetime_plugins", **_FLAGS)
+@built_in("vetime", sees_train=False, requires=("torch",), framework="vetime_plugins", **FLAGS)
 def _vetime(
     job: Job, *, weights: str = "small", readout: Any = None, correction: float | None = None
 ) -> Callable[[], ArrayLike]:
-    pipeline = _pipeline(weights, job.device, correction)
+    changes = {} if correction is None else {"correction": correction}
+    pipeline = changed_pipeline(weights, job.device, **changes)
     return lambda: pipeline.score(job.values, readout=readout)
 
 
-def _pipeline(weights: str, device: str, correction: float | None) -> VETimePipeline:
-    """Return the pipeline of some weights, with another strength of the learned correction if given."""
+def changed_pipeline(weights: str, device: str, **changes: Any) -> VETimePipeline:
+    """Return the pipeline of some weights, with other values of its configuration where they are given.
+
+    Raises
+    ------
+    InputError
+        If the weights are not of a network that has them.
+    """
     from vetime_plugins.network.config import VETimeConfig
     from vetime_plugins.network.model import VETime
     from vetime_plugins.pipeline import VETimePipeline, cached_pipeline
 
     pipeline = cached_pipeline(weights, device=device)
-    if correction is None:
-        return pipeline
     config = pipeline.config
+    if all(getattr(config, name, None) == value for name, value in changes.items()):
+        return pipeline
     if not isinstance(config, VETimeConfig):
-        raise InputError(f"correction is one of a VETime network's evidence; {weights!r} has none")
-    model = VETime(replace(config, correction=correction))
+        raise InputError(f"{', '.join(changes)}: part of a VETime network; {weights!r} has none")
+    model = VETime(replace(config, **changes))
     model.load_state_dict(pipeline.model.state_dict())
     return VETimePipeline(model, str(weights), pipeline.device)
 
 
-@built_in("vetime-pyod", sees_train=False, requires=("pyod", "torch"), **_FLAGS)
-@built_in("vetime-pyod-train", sees_train=True, requires=("pyod", "torch"), **_FLAGS)
+@built_in("vetime-pyod", sees_train=False, requires=("pyod", "torch"), **FLAGS)
+@built_in("vetime-pyod-train", sees_train=True, requires=("pyod", "torch"), **FLAGS)
 def _pyod(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
     from vetime_plugins.adapters.pyod import VETime
 
@@ -72,8 +79,8 @@ def _pyod(job: Job, *, weights: str = "small", readout: str | None = None) -> Ca
     return lambda: detector.decision_function(job.values)
 
 
-@built_in("vetime-sktime", sees_train=False, requires=("sktime", "torch"), **_FLAGS)
-@built_in("vetime-sktime-train", sees_train=True, requires=("sktime", "torch"), **_FLAGS)
+@built_in("vetime-sktime", sees_train=False, requires=("sktime", "torch"), **FLAGS)
+@built_in("vetime-sktime-train", sees_train=True, requires=("sktime", "torch"), **FLAGS)
 def _sktime(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
     import pandas as pd
 
@@ -84,8 +91,8 @@ def _sktime(job: Job, *, weights: str = "small", readout: str | None = None) -> 
     return lambda: detector.transform_scores(frame)["scores"].to_numpy()
 
 
-@built_in("vetime-darts", sees_train=False, requires=("darts", "torch"), **_FLAGS)
-@built_in("vetime-darts-train", sees_train=True, requires=("darts", "torch"), **_FLAGS)
+@built_in("vetime-darts", sees_train=False, requires=("darts", "torch"), **FLAGS)
+@built_in("vetime-darts-train", sees_train=True, requires=("darts", "torch"), **FLAGS)
 def _darts(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
     from darts import TimeSeries
 
@@ -98,8 +105,8 @@ def _darts(job: Job, *, weights: str = "small", readout: str | None = None) -> C
     return lambda: scorer.score(series).values()
 
 
-@built_in("vetime-merlion", sees_train=False, requires=("merlion", "torch"), **_FLAGS)
-@built_in("vetime-merlion-train", sees_train=True, requires=("merlion", "torch"), **_FLAGS)
+@built_in("vetime-merlion", sees_train=False, requires=("merlion", "torch"), **FLAGS)
+@built_in("vetime-merlion-train", sees_train=True, requires=("merlion", "torch"), **FLAGS)
 def _merlion(job: Job, *, weights: str = "small", readout: str | None = None) -> Callable[[], ArrayLike]:
     from merlion.utils import TimeSeries
 
