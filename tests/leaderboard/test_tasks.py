@@ -122,7 +122,7 @@ class TestFile:
         assert "\n" not in str(error.value)
 
     def test_no_such_task(self, tmp_path):
-        with pytest.raises(InputError, match="no task 'embeded'; there are embedded, generated, gpu"):
+        with pytest.raises(InputError, match="no task 'embeded'; there are care, embedded, generated, gpu"):
             Task.read("embeded")
         with pytest.raises(InputError, match=r"must be a \.toml"):
             Task.read("task.json")

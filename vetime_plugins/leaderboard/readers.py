@@ -8,7 +8,8 @@ nab         the repository of the Numenta Anomaly Benchmark: ``data/`` and ``lab
 ucr         text files of the UCR anomaly archive that say in their name where the anomaly is
 csv         any CSV files with a column of labels
 textbook    series of one kind of anomaly each, in one ``.npz`` file or as CSV files, see `find_textbook`
-generated   series of one kind of anomaly each, made by `vetime_plugins.leaderboard.generated`
+care        wind farms of CARE to Compare, see `vetime_plugins.leaderboard.care`
+generated   series made by `vetime_plugins.leaderboard.generated` and `vetime_plugins.leaderboard.patterns`
 embedded    real series inside installed packages, see `vetime_plugins.leaderboard.embedded`
 ==========  ==============================================================================================
 """
@@ -26,7 +27,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zipfile import BadZipFile
 
 import numpy as np
@@ -38,7 +39,7 @@ from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.datasets import BenchmarkSeries, find_series, read_series
 from vetime_plugins.metrics import explain_undefined
 
-__all__ = ["READERS", "Reader", "SeriesEntry"]
+__all__ = ["READERS", "Reader", "SeriesEntry", "make_series", "read_rows"]
 
 _UCR_NAME = re.compile(r"(?:\d+_)?UCR_Anomaly_(?P<title>.+)_(?P<train>\d+)_(?P<begin>\d+)_(?P<end>\d+)$")
 _UCR_EXAMPLE = "001_UCR_Anomaly_DISTORTED1sddb40_35000_52000_52620.txt"
@@ -69,6 +70,12 @@ class CsvOptions(NoOptions, total=False):
     ignore: list[Text]
     delimiter: Text
     pattern: Text
+
+
+class GeneratedOptions(NoOptions, total=False):
+    """Options of `find_generated`."""
+
+    set: Literal["kinds", "scenarios", "patterns"]
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,7 @@ def find_nab(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntr
 
 
 def _read_nab(path: Path, dataset: str, bounds: Sequence[tuple[datetime, datetime]]) -> BenchmarkSeries:
-    rows = _rows(path)
+    rows = read_rows(path)
     if [name.strip() for name in rows[0]] != ["timestamp", "value"]:
         raise InputError(f"{path} must have the columns timestamp and value, got {', '.join(rows[0])}")
     try:
@@ -142,7 +149,7 @@ def _read_nab(path: Path, dataset: str, bounds: Sequence[tuple[datetime, datetim
         raise InputError(f"{path} must have rows of a time stamp and a number: {error}") from error
     labels = np.array([any(begin <= time <= end for begin, end in bounds) for time in times], dtype=np.int8)
     probation = min(math.floor(0.15 * len(values)), 750)
-    return _series(path.stem, dataset, values[:, None], labels, probation, path)
+    return make_series(path.stem, dataset, values[:, None], labels, probation, path)
 
 
 def find_ucr(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntry]:
@@ -171,7 +178,7 @@ def _read_ucr(path: Path) -> BenchmarkSeries:
         raise InputError(f"{path} has {len(values)} points, but by its name an anomaly at {begin} to {end}")
     labels = np.zeros(len(values), dtype=np.int8)
     labels[begin:end] = 1
-    return _series(path.stem, "UCR", values[:, None], labels, train, path)
+    return make_series(path.stem, "UCR", values[:, None], labels, train, path)
 
 
 def find_csv(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntry]:
@@ -196,7 +203,7 @@ def find_csv(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntr
 
 
 def _read_csv(path: Path, options: Mapping[str, Any]) -> BenchmarkSeries:
-    rows = _rows(path, options.get("delimiter", ","))
+    rows = read_rows(path, options.get("delimiter", ","))
     header = [name.strip() for name in rows[0]]
     label, ignored = options.get("label", "label"), set(options.get("ignore", ()))
     at = [i for i, name in enumerate(header) if name.lower() == label.lower()]
@@ -219,7 +226,7 @@ def _read_csv(path: Path, options: Mapping[str, Any]) -> BenchmarkSeries:
     if None in labels:
         wrong = rows[1 + labels.index(None)][at[0]]
         raise InputError(f"{path}: labels must be 0 and 1, got {wrong!r} in row {1 + labels.index(None)}")
-    return _series(path.stem, path.parent.name, values, np.array(labels, dtype=np.int8), 0, path)
+    return make_series(path.stem, path.parent.name, values, np.array(labels, dtype=np.int8), 0, path)
 
 
 _LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
@@ -233,10 +240,22 @@ def find_embedded(folder: Path | None, options: Mapping[str, Any]) -> list[Serie
 
 
 def find_generated(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntry]:
-    """Find the series that are generated."""
-    from vetime_plugins.leaderboard import generated
+    """Find the series that are generated.
 
-    return [SeriesEntry(name, dataset, load) for (dataset, name), load in generated.SERIES.items()]
+    The option ``set`` says which: "kinds" (the default), "scenarios" or "patterns".
+    """
+    from vetime_plugins.leaderboard import generated, patterns
+
+    sets = {"kinds": generated.SERIES, "scenarios": patterns.SCENARIOS, "patterns": patterns.PATTERNS}
+    made = sets[options.get("set", "kinds")]
+    return [SeriesEntry(name, dataset, load) for (dataset, name), load in made.items()]
+
+
+def find_care(folder: Path | None, options: Mapping[str, Any]) -> list[SeriesEntry]:
+    """Find the events of the wind farms of CARE to Compare."""
+    from vetime_plugins.leaderboard import care
+
+    return care.find(_existing(folder))
 
 
 def find_textbook(source: Path | None, options: Mapping[str, Any]) -> list[SeriesEntry]:
@@ -298,7 +317,7 @@ def _read_arrays(path: Path, name: str) -> BenchmarkSeries:
         raise InputError(f"{path}: {name}.y: {error}") from error
     table = values.reshape(len(values), -1).astype(np.float64)
     kind = name.partition(".")[0]
-    return replace(_series(name, kind, table, labels.astype(np.int8), 0, path), kind=kind)
+    return replace(make_series(name, kind, table, labels.astype(np.int8), 0, path), kind=kind)
 
 
 @contextmanager
@@ -329,7 +348,8 @@ READERS: dict[str, Reader] = {
     ),
     "textbook": Reader(find_textbook, options=CsvOptions, knows_train_part=False),
     "embedded": Reader(find_embedded, needs_folder=False),
-    "generated": Reader(find_generated, needs_folder=False),
+    "generated": Reader(find_generated, options=GeneratedOptions, needs_folder=False),
+    "care": Reader(find_care),
 }
 """The readers by name."""
 
@@ -340,7 +360,7 @@ def _existing(folder: Path | None) -> Path:
     return folder
 
 
-def _rows(path: Path, delimiter: str = ",") -> list[list[str]]:
+def read_rows(path: Path, delimiter: str = ",") -> list[list[str]]:
     """Return header and rows of a CSV file, without empty lines."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
@@ -352,9 +372,10 @@ def _rows(path: Path, delimiter: str = ",") -> list[list[str]]:
     return rows
 
 
-def _series(
+def make_series(
     name: str, dataset: str, values: np.ndarray, labels: np.ndarray, train_length: int, path: Path
 ) -> BenchmarkSeries:
+    """Return a series that was read from `path`; raise InputError if nothing of it can be judged."""
     if np.isinf(values).any():
         raise InputError(f"{path} holds infinite values; leave the cells of missing readings empty")
     if train_length >= len(values):
