@@ -1,13 +1,14 @@
 """Measure the selection of a detector without labels.
 
     python benchmarks/selection.py experience --out benchmarks/results/selection
+    python benchmarks/selection.py experience_multivariate --series 40 --out benchmarks/results/selection
     python benchmarks/selection.py synthetic --out benchmarks/results/selection
     python benchmarks/selection.py real --data ../shared/data --out benchmarks/results/selection
     python benchmarks/selection.py multivariate --data ../shared/data --out benchmarks/results/selection
     python benchmarks/selection_tables.py benchmarks/results/selection
 
-The first judges detectors on generated series with known anomalies: the numbers of
-`vetime_plugins.selection.experience`. The second selects on other such series, and the others on labelled
+The first two judge detectors on generated series with known anomalies: the numbers of
+`vetime_plugins.selection.experience`. The third selects on other such series, and the others on labelled
 real ones, without showing the labels, and judge each candidate by them: once among all default candidates,
 once among those but VETime. All keep the rows of a series as soon as it is done, and go on where they were
 when started again. The last prints the tables from the rows.
@@ -17,8 +18,10 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,11 +35,13 @@ from vetime_plugins.selection import DEFAULT_CANDIDATES, Selection, select_detec
 from vetime_plugins.selection.candidates import VETIME, Candidate, Fitted, resolve_all
 from vetime_plugins.synthesis import generate
 
-UNIVARIATE = ("IOPS", "MERLION_SYN", "MSL_U", "NAB", "SMAP_U", "TODS", "UCR", "WSD")
+UNIVARIATE = ("IOPS", "MERLION_SYN", "MSL_U", "NAB", "SMAP_U", "SMD_U", "TODS", "UCR", "WSD")
 MULTIVARIATE = ("ASD_M", "MSL_M", "SKAB_M", "SMAP_M", "SMD_M")
-METRIC = "VUS-PR"
+METRICS = ("VUS-PR", "AUC-PR")
 BEFORE = 0.8  # share of a series that is cut that comes before its first anomaly
-EXPERIENCE_SEED, SYNTHETIC_SEED = 20_000_000, 10_000_000  # far apart: what is learnt and what it is tried on
+# Far apart: what is learnt and what it is tried on.
+WHAT = ("experience", "experience_multivariate", "synthetic", "real", "multivariate")
+EXPERIENCE_SEED, EXPERIENCE_SEED_SEVERAL, SYNTHETIC_SEED = 20_000_000, 30_000_000, 10_000_000
 
 Rows = list[dict[str, Any]]
 
@@ -44,16 +49,22 @@ Rows = list[dict[str, Any]]
 def main() -> None:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("what", choices=("experience", "synthetic", "real", "multivariate"))
+    parser.add_argument("what", choices=WHAT)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/selection"))
     parser.add_argument("--data", type=Path, help="labelled series in the layout of TSB-AD")
-    parser.add_argument("--each", type=int, default=3, help="series a data set of labelled ones")
+    parser.add_argument("--each", type=int, default=6, help="series a data set of labelled ones")
     parser.add_argument("--points", type=int, default=5_000, help="longest labelled series")
     parser.add_argument("--series", type=int, default=60, help="generated series")
     parser.add_argument("--trials", type=int, default=8)
+    parser.add_argument("--among", nargs="+", choices=("all", "others"), default=("all", "others"))
+    parser.add_argument(
+        "--cache", type=Path, help="folder that keeps scores: of one version of the detectors"
+    )
     args = parser.parse_args()
     if args.what == "experience":
         source = synthetic(args.series, EXPERIENCE_SEED)
+    elif args.what == "experience_multivariate":
+        source = synthetic(args.series, EXPERIENCE_SEED_SEVERAL, several=True)
     elif args.what == "synthetic":
         source = synthetic(args.series, SYNTHETIC_SEED)
     else:
@@ -65,17 +76,22 @@ def main() -> None:
         if (series.dataset, series.name) in done:
             continue
         begin = time.perf_counter()
-        rows = judge(series) if args.what == "experience" else measure(series, args.trials)
+        candidates = [Remembering(one, args.cache) for one in resolve_all(DEFAULT_CANDIDATES)]
+        rows = (
+            judge(series, candidates)
+            if args.what.startswith("experience")
+            else measure(series, candidates, args.trials, args.among)
+        )
         append(path, rows)
-        found = ", ".join(f"{row['candidate']} {row[METRIC]:.2f}" for row in rows if row.get("selected", 1))
+        found = ", ".join(f"{row['candidate']} {row['VUS-PR']:.2f}" for row in rows if row.get("selected", 1))
         print(f"{series.dataset}/{series.name}: {found}; {time.perf_counter() - begin:.0f} s", flush=True)
 
 
-def synthetic(count: int, seed: int) -> Iterator[BenchmarkSeries]:
-    """Yield univariate series of 3,000 points that hold anomalies."""
+def synthetic(count: int, seed: int, *, several: bool = False) -> Iterator[BenchmarkSeries]:
+    """Yield series of 3,000 points that hold anomalies, of one variable or of two to eight."""
     found = 0
     while found < count:
-        made = generate(3_000, n_variables=1, seed=seed)
+        made = generate(3_000, n_variables=2 + seed % 7 if several else 1, seed=seed)
         seed += 1
         if made.labels.any():
             found += 1
@@ -123,7 +139,8 @@ class Remembering(Candidate):
     """A candidate that runs once on each series: the second selection and the judgement repeat most runs."""
 
     inner: Candidate
-    seen: dict[bytes, Fitted | Exception] = field(default_factory=dict)
+    folder: Path | None = None
+    seen: dict[str, Fitted | Exception] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -137,43 +154,57 @@ class Remembering(Candidate):
 
     def fit(self, values: NDArray[np.float64], period: int, seed: int) -> Fitted:
         """Return what was fitted, or raise again what was raised."""
-        key = values.tobytes()
+        key = hashlib.sha256(f"{self.name} {period} {seed} ".encode() + values.tobytes()).hexdigest()
+        kept = None if self.folder is None else self.folder / key[:2] / f"{key}.npy"
         if key not in self.seen:
             try:
-                self.seen[key] = self.inner.fit(values, period, seed)
+                if kept is not None and kept.exists():
+                    self.seen[key] = Kept(np.load(kept))
+                else:
+                    self.seen[key] = self.inner.fit(values, period, seed)
             except Exception as error:
                 self.seen[key] = error
         found = self.seen[key]
         if isinstance(found, Exception):
             raise found
+        if kept is not None and not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            part = kept.with_suffix(f".{os.getpid()}.npy")
+            np.save(part, found.scores)
+            part.replace(kept)
         return found
 
 
-def judge(series: BenchmarkSeries) -> Rows:
-    """Judge every default candidate by the labels."""
+@dataclass(frozen=True)
+class Kept(Fitted):
+    """Scores of an earlier run."""
+
+    scores: NDArray[np.float64]
+
+    def score(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Refuse: only the scores of the series itself are kept."""
+        raise NotImplementedError("only the scores of the series itself are kept")
+
+
+def judge(series: BenchmarkSeries, candidates: Sequence[Candidate]) -> Rows:
+    """Judge every candidate by the labels."""
     buffer = find_buffer(series.values)
     rows = []
-    for candidate in resolve_all(DEFAULT_CANDIDATES):
-        scores = candidate.fit(series.values, buffer, 0).scores
-        value = evaluate(series.labels[series.test], scores[series.test], buffer, metrics=METRIC)[METRIC]
-        rows.append(
-            {
-                "dataset": series.dataset,
-                "file": series.name,
-                "candidate": candidate.name,
-                METRIC: round(float(value), 6),
-            }
-        )
+    for candidate in candidates:
+        value = value_of(candidate, series, buffer)
+        rows.append({"dataset": series.dataset, "file": series.name, "candidate": candidate.name, **value})
     return rows
 
 
-def measure(series: BenchmarkSeries, n_trials: int) -> Rows:
+def measure(
+    series: BenchmarkSeries, candidates: Sequence[Candidate], n_trials: int, sets: Sequence[str]
+) -> Rows:
     """Select on the values alone, among all candidates and among all but VETime; judge them by the labels."""
-    candidates = [Remembering(candidate) for candidate in resolve_all(DEFAULT_CANDIDATES)]
     buffer = find_buffer(series.values)
     values = {}
     rows = []
-    for among, chosen in (("all", candidates), ("others", [one for one in candidates if one.name != VETIME])):
+    for among in sets:
+        chosen = [one for one in candidates if among == "all" or one.name != VETIME]
         selection = select_detector(series.values, chosen, budget=None, n_trials=n_trials)
         for candidate in chosen:
             if candidate.name not in values:
@@ -182,23 +213,25 @@ def measure(series: BenchmarkSeries, n_trials: int) -> Rows:
     return rows
 
 
-def value_of(candidate: Candidate, series: BenchmarkSeries, buffer: int) -> float:
-    """Return the metric by the labels; 0 for a candidate that fails."""
+def value_of(candidate: Candidate, series: BenchmarkSeries, buffer: int) -> dict[str, float]:
+    """Return the metrics by the labels; 0 for a candidate that fails."""
     try:
         scores = candidate.fit(series.values, buffer, 0).scores
     except Exception:
-        return 0.0
-    return float(evaluate(series.labels[series.test], scores[series.test], buffer, metrics=METRIC)[METRIC])
+        return dict.fromkeys(METRICS, 0.0)
+    found = evaluate(series.labels[series.test], scores[series.test], buffer, metrics=METRICS)
+    return {name: round(float(found[name]), 6) for name in METRICS}
 
 
-def rows_of(selection: Selection, values: dict[str, float], common: dict[str, str]) -> Rows:
+def rows_of(selection: Selection, values: dict[str, dict[str, float]], common: dict[str, str]) -> Rows:
     """Return a row for each candidate of a selection."""
     return [
         {
             **common,
             "candidate": candidate.name,
-            METRIC: round(values[candidate.name], 6),
+            **values[candidate.name],
             "detection": rounded(candidate.detection),
+            "pointwise": rounded(candidate.pointwise),
             "agreement": rounded(candidate.agreement),
             "experience": candidate.experience,
             "expected_advantage": rounded(candidate.expected_advantage),
@@ -206,6 +239,7 @@ def rows_of(selection: Selection, values: dict[str, float], common: dict[str, st
             "selected": int(candidate.name == selection.name),
             "status": candidate.status,
             "trials": " ".join(f"{found:.4f}" for found in candidate.by_trial),
+            "pointwise_trials": " ".join(f"{found:.4f}" for found in candidate.pointwise_by_trial),
         }
         for candidate in selection.candidates
     ]

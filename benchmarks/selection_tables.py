@@ -5,8 +5,9 @@
 For each measurement and set of candidates: VUS-PR x 100 of the selection, of other ways to choose, and of
 each candidate taken always, by data set and in the mean over data sets; the regret against the best in
 hindsight; and the difference of the selection to each (paired bootstrap, series drawn within data sets,
-10,000 times, seed 0). Before it the least-squares fit that the constants of
-`vetime_plugins.selection.evidence.expected_advantage` come from.
+10,000 times, seed 0). Before it what the evidence tells: the correlation of each candidate's advantage over
+the most experienced one with the true advantage. With --half the same of one half of the series alone: every
+other of each data set, beginning with the first ("first") or the second ("second").
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from tables import show, to_markdown
 
 from vetime_plugins.metrics.statistics import paired_bootstrap
 from vetime_plugins.selection import evidence
-from vetime_plugins.selection.candidates import DEFAULT_CANDIDATES, VETIME
+from vetime_plugins.selection.candidates import DEFAULT_CANDIDATES
 
 METRIC = "VUS-PR"
 SELECTED = "**selected**"
 BEST = "best in hindsight, for each series"
-TEXTS = ("dataset", "file", "among", "candidate", "status", "trials")
+TEXTS = ("dataset", "file", "among", "candidate", "status", "trials", "pointwise_trials")
 
 Key = tuple[str, str]
 Record = dict[str, Any]
@@ -42,17 +43,28 @@ def main() -> None:
     """Print the tables of all measurements in a folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path("benchmarks/results/selection"))
-    folder = parser.parse_args().folder
+    parser.add_argument("--half", choices=("first", "second"), help="of each data set, every other series")
+    args = parser.parse_args()
+    folder = args.folder
     if (folder / "experience.csv").exists():
         print(experience(read(folder / "experience.csv")[""]))
     for what in ("synthetic", "real", "multivariate"):
         if not (folder / f"{what}.csv").exists():
             continue
-        for among, rows in read(folder / f"{what}.csv").items():
+        for among, every in read(folder / f"{what}.csv").items():
+            rows = every if args.half is None else half_of(every, args.half)
             print(f"## {what}, {among}: {len(rows)} series\n")
-            if (what, among) == ("synthetic", "all"):
-                print(calibration(rows))
+            print(told(rows))
             print(table(rows))
+
+
+def half_of(rows: Rows, half: str) -> Rows:
+    """Return every other series of each data set, in the order of their names."""
+    chosen: Rows = {}
+    for dataset in {dataset for dataset, _ in rows}:
+        names = sorted(key for key in rows if key[0] == dataset)
+        chosen |= {key: rows[key] for key in names[half == "second" :: 2]}
+    return chosen
 
 
 def read(path: Path) -> dict[str, Rows]:
@@ -79,47 +91,43 @@ def experience(rows: Rows) -> str:
     return f"## experience: {len(rows)} series\n\n{to_markdown(table)}\n"
 
 
-def calibration(rows: Rows) -> str:
-    """Return the least-squares fit of the true advantage over VETime on both kinds of evidence.
+def told(rows: Rows) -> str:
+    """Return how the evidence on candidates, against the most experienced one, goes with the truth.
 
-    The interval is a bootstrap over series. The trials' mean is used as `expected_advantage` uses it.
+    The interval is a bootstrap over series. The true advantage is in the mean of VUS-PR and AUC-PR, or in
+    VUS-PR where the other was not measured.
     """
-    inputs, targets = [], []
+    parts = []
     for records in rows.values():
-        ran = [one for one in records if one["status"] == "OK"]
-        base = next(one for one in ran if one["candidate"] == VETIME)
-        others = [one for one in ran if one is not base]
-        trials = len(base["trials"].split())
-        weight = trials / (trials + evidence.PSEUDO_TRIALS)
-        inputs.append(
-            np.array(
-                [
-                    [1, weight * (one["detection"] - base["detection"]), one["agreement"] - base["agreement"]]
-                    for one in others
-                ]
-            )
-        )
-        targets.append(np.array([one[METRIC] - base[METRIC] for one in others]))
+        ran = [one for one in records if one["status"] == "OK" and one["trials"]]
+        base = max(ran, key=lambda one: one["experience"])
+        trials = trials_of(ran).mean(axis=0)
+        found = np.stack([trials, agreement_of(ran), experience_of(ran), [truth(one) for one in ran]])
+        at = ran.index(base)
+        parts.append(np.delete(found - found[:, at : at + 1], at, axis=1))
 
-    def solve(chosen: Sequence[int] | NDArray[np.int_]) -> NDArray[np.float64]:
-        matrix = np.concatenate([inputs[i] for i in chosen])
-        truth = np.concatenate([targets[i] for i in chosen])
-        fitted: NDArray[np.float64] = np.linalg.lstsq(matrix, truth, rcond=None)[0]
-        return fitted
+    def correlations(chosen: Sequence[int] | NDArray[np.int_]) -> NDArray[np.float64]:
+        return np.corrcoef(np.concatenate([parts[i] for i in chosen], axis=1))[-1, :-1]
 
     rng = np.random.default_rng(0)
-    draws = [rng.integers(0, len(inputs), len(inputs)) for _ in range(2_000)]
-    spread = np.quantile([solve(draw) for draw in draws], [0.025, 0.975], axis=0)
-    names = ("constant", "slope of the trials", "slope of the agreement")
+    draws = [rng.integers(0, len(parts), len(parts)) for _ in range(2_000)]
+    spread = np.nanquantile([correlations(draw) for draw in draws], [0.025, 0.975], axis=0)
     lines = [
-        {"": name, "fitted": f"{value:+.2f}", "95 % interval": f"[{low:+.2f}, {high:+.2f}]"}
-        for name, value, low, high in zip(names, solve(range(len(inputs))), *spread, strict=True)
+        {"advantage in": name, "correlation with the true one": f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"}
+        for name, value, low, high in zip(
+            ("trials", "agreement", "experience"), correlations(range(len(parts))), *spread, strict=True
+        )
     ]
     return to_markdown(pd.DataFrame(lines)) + "\n"
 
 
+def truth(one: Record) -> float:
+    """Return how well a candidate found the labelled anomalies."""
+    return float(np.mean([one[name] for name in (METRIC, "AUC-PR") if name in one]))
+
+
 def policies(rows: Rows) -> Policies:
-    """Return the metric on every series for each way to choose, and for each candidate taken always."""
+    """Return VUS-PR on every series for each way to choose, and for each candidate taken always."""
     found: Policies = {}
     for key, records in rows.items():
         ran = [one for one in records if one["status"] == "OK"]
@@ -137,7 +145,7 @@ def policies(rows: Rows) -> Policies:
         add("the same, were none of them known", first_by_borda(unknown))
         add("the same with the trials alone", first_by_borda(ran, 0.0, 0.0))
         add("the same with a quarter agreement, no experience", first_by_borda(ran, 0.25, 0.0))
-        add("best mean in the trials", first(lambda one: one["detection"]))
+        add("best mean in the trials", first(lambda one: one["detection"] + one.get("pointwise", 0.0)))
         add("most central", first(lambda one: one["agreement"]))
         add("most experienced", first(lambda one: one["experience"]))
         add("shrunk to one drawn by lot (expected)", shrunk_to_any(ran))
@@ -153,7 +161,7 @@ def first_by_borda(
     experience: float = evidence.EXPERIENCE_SHARE,
 ) -> float:
     """Return the metric of the first in an order with other weights; the trials have the rest."""
-    known = np.array([one["experience"] for one in ran])
+    known = experience_of(ran)
     ranks = evidence.aggregate_ranks(
         trials_of(ran), agreement_of(ran), known, agreement_share=agreement, experience_share=experience
     )
@@ -162,18 +170,21 @@ def first_by_borda(
 
 def shrunk_to_any(ran: list[Record]) -> float:
     """Return the mean over the candidates of what is taken if that candidate is the default."""
-    taken = [
-        ran[int(np.argmax(evidence.expected_advantage(trials_of(ran), agreement_of(ran), default)))]
-        for default in range(len(ran))
-    ]
+    known = trials_of(ran), agreement_of(ran), np.full(len(ran), math.nan)
+    taken = [ran[int(np.argmax(evidence.expected_advantage(*known, default)))] for default in range(len(ran))]
     return float(np.mean([one[METRIC] for one in taken]))
 
 
 def trials_of(ran: list[Record]) -> NDArray[np.float64]:
-    """Return what each candidate found in each trial, (N, K)."""
-    return np.array([[float(value) for value in one["trials"].split()] for one in ran]).T.reshape(
-        -1, len(ran)
-    )
+    """Return how well each candidate did in each trial, (N, K): the mean of what was measured of it."""
+    kinds = [name for name in ("trials", "pointwise_trials") if name in ran[0]]
+    found = [[[float(value) for value in one[name].split()] for one in ran] for name in kinds]
+    return np.mean(found, axis=0).T.reshape(-1, len(ran))
+
+
+def experience_of(ran: list[Record]) -> NDArray[np.float64]:
+    """Return the experience with each candidate, (K,)."""
+    return np.array([one["experience"] for one in ran])
 
 
 def agreement_of(ran: list[Record]) -> NDArray[np.float64]:

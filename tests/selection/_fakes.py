@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 
 class Distance:
@@ -16,6 +17,13 @@ class Distance:
         padded = np.pad(X, ((2, 2), (0, 0)), mode="edge")
         windows = np.lib.stride_tricks.sliding_window_view(padded, 5, axis=0)
         return np.abs(X - np.median(windows, axis=-1)).max(axis=1)
+
+
+class Smeared(Distance):
+    """Finds the same, and raises all around it as well."""
+
+    def decision_function(self, X):
+        return maximum_filter1d(super().decision_function(X), 31)
 
 
 class Noise:

@@ -75,25 +75,38 @@ class TestRanks:
 
 class TestAdvantage:
     def test_default_has_none_and_equals_lose_to_it(self):
-        expected = expected_advantage(np.full((12, 3), 0.5), np.zeros(3), default=1)
+        expected = expected_advantage(np.full((12, 3), 0.5), np.zeros(3), UNKNOWN, default=1)
         assert expected[1] == 0
         assert (expected[[0, 2]] < 0).all()
 
     def test_strong_evidence_overcomes_the_pull(self):
-        assert expected_advantage(np.tile([0.2, 0.8], (12, 1)), np.zeros(2), default=0)[1] > 0
+        assert expected_advantage(np.tile([0.2, 0.8], (12, 1)), np.zeros(2), UNKNOWN[:2], default=0)[1] > 0
 
     def test_few_trials_count_less(self):
         few, many = (
-            expected_advantage(np.tile([0.2, 0.8], (n, 1)), np.zeros(2), default=0)[1] for n in (1, 100)
+            expected_advantage(np.tile([0.2, 0.8], (n, 1)), np.zeros(2), UNKNOWN[:2], default=0)[1]
+            for n in (1, 100)
         )
         assert few < 0 < many < 0.6
 
     def test_agreement_counts(self):
         found = np.tile([0.5, 0.6], (8, 1))
         odd, central = (
-            expected_advantage(found, np.array([0.3, agreed]), default=0)[1] for agreed in (0.0, 0.6)
+            expected_advantage(found, np.array([0.3, agreed]), UNKNOWN[:2], default=0)[1]
+            for agreed in (0.0, 0.6)
         )
         assert odd < central
 
     def test_nobody_beats_the_default_without_a_trial(self):
-        assert (expected_advantage(np.empty((0, 3)), np.array([0, 1, 1.0]), default=0)[1:] < 0).all()
+        none = np.empty((0, 3))
+        assert (expected_advantage(none, np.array([0, 1, 1.0]), UNKNOWN, default=0)[1:] < 0).all()
+
+    def test_experience_pulls_to_the_default_and_never_away_from_it(self):
+        found = np.tile([0.2, 0.6], (8, 1))
+
+        def advantage(*experience):
+            return expected_advantage(found, np.zeros(2), np.array(experience), default=0)[1]
+
+        assert advantage(0.5, np.nan) == advantage(np.nan, 0.5) == advantage(0.3, 0.6) > 0
+        assert advantage(0.6, 0.3) == pytest.approx(advantage(0.5, 0.5) - 0.2)
+        assert advantage(0.6, 0.3) < 0

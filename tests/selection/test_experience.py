@@ -11,19 +11,30 @@ import pytest
 
 from vetime_plugins import detectors
 from vetime_plugins.selection.candidates import DEFAULT_CANDIDATES, resolve
-from vetime_plugins.selection.experience import EXPERIENCE, experience_of
+from vetime_plugins.selection.experience import EXPERIENCE, EXPERIENCE_SEVERAL, experience_of
 
-ROWS = Path(__file__).parents[2] / "benchmarks/results/selection/experience.csv"
+ROWS = Path(__file__).parents[2] / "benchmarks/results/selection"
 
 
 @pytest.mark.skipif(not ROWS.exists(), reason="the measured rows come with a checkout only")
-def test_as_measured():
+@pytest.mark.parametrize(
+    ("file", "known", "count"),
+    [("experience.csv", EXPERIENCE, 60), ("experience_multivariate.csv", EXPERIENCE_SEVERAL, 40)],
+)
+def test_as_measured(file, known, count):
     values = defaultdict(list)
-    with ROWS.open(newline="") as stream:
+    with (ROWS / file).open(newline="") as stream:
         for row in csv.DictReader(stream):
             values[row["candidate"]].append(float(row["VUS-PR"]))
-    assert {name: len(found) for name, found in values.items()} == dict.fromkeys(DEFAULT_CANDIDATES, 60)
-    assert {name: round(np.mean(found), 2) for name, found in values.items()} == dict(EXPERIENCE)
+    assert {name: len(found) for name, found in values.items()} == dict.fromkeys(DEFAULT_CANDIDATES, count)
+    means = {name: round(float(np.mean(found)), 2) for name, found in values.items() if any(found)}
+    assert means == dict(known)
+
+
+def test_several_variables_have_their_own():
+    for name in EXPERIENCE_SEVERAL:
+        assert experience_of(resolve(name), 3) == EXPERIENCE_SEVERAL[name] != EXPERIENCE[name]
+    assert experience_of(resolve("sktime-hampel"), 2) is None  # it takes one variable
 
 
 def test_only_what_is_named_is_known():

@@ -18,6 +18,7 @@ from tests.selection._fakes import (
     Noise,
     Quadratic,
     Slow,
+    Smeared,
     Stepped,
     Tiring,
     wave,
@@ -25,6 +26,7 @@ from tests.selection._fakes import (
 from vetime_plugins.errors import InputError, InputWarning
 from vetime_plugins.selection import CandidateDetector, budget, runs, select_detector
 from vetime_plugins.selection.experience import EXPERIENCE
+from vetime_plugins.selection.profile import GROUPS
 from vetime_plugins.selection.trials import measure
 
 FAST = ["sub-knn", "sub-pca", "moving-variance"]
@@ -70,13 +72,19 @@ class TestChoice:
 
     def test_experience_decides_between_equals(self):
         known = select(wave(), ["sktime-hampel", "sub-knn"], n_trials=0)
-        assert known.name == "sub-knn"
-        assert f"sub-knn reached {EXPERIENCE['sub-knn']:.2f} and sktime-hampel" in known.reasons[0]
+        assert known.name == known.default == "sub-knn"
         assert [one.experience for one in known.candidates] == [
             EXPERIENCE["sub-knn"],
             EXPERIENCE["sktime-hampel"],
         ]
         assert select(wave(), [Distance()]).candidates[0].experience is None
+
+    def test_the_most_experienced_is_the_default_and_is_left_for_a_stranger_on_plain_evidence_only(self):
+        spiky = np.random.default_rng(0).normal(size=1200)
+        found = select(spiky, ["sktime-hampel", Noise(), "pyod-spectral-residual"], n_trials=8)
+        assert found.default == "pyod-spectral-residual"
+        assert found.name == "pyod-spectral-residual"
+        assert select(wave(), ["sktime-hampel", "sub-pca", "sub-knn", Distance()]).default == "sub-knn"
 
     def test_equals_leave_the_default(self):
         found = select(wave(), [Distance(), Distance()], default="Distance-2")
@@ -143,7 +151,9 @@ class TestFailures:
         assert "The default Failing could not be used" in found.reasons[0]
 
     def test_failure_on_the_whole_series_only(self):
-        found = select(wave(), [Failing(longest=600), "sub-knn"], max_points=600, n_trials=0)
+        found = select(
+            wave(), [Failing(longest=600), "sub-knn"], default="Failing", max_points=600, n_trials=0
+        )
         assert found.name == "sub-knn"
         assert {one.name: one.status for one in found.candidates} == {"sub-knn": "OK", "Failing": "FAILED"}
 
@@ -313,8 +323,10 @@ class TestReport:
         assert sorted(one.rank for one in found.candidates) == [1, 2, 3]
         for report in found.candidates:
             assert np.mean(report.by_trial) == pytest.approx(report.detection)
-            assert len(report.by_trial) == 7
+            assert np.mean(report.pointwise_by_trial) == pytest.approx(report.pointwise)
+            assert len(report.by_trial) == len(report.pointwise_by_trial) == 7
             assert set(report.by_group) == {"points", "level", "texture", "shape", "timing"}
+            assert set(report.pointwise_by_group) == set(report.by_group)
             assert 0 <= report.detection <= 1
             assert -1 <= report.agreement <= 1
             assert report.seconds >= 0
@@ -324,6 +336,15 @@ class TestReport:
         assert json.loads(found.to_json()) == found.as_dict()
         assert "detector" not in found.as_dict()
         assert found.as_dict()["ranking"] == found.ranking
+
+    def test_best_is_not_said_of_a_detector_that_smears(self):
+        found = select(wave(), [Smeared(), Distance()], default="Smeared", n_trials=1)
+        assert found.kinds.keys() <= set(GROUPS["points"])
+        smeared, sharp = found.candidates if found.name == "Smeared" else found.candidates[::-1]
+        assert sharp.pointwise_by_group["points"] > smeared.pointwise_by_group["points"]
+        said = "Another candidate was better at: points (Distance" in " ".join(found.reasons)
+        assert said == (found.name == "Smeared")
+        assert "Smeared was best at" not in " ".join(found.reasons)
 
     def test_text(self):
         text = str(select(wave()))

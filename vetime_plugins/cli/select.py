@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--default",
         metavar="NAME",
-        help="wins where the evidence is weak (default: vetime if it is compared)",
+        help="wins where the evidence is weak (default: vetime if it is compared, else the most experienced)",
     )
     group.add_argument(
         "--budget",

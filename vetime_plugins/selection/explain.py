@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from vetime_plugins.selection.report import CandidateReport
 
 __all__ = ["explain"]
+
+_METRICS = (("VUS-PR", attrgetter("by_group")), ("AUC-PR", attrgetter("pointwise_by_group")))
 
 
 def explain(
@@ -79,20 +82,26 @@ def _experience(one: CandidateReport) -> str:
 def _comparison(one: CandidateReport, other: CandidateReport, n_trials: int) -> str:
     trials = "1 trial" if n_trials == 1 else f"{n_trials} trials"
     return (
-        f"found the anomalies injected in {trials} with VUS-PR {one.detection:.3f} and agrees with the "
-        f"others by {one.agreement:.2f}, against {other.detection:.3f} and {other.agreement:.2f}"
+        f"found the anomalies injected in {trials} with VUS-PR {one.detection:.3f} and AUC-PR "
+        f"{one.pointwise:.3f} and agrees with the others by {one.agreement:.2f}, against "
+        f"{other.detection:.3f}, {other.pointwise:.3f} and {other.agreement:.2f}"
     )
 
 
 def _strengths(winner: CandidateReport, others: Sequence[CandidateReport]) -> list[str]:
-    """Say at which groups of kinds the winner is first, and where another is."""
+    """Say at which groups of kinds the winner is first by both metrics, and where another is by one."""
     first, behind = [], []
-    for group, found in winner.by_group.items():
-        best = max(others, key=lambda one: one.by_group[group])
-        if found >= best.by_group[group]:
-            first.append(group)
+    for group in winner.by_group:
+        better = [
+            f"{best.name} {metric} {found(best)[group]:.2f} against {found(winner)[group]:.2f}"
+            for metric, found in _METRICS
+            for best in [max(others, key=lambda one: found(one)[group])]
+            if found(best)[group] > found(winner)[group]
+        ]
+        if better:
+            behind.append(f"{group} ({', '.join(better)})")
         else:
-            behind.append(f"{group} ({best.name} {best.by_group[group]:.2f} against {found:.2f})")
+            first.append(group)
     sentences = []
     if first:
         sentences.append(f"Of the injected anomalies {winner.name} was best at: {', '.join(first)}.")

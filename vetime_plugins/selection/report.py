@@ -27,9 +27,12 @@ class CandidateReport:
         Mean rank over trials, agreement and experience with other series, which `rank` follows from.
     detection : float or None
         Mean VUS-PR on injected anomalies; None without trials.
-    by_trial : tuple of float
+    pointwise : float or None
+        Mean AUC-PR on them, which counts every point and does not forgive a score that is smeared around an
+        anomaly. The order and the choice go by the mean of the two.
+    by_trial, pointwise_by_trial : tuple of float
         The same for each trial, in their order.
-    by_group : dict of str to float
+    by_group, pointwise_by_group : dict of str to float
         The same for each group of kinds.
     agreement : float or None
         Mean top-weighted rank correlation with the other candidates on the series itself.
@@ -37,8 +40,8 @@ class CandidateReport:
         Mean VUS-PR on generated series, measured beforehand; None for what was not (see
         `vetime_plugins.selection.experience`).
     expected_advantage : float or None
-        Expected VUS-PR on the series' own anomalies minus that of the default; 0 for the default. None where
-        there is no default.
+        How much better than the default it is expected to find the series' own anomalies; 0 for the default.
+        None where there is no default.
     seconds : float
         Spent on the candidate.
     """
@@ -49,8 +52,11 @@ class CandidateReport:
     rank: int | None = None
     mean_rank: float | None = None
     detection: float | None = None
+    pointwise: float | None = None
     by_trial: tuple[float, ...] = ()
+    pointwise_by_trial: tuple[float, ...] = ()
     by_group: dict[str, float] = field(default_factory=dict)
+    pointwise_by_group: dict[str, float] = field(default_factory=dict)
     agreement: float | None = None
     experience: float | None = None
     expected_advantage: float | None = None
@@ -128,7 +134,17 @@ class Selection:
 
     def to_text(self) -> str:
         """Return the outcome for a person: the reasons, then a table."""
-        header = ("rank", "candidate", "VUS-PR", "agreement", "experience", "expected", "seconds", "")
+        header = (
+            "rank",
+            "candidate",
+            "VUS-PR",
+            "AUC-PR",
+            "agreement",
+            "experience",
+            "expected",
+            "seconds",
+            "",
+        )
         rows = [header, *map(_cells, self.candidates)]
         widths = [max(len(row[column]) for row in rows) for column in range(len(header))]
         lines = [f"selected: {self.name}"]
@@ -136,18 +152,18 @@ class Selection:
         lines += ["", f"series: {self.series}", ""]
         for row in rows:
             cells = (
-                cell.ljust(width) if column in (1, 7) else cell.rjust(width)
+                cell.ljust(width) if column in (1, 8) else cell.rjust(width)
                 for column, (cell, width) in enumerate(zip(row, widths, strict=True))
             )
             lines.append("  ".join(cells).rstrip())
         lines += [
             "",
-            f"VUS-PR: mean over {self.n_trials} trials with injected anomalies. agreement: with the other "
-            "candidates. experience: mean VUS-PR",
-            "on generated series.",
+            f"VUS-PR, AUC-PR: means over {self.n_trials} trials with injected anomalies; AUC-PR counts every "
+            "point. agreement: with the",
+            "other candidates. experience: mean VUS-PR on generated series.",
         ]
         if self.default is not None:
-            lines.append(f"expected: advantage over {self.default} in VUS-PR after shrinkage.")
+            lines.append(f"expected: advantage over {self.default} after shrinkage.")
         return "\n".join(lines)
 
     def __str__(self) -> str:
@@ -162,6 +178,7 @@ def _cells(candidate: CandidateReport) -> tuple[str, ...]:
         "-" if candidate.rank is None else str(candidate.rank),
         candidate.name,
         _number(candidate.detection, ".3f"),
+        _number(candidate.pointwise, ".3f"),
         _number(candidate.agreement, ".2f"),
         _number(candidate.experience, ".2f"),
         _number(candidate.expected_advantage, "+.3f"),

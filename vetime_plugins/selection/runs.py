@@ -12,7 +12,7 @@ from vetime_plugins.selection.budget import Budget, OverBudget, forecast
 from vetime_plugins.selection.candidates import Candidate, Fitted
 from vetime_plugins.selection.experience import experience_of
 from vetime_plugins.selection.report import CandidateReport
-from vetime_plugins.selection.trials import Trial, measure
+from vetime_plugins.selection.trials import Found, Trial, measure
 
 __all__ = ["Entry", "Progress", "Work"]
 
@@ -25,13 +25,14 @@ class Entry:
     """A candidate and what is known of it so far."""
 
     candidate: Candidate
+    n_variables: int = 1  # of the series
     status: str = "OK"
     reason: str = ""
     seconds: float = 0.0
     run_seconds: float = 0.0  # of the dearest run on the part that is compared
     growth: float = 1.0  # of the time with the length, as a power
     fitted: Fitted | None = None
-    found: list[float] = field(default_factory=list)
+    found: list[Found] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     agreed: float | None = None
     mean_rank: float | None = None
@@ -45,8 +46,8 @@ class Entry:
 
     @property
     def known(self) -> float | None:
-        """Experience with it on other series."""
-        return experience_of(self.candidate)
+        """Experience with it on other series of one variable, or of several."""
+        return experience_of(self.candidate, self.n_variables)
 
     @property
     def alive(self) -> bool:
@@ -71,19 +72,23 @@ class Entry:
 
     def report(self) -> CandidateReport:
         """Return what is known of it."""
-        groups = {
-            group: float(np.mean([f for f, g in zip(self.found, self.groups, strict=True) if g == group]))
-            for group in dict.fromkeys(self.groups)
-        }
+        by_group: dict[str, list[Found]] = {}
+        for group, found in zip(self.groups, self.found, strict=True):
+            by_group.setdefault(group, []).append(found)
+        means = {group: np.mean(found, axis=0) for group, found in by_group.items()}
+        ranged, pointwise = np.mean(self.found, axis=0).tolist() if self.found else (None, None)
         return CandidateReport(
             name=self.name,
             status=self.status,
             reason=self.reason,
             rank=self.rank,
             mean_rank=self.mean_rank,
-            detection=float(np.mean(self.found)) if self.found else None,
-            by_trial=tuple(self.found),
-            by_group=groups,
+            detection=ranged,
+            pointwise=pointwise,
+            by_trial=tuple(found.ranged for found in self.found),
+            pointwise_by_trial=tuple(found.pointwise for found in self.found),
+            by_group={group: float(mean[0]) for group, mean in means.items()},
+            pointwise_by_group={group: float(mean[1]) for group, mean in means.items()},
             agreement=self.agreed,
             experience=self.known,
             expected_advantage=self.expected,

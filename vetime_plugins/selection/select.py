@@ -65,12 +65,13 @@ def select_detector(
         on a short stretch says that they fit, and a run that has begun is not interrupted. None is no limit.
     n_trials : int, default 8
         Copies of the series with anomalies, if the budget allows that many. Without any the default is taken,
-        or by agreement and experience where there is none.
+        or by agreement where there is none.
     max_points : int or None, default 20,000
         Candidates are compared on the latest so many points; the winner is fitted on all.
     default : str, optional
         Name of the candidate that wins where the evidence is weak. Left out, it is ``"vetime"`` where that is
-        one of the candidates; else there is none, and the first in the order of all evidence is taken.
+        one of the candidates, else the most experienced (see `vetime_plugins.selection.experience`). Where no
+        experience is known of any, there is none, and the first in the order of all evidence is taken.
     threshold, contamination
         Rule for the winner's threshold, see `vetime_plugins.thresholds.find_threshold`.
     weights : str, default "small"
@@ -131,7 +132,9 @@ def select_detector(
     missing = "" if candidates is not None else left_out(DEFAULT_CANDIDATES)
     chosen = installed(DEFAULT_CANDIDATES) if candidates is None else candidates
     warn_of_doubtful([whole])
-    entries = [Entry(candidate) for candidate in resolve_all(chosen, weights=weights, device=device)]
+    entries = [
+        Entry(candidate, values.shape[1]) for candidate in resolve_all(chosen, weights=weights, device=device)
+    ]
     base = _default(entries, default)
     part = values if max_points is None or max_points >= len(values) else _latest(values, max_points)
     work = Work(part, find_buffer(part), len(values), clock, random_state, progress)
@@ -204,7 +207,8 @@ def _latest(values: Scores, n_points: int) -> Scores:
 def _default(entries: list[Entry], name: str | None) -> Entry | None:
     named = {entry.name: entry for entry in entries}
     if name is None:
-        return named.get(VETIME)
+        known = [entry for entry in entries if entry.known is not None]
+        return named.get(VETIME) or max(known, key=lambda entry: entry.known or 0.0, default=None)
     if name not in named:
         raise InputError(f"default must be one of the candidates {', '.join(named)}, got {name!r}")
     return named[name]
@@ -214,13 +218,15 @@ def _rank(entries: list[Entry], default: Entry | None) -> Entry:
     """Set ranks and expected advantages; return the one to be taken."""
     alive = [entry for entry in entries if entry.alive]
     agreed = agreement(np.stack([entry.raw.scores for entry in alive]))
-    found = np.array([entry.found for entry in alive]).T.reshape(-1, len(alive))
+    found = np.array([[one.mean for one in entry.found] for entry in alive]).T.reshape(-1, len(alive))
     experience = np.array([math.nan if entry.known is None else entry.known for entry in alive])
     mean_ranks = aggregate_ranks(found, agreed, experience)
     for place, index in enumerate(np.argsort(mean_ranks, kind="stable"), start=1):
         alive[index].rank = place
     default = default if default in alive else None
-    expected = None if default is None else expected_advantage(found, agreed, alive.index(default))
+    expected = (
+        None if default is None else expected_advantage(found, agreed, experience, alive.index(default))
+    )
     for index, entry in enumerate(alive):
         entry.agreed, entry.mean_rank = float(agreed[index]), float(mean_ranks[index])
         entry.expected = None if expected is None else float(expected[index])

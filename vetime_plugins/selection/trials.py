@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,21 @@ from vetime_plugins.metrics import evaluate
 from vetime_plugins.selection.profile import GROUPS, Profile
 from vetime_plugins.synthesis import inject
 
-__all__ = ["METRIC", "Trial", "find_suspects", "iterate_trials", "margin_for", "measure"]
+__all__ = [
+    "METRIC",
+    "POINTWISE",
+    "Found",
+    "Trial",
+    "find_suspects",
+    "iterate_trials",
+    "margin_for",
+    "measure",
+]
 
 Scores = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-METRIC = "VUS-PR"
+METRIC, POINTWISE = "VUS-PR", "AUC-PR"
 
 _SHORTEST = 64  # below, an anomaly of a few points is too large a share of the series
 _POINTS_AN_ANOMALY = 500
@@ -31,6 +41,22 @@ _ATTEMPTS = 5
 _TOP = 0.05
 _AGREE = 0.75
 _MOST_SUSPECTS = 0.05
+
+
+class Found(NamedTuple):
+    """How well scores find the anomalies of a trial.
+
+    VUS-PR forgives scores that are smeared over its buffer, AUC-PR counts every point. The order of the
+    candidates goes by the mean of the two.
+    """
+
+    ranged: float
+    pointwise: float
+
+    @property
+    def mean(self) -> float:
+        """Mean of the two."""
+        return (self.ranged + self.pointwise) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +129,14 @@ def iterate_trials(
             yield trial
 
 
-def measure(trial: Trial, scores: Scores, buffer: int) -> float:
-    """Return the VUS-PR of scores (T,) on a trial, suspect points left out.
+def measure(trial: Trial, scores: Scores, buffer: int) -> Found:
+    """Return how well scores (T,) find the anomalies of a trial, suspect points left out.
 
     What is left is judged as one series: injected anomalies are farther than the margin from every cut.
     """
-    found = evaluate(trial.labels[trial.judged], scores[trial.judged], buffer, metrics=METRIC)
-    return float(found[METRIC])
+    metrics = (METRIC, POINTWISE)
+    found = evaluate(trial.labels[trial.judged], scores[trial.judged], buffer, metrics=metrics)
+    return Found(float(found[METRIC]), float(found[POINTWISE]))
 
 
 def _turns(shares: Mapping[str, int]) -> Iterator[str]:
