@@ -13,6 +13,7 @@ from vetime_plugins import InputError, VETimePipeline
 from vetime_plugins.network.expectation import ExpectationNetwork
 from vetime_plugins.network.surprise import Reader, find_margins
 from vetime_plugins.series.inputs import as_series
+from vetime_plugins.series.overlap import find_beside
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,8 @@ def test_a_reference_is_read_as_what_came_before(pipeline: VETimePipeline) -> No
     assert isinstance(pipeline.model, ExpectationNetwork)
     reader = Reader(pipeline.model)
     whole, _ = find_margins(reader, as_series(x))
-    after, _ = find_margins(reader, as_series(x[940:]), [as_series(x[:940])])
+    one, earlier = as_series(x[940:]), as_series(x[:940])
+    after, _ = find_margins(reader, one, find_beside(one, [earlier]))
     np.testing.assert_allclose(after, whole[940:], atol=1e-6)
     assert pipeline.score(x[940:], reference=x[:940]).argmax() == 20
     np.testing.assert_array_equal(pipeline.score(x, reference=x[:500]), pipeline.score(x))  # nothing new

@@ -26,10 +26,11 @@ from vetime_plugins.network.devices import choose_device
 from vetime_plugins.network.expectation import ExpectationConfig, ExpectationNetwork
 from vetime_plugins.network.preparation import cut, find_units
 from vetime_plugins.parallel import check_n_jobs, run_parts
-from vetime_plugins.reading import MarginReader, Reading, ReferenceMemory, switches_of
+from vetime_plugins.reading import MarginReader, Margins, Reading, ReferenceMemory, switches_of
 from vetime_plugins.series.guards import warn_of_doubtful
 from vetime_plugins.series.imaging import check_gammas
 from vetime_plugins.series.inputs import Series, as_series, as_series_and_references
+from vetime_plugins.series.overlap import Beside, find_beside
 from vetime_plugins.series.readout import READOUTS
 from vetime_plugins.series.types import ManySeries, OneSeries
 from vetime_plugins.thresholds import find_threshold
@@ -252,12 +253,12 @@ class VETimePipeline:
             score = partial(self._score_some, readout=how, per_variable=per_variable, gammas=gammas)
             parts = [([one], [others]) for one, others in zip(all_series, references, strict=True)]
             return [found for (found,) in run_parts(score, parts, sizes, n_jobs=jobs, progress=progress)]
-        with Reporter(progress, sum(sizes)) as report, self._sizes_where_memory_ends(all_series):
+        with Reporter(progress, sum(sizes)) as report, self.sizes_where_memory_ends(all_series):
             results = self._score_some(all_series, references, how, per_variable, gammas, report)
         return results if many else results[0]
 
     @contextmanager
-    def _sizes_where_memory_ends(self, all_series: Sequence[Series]) -> Iterator[None]:
+    def sizes_where_memory_ends(self, all_series: Sequence[Series]) -> Iterator[None]:
         """Turn what numpy and torch raise without memory into one error that says what was to fit in."""
         try:
             yield
@@ -383,7 +384,7 @@ class VETimePipeline:
         warn_of_doubtful(all_series, has_more=[len(others) > 0 for others in references], many=many)
         results = []
         total = sum(one.values.size for one in all_series)
-        with Reporter(progress, total) as report, self._sizes_where_memory_ends(all_series):
+        with Reporter(progress, total) as report, self.sizes_where_memory_ends(all_series):
             read = self._read(all_series, references, None, report)
             for one, as_given, labels, limit, reading in zip(
                 all_series, given, indices, limits, read, strict=True
@@ -436,12 +437,19 @@ class VETimePipeline:
     ) -> Iterator[Reading]:
         """Yield what the network says of each series, and of its references for the scale."""
         reader = self._reader
-        read = reader.read(all_series, references, gammas, report)
-        for one, others, margins in zip(all_series, references, read, strict=True):
+        beside = [find_beside(one, others) for one, others in zip(all_series, references, strict=True)]
+        read = reader.read(all_series, beside, gammas, report)
+        for one, others, margins in zip(all_series, beside, read, strict=True):
             usual = None
             if self.config.scale == "tail" and others:
-                usual = self._references.beside(one, others, reader, gammas)
-            yield Reading(margins, usual, switches_of(self.config, one, others))
+                usual = self._references.beside(others, reader, gammas)
+            yield Reading(margins, usual, switches_of(self.config, one, [other.reference for other in others]))
+
+    def usual_beside(self, references: Sequence[Beside]) -> Margins | None:
+        """Return margins and periods of what references hold beside a series; recent ones are remembered."""
+        if self.config.scale != "tail" or not references:
+            return None
+        return self._references.beside(references, self._reader)
 
     @property
     def _reader(self) -> MarginReader:

@@ -29,7 +29,7 @@ from vetime_plugins.network.preparation import (
 )
 from vetime_plugins.network.surprise import Reader, find_margins
 from vetime_plugins.series.inputs import Series
-from vetime_plugins.series.overlap import new_parts
+from vetime_plugins.series.overlap import Beside
 from vetime_plugins.series.readout import read_out
 from vetime_plugins.series.scale import what_is_known
 from vetime_plugins.series.switches import find_switches
@@ -133,7 +133,7 @@ class MarginReader:
     def read(
         self,
         all_series: Sequence[Series],
-        references: Sequence[Sequence[Series]],
+        references: Sequence[Sequence[Beside]],
         gammas: NDArray[np.float64] | None = None,
         report: Callable[[int], None] = lambda steps: None,
     ) -> Iterator[Margins]:
@@ -142,8 +142,8 @@ class MarginReader:
         Parameters
         ----------
         all_series : sequence of Series
-        references : sequence of sequences of Series
-            Stretches of earlier data for each series; may be empty.
+        references : sequence of sequences of Beside
+            Earlier data for each series; may be empty.
         gammas : float64 ndarray of shape (C,), optional
             Of the image, for all series.
         report : callable
@@ -215,7 +215,7 @@ class MarginReader:
             return self.model.config
         raise InputError(f"{wanted} need weights of a VETime network, such as 'small'; got {self.source!r}.")
 
-    def _read_alone(self) -> Callable[[Series, Sequence[Series]], Margins] | None:
+    def _read_alone(self) -> Callable[[Series, Sequence[Beside]], Margins] | None:
         """Return what reads one series at a time, where nothing of it is cut into chunks for a VETime."""
         if isinstance(self.model, ExpectationNetwork):
             reader = self.expectation(self.model)
@@ -243,17 +243,13 @@ class ReferenceMemory:
         self._lock = threading.Lock()
 
     def beside(
-        self,
-        series: Series,
-        references: Sequence[Series],
-        reader: MarginReader,
-        gammas: NDArray[np.float64] | None,
+        self, references: Sequence[Beside], reader: MarginReader, gammas: NDArray[np.float64] | None = None
     ) -> Margins | None:
-        """Return the margins of what references hold beside the series itself, one after the other."""
+        """Return the margins of what references hold beside a series, one after the other."""
         stretches = [
             Series.from_columns(reference.with_gaps[part])
-            for reference in references
-            for part in new_parts(series, reference)
+            for reference, parts in references
+            for part in parts
         ]
         if not stretches:
             return None

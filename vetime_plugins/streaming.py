@@ -25,6 +25,7 @@ from vetime_plugins.series.inputs import Series, as_float64, is_collection
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+    from vetime_plugins.moving import MovingContext
     from vetime_plugins.pipeline import VETimePipeline
 
 __all__ = ["Detected", "StreamingVETime"]
@@ -38,6 +39,7 @@ _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error),
 )
 """What reading a damaged archive of arrays raises."""
+_STRIDES_OF_A_CONTEXT = 16  # with fewer of them too little is left of what was known of the last window
 _WINDOWS_AT_ONCE = 64  # bounds the memory of a long feed; larger than any batch size worth having
 
 
@@ -163,6 +165,7 @@ class StreamingVETime:
         self._events: list[IncidentEvent] = []
         self._tracker = IncidentTracker(0.0, self.gap)
         self._checked = False  # whether doubtful input was looked for
+        self._moving: MovingContext | None = None
 
     @property
     def n_seen(self) -> int:
@@ -322,7 +325,7 @@ class StreamingVETime:
         for first in range(0, len(stops), _WINDOWS_AT_ONCE):
             block = slice(first, first + _WINDOWS_AT_ONCE)
             windows = [self._window(known, carried, stop) for stop in stops[block]]
-            found = self._pipeline().score(windows, reference=reference, readout=self.readout)
+            found = self._score(windows, ends[block], reference)
             scores += [score[-count:] for score, count in zip(found, counts[block], strict=True)]
         self._past, self._last_known = known[-self.context :].copy(), carried[-1].copy()
         self._n_seen = seen
@@ -357,6 +360,31 @@ class StreamingVETime:
         silent = np.isnan(window).all(axis=0)
         values = np.where(silent, carried[stop - 1], window) if silent.any() else window
         return Series.from_columns(values, checked=True)
+
+    def _score(
+        self, windows: list[Series], ends: NDArray[np.int64], reference: Series | None
+    ) -> list[NDArray[np.float64]]:
+        """Score windows that end after so many points of the stream."""
+        from vetime_plugins.moving import MovingContext  # imports torch
+
+        pipeline = self._pipeline()
+        if (
+            not MovingContext.suits(pipeline, windows[0])
+            or self.stride > self.context // _STRIDES_OF_A_CONTEXT
+        ):
+            return pipeline.score(windows, reference=reference, readout=self.readout)
+        if self._moving is None or self._moving.pipeline is not pipeline:
+            self._moving = MovingContext(pipeline)
+        others = [] if reference is None else [reference]
+        with pipeline.sizes_where_memory_ends(windows):
+            return [
+                self._moving.score(window, int(end), others, self.readout)
+                for window, end in zip(windows, ends, strict=True)
+            ]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave behind what can be found again."""
+        return {**vars(self), "_moving": None}
 
     def _pipeline(self) -> VETimePipeline:
         from vetime_plugins.pipeline import cached_pipeline  # imports torch

@@ -15,7 +15,7 @@ from vetime_plugins.errors import InputError
 from vetime_plugins.metrics import auc_pr
 from vetime_plugins.retrieval import RetrievalConfig, RetrievalFeatures, retrieval_distances, retrieval_score
 from vetime_plugins.retrieval.evidence import novelty
-from vetime_plugins.retrieval.features import _standardise
+from vetime_plugins.retrieval.features import standardise
 from vetime_plugins.retrieval.points import point_evidence
 from vetime_plugins.retrieval.statistics import _statistics, statistic_distances
 
@@ -72,7 +72,7 @@ def test_the_network_keeps_the_place_of_a_spike(base: str) -> None:
 def test_jumps_that_recur_are_no_points() -> None:
     # Every rise and fall of a square wave stands out from its surroundings, but so do all of them.
     x = np.where(np.arange(2000) // 25 % 2, 1.0, -1.0) + 0.05 * np.random.default_rng(0).standard_normal(2000)
-    standard, _ = _standardise([torch.from_numpy(x[None])])
+    standard, _ = standardise([torch.from_numpy(x[None])])
     assert point_evidence(standard, None, torch.zeros(1, 2000)).max() < 0.5
 
 
@@ -116,7 +116,7 @@ def _plain_statistics(x: NDArray[np.float64], window: int) -> NDArray[np.float64
 @pytest.mark.parametrize("window", [7, 16])
 def test_statistic_distances_equal_the_plain_reference(window: int) -> None:
     x = _spikes("walk", 180, 2)[0]
-    standard, _ = _standardise([torch.from_numpy(x[None])])
+    standard, _ = standardise([torch.from_numpy(x[None])])
     got, _, _ = statistic_distances(
         standard, None, window, RetrievalConfig(neighbours=1, query_overlap=window)
     )
@@ -232,7 +232,7 @@ def test_a_spike_counts_more_the_more_variables_have_it() -> None:
     for count in (1, 4):
         x = quiet.copy()
         x[at, :count] += 10
-        standard, _ = _standardise([torch.from_numpy(x.T)])
+        standard, _ = standardise([torch.from_numpy(x.T)])
         found.append(point_evidence(standard, None, torch.zeros(4, 600))[0, at].item())
     assert found[1] > 1.5 * found[0] > 0.5
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from vetime_plugins.errors import InputError
 from vetime_plugins.retrieval import RetrievalConfig, RetrievalFeatures, retrieval_distances, retrieval_score
 from vetime_plugins.retrieval.evidence import usual_period
-from vetime_plugins.retrieval.features import _standardise
+from vetime_plugins.retrieval.features import standardise
 from vetime_plugins.retrieval.neighbours import scale_distances
 
 
@@ -54,7 +54,7 @@ def test_distances_equal_the_plain_reference(n_variables: int, window: int) -> N
     # One neighbour: the nearest of each place is then the nearest of all.
     config = RetrievalConfig(neighbours=1, query_overlap=window)
     x = _series(150, n_variables)
-    standard, _ = _standardise([x.T])
+    standard, _ = standardise([x.T])
     got = scale_distances(standard, None, window, config).windows.numpy()
     np.testing.assert_allclose(got, _plain(x.numpy(), window, config), rtol=2e-3, atol=1e-3)
 
@@ -63,7 +63,7 @@ def test_points_are_residuals_to_the_neighbours() -> None:
     # A period repeated exactly, but for one point: only that point differs from its counterparts.
     x = torch.sin(torch.arange(400) * (2 * math.pi / 25)).double()[:, None]
     x[203] += 0.5
-    standard, _ = _standardise([x.T])
+    standard, _ = standardise([x.T])
     points = scale_distances(standard, None, 16, RetrievalConfig()).points
     assert points[0, 0].argmax() == 203
     assert points[0, 0, 203].item() == pytest.approx(0.5 / x.std(correction=0).item(), rel=0.05)
@@ -74,7 +74,7 @@ def test_trivial_matches_do_not_count() -> None:
     # A smooth bump that never recurs: windows shifted by one or two steps resemble it, nothing else does.
     x = 0.01 * torch.randn(600, 1, generator=torch.Generator().manual_seed(0)).double()
     x[300:340, 0] += torch.hann_window(40).double()
-    standard, _ = _standardise([x.T])
+    standard, _ = standardise([x.T])
     half, itself = (RetrievalConfig(neighbours=1, query_overlap=40, exclusion=zone) for zone in (0.5, 1e-9))
     excluded = scale_distances(standard, None, 40, half).windows[0, 0, 320]
     counted = scale_distances(standard, None, 40, itself).windows[0, 0, 320]
@@ -274,8 +274,8 @@ def test_filled_values_are_neither_novel_nor_memory() -> None:
 def test_the_period_is_the_highest_peak() -> None:
     t = torch.arange(3000)
     wave = torch.sin(2 * math.pi * t / 37)[:, None]
-    assert usual_period(_standardise([wave.T])[0]) == 37
-    assert usual_period(_standardise([t[None]])[0]) == 125
+    assert usual_period(standardise([wave.T])[0]) == 37
+    assert usual_period(standardise([t[None]])[0]) == 125
     assert "37" not in RetrievalConfig().scale_names
 
 
@@ -333,7 +333,7 @@ def test_the_bank_is_bounded_and_covers_every_phase() -> None:
     x = torch.sin(2 * math.pi * torch.arange(20_000) / 40)[:, None] + 0.01 * torch.randn(
         20_000, 1, generator=torch.Generator().manual_seed(0)
     )
-    standard, _ = _standardise([x.T])
+    standard, _ = standardise([x.T])
     sparse = scale_distances(standard, None, 40, RetrievalConfig(bank_size=500)).windows[0, 0]
     assert sparse.max() < 0.1
 

@@ -7,7 +7,7 @@ see.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -31,7 +31,7 @@ from vetime_plugins.series.imaging import (
     make_strip,
 )
 from vetime_plugins.series.inputs import Series, as_series, check_no_empty_variable
-from vetime_plugins.series.overlap import new_parts
+from vetime_plugins.series.overlap import Beside
 from vetime_plugins.series.period import series_period
 from vetime_plugins.series.scaling import Scaling
 from vetime_plugins.series.switches import find_switches
@@ -70,6 +70,8 @@ class Prepared:
 
 _Columns = slice | NDArray[np.intp]
 
+Recall = Callable[[list[Tensor], list[NDArray[np.float64]]], Tensor | None]
+"""From parts (1, T_i) in float32, standardised, and the same as they came, (T_i,), to the evidence (T, 1)."""
 Unit = tuple[Prepared, NDArray[np.intp]]
 """Variables that the network reads together, and the columns of the series that they are."""
 
@@ -134,7 +136,7 @@ def find_units(
     config: VETimeConfig,
     *,
     gammas: NDArray[np.float64] | None = None,
-    references: Sequence[Series] = (),
+    references: Sequence[Beside] = (),
 ) -> list[Unit]:
     """Prepare the variables that vary, beside what references hold that the series itself does not.
 
@@ -153,7 +155,7 @@ def find_units(
         config,
         gammas=None if gammas is None else gammas[columns],
         references=[part[:, columns] for part in earlier],
-        switches=find_switches(series, references)[columns] if config.switches_apart else None,
+        switches=_switches(series, references)[columns] if config.switches_apart else None,
     )
     if len(units) == 1:
         return [(units[0], columns)]
@@ -161,20 +163,18 @@ def find_units(
 
 
 def join_references(
-    series: Series, references: Sequence[Series]
+    series: Series, references: Sequence[Beside]
 ) -> tuple[list[NDArray[np.float64]], NDArray[np.bool_]]:
-    """Return the stretches (T_ref, C) of references that the series does not hold, and which variables vary.
+    """Return the stretches (T_ref, C) beside the series, with their gaps filled, and which variables vary.
 
     A variable that is constant in the series may vary in a reference. Raises `InputError` if a reference that
     matters has a variable without any value.
     """
     earlier: list[NDArray[np.float64]] = []
     varies = series.varies
-    for reference in references:
-        parts = new_parts(series, reference)
-        if parts:
-            check_no_empty_variable(reference.observed, "reference")
-            varies = varies | reference.varies
+    for reference, parts in references:
+        check_no_empty_variable(reference.observed, "reference")
+        varies = varies | reference.varies
         earlier += [reference.values[part] for part in parts]
     return earlier, varies
 
@@ -203,6 +203,10 @@ def _retrieve(
     )
     evidence = None if features.evidence is None else features.evidence[:, back]
     return RetrievalFeatures(features.variables[:, back], features.joint, evidence)
+
+
+def _switches(series: Series, references: Sequence[Beside]) -> NDArray[np.bool_]:
+    return find_switches(series, [one.reference for one in references])
 
 
 def _apart(switches: NDArray[np.bool_] | None) -> list[_Columns]:
@@ -291,7 +295,10 @@ def cut(units: Sequence[Unit], config: VETimeConfig) -> Iterator[tuple[Chunk, ND
 
 
 def find_evidence(
-    series: Series, config: VETimeConfig, references: Sequence[Series] = ()
+    series: Series,
+    config: VETimeConfig,
+    references: Sequence[Beside] = (),
+    recall: Recall | None = None,
 ) -> tuple[NDArray[np.float64], list[int], NDArray[np.float64]]:
     """Return the margins of weights whose correction is 0: the network has no say in them, nor has an image.
 
@@ -300,8 +307,9 @@ def find_evidence(
     series : Series
     config : VETimeConfig
         With a retrieval expert.
-    references : sequence of Series
-        As in `find_units`.
+    references : sequence of Beside
+    recall : callable, optional
+        Finds the evidence of a single variable without gaps from what it remembers, or returns None.
 
     Returns
     -------
@@ -320,9 +328,15 @@ def find_evidence(
     if not len(columns):
         return margins, periods, joining
     own = series.select(columns)
-    (z, *others), _ = standardise_together([own.values, *(part[:, columns] for part in earlier)])
-    groups = _apart(find_switches(series, references)[columns] if config.switches_apart else None)
-    starts = _start([z, *others], own.observed, config.retrieval, groups)
+    values = [own.values, *(part[:, columns] for part in earlier)]
+    (z, *others), _ = standardise_together(values)
+    starts = None
+    if recall is not None and series.n_variables == 1 and own.observed.all():
+        start = recall(_by_content([z, *others])[0], [part[:, 0] for part in values])
+        starts = start if start is None else (start, start)
+    if starts is None:
+        groups = _apart(_switches(series, references)[columns] if config.switches_apart else None)
+        starts = _start([z, *others], own.observed, config.retrieval, groups)
     for start, found in zip(starts, (margins, joining), strict=True):
         found[:, columns] = (start * config.margin_scale + config.margin_offset).double().numpy()
     longest = max([z, *others], key=len)

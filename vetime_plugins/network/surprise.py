@@ -17,6 +17,7 @@ from vetime_plugins.network.expectation import ExpectationNetwork, conceal
 from vetime_plugins.network.phases import Windows, decompress, make_windows
 from vetime_plugins.network.preparation import join_references, standardise_together
 from vetime_plugins.series.inputs import Series
+from vetime_plugins.series.overlap import Beside
 from vetime_plugins.series.period import series_period
 from vetime_plugins.series.scaling import Scaling
 
@@ -166,7 +167,7 @@ def surprise(series: Array, expected: Sequence[Expected], period: int) -> Array:
 
 
 def find_margins(
-    reader: Reader, series: Series, references: Sequence[Series] = ()
+    reader: Reader, series: Series, references: Sequence[Beside] = ()
 ) -> tuple[Array, list[int]]:
     """Return the anomaly margins of a series and the periods of its variables.
 
@@ -174,7 +175,7 @@ def find_margins(
     ----------
     reader : Reader
     series : Series
-    references : sequence of Series
+    references : sequence of Beside
         Earlier data: what the series does not hold itself is read as if it came directly before it.
 
     Returns
@@ -233,7 +234,7 @@ def standard(values: Array) -> Array:
     return (values - values.mean()) / (values.std() + _EPSILON)
 
 
-def _join(series: Series, references: Sequence[Series]) -> Iterator[_Variable]:
+def _join(series: Series, references: Sequence[Beside]) -> Iterator[_Variable]:
     """Yield the variables that vary."""
     earlier, varies = join_references(series, references)
     columns = np.flatnonzero(varies)

@@ -15,6 +15,8 @@ from vetime_plugins.retrieval.points import point_evidence
 from vetime_plugins.retrieval.statistics import statistic_distances
 from vetime_plugins.series.period import WINDOW, find_window
 
+View = tuple[Tensor, Tensor, Tensor]
+"""Distances by statistics (C + 1, T), and their usual mean and deviation (C + 1, 1)."""
 FLOOR = 0.005
 """Deviation of distances below which they are all alike."""
 SHORTEST = 16
@@ -76,6 +78,8 @@ def joined_evidence(
     weights: Tensor | None,
     config: RetrievalConfig,
     workspace: Workspace | None = None,
+    *,
+    views: Sequence[View] | None = None,
 ) -> Tensor:
     """Join what windows and points say of the variables.
 
@@ -85,6 +89,8 @@ def joined_evidence(
         Of `compare_scales`.
     standard, weights, config, workspace
         As there.
+    views : sequence of View, optional
+        Of the statistics, where they are known already.
 
     Returns
     -------
@@ -92,14 +98,13 @@ def joined_evidence(
     """
     context = _with_joint(novelty(torch.cat([z_scores(one) for one in scales]), config.temperature))
     if config.statistics:
-        views, workspace = [], workspace or Workspace()
-        for window in dict.fromkeys(window_lengths(config.statistics, standard)):
-            distances, mean, deviation = statistic_distances(
-                standard, weights, window, config, workspace=workspace
-            )
-            views.append((distances - mean).div_(deviation + FLOOR))
+        if views is None:
+            memory = workspace or Workspace()
+            lengths = dict.fromkeys(window_lengths(config.statistics, standard))
+            views = [statistic_distances(standard, weights, w, config, workspace=memory) for w in lengths]
+        deviations = torch.stack([(one - mean).div_(deviation + FLOOR) for one, mean, deviation in views])
         # The mean of z-scores, not of their logarithms: what either view is sure of stands.
-        view = _with_joint(novelty(torch.stack(views), config.temperature))
+        view = _with_joint(novelty(deviations, config.temperature))
         context = context.sinh_().add_(view.sinh_()).div_(2).asinh_()
     if config.smoothing > 1:
         context = averaged(context, config.smoothing)

@@ -141,7 +141,7 @@ def retrieval_evidence(
     with torch.inference_mode():
         n_variables, length = parts[0].shape
         evidence = parts[0].new_zeros(n_variables, length)
-        standard, moving = _standardise(parts)
+        standard, moving = standardise(parts)
         if moving.numel() == 0 or max(part.shape[1] for part in standard) < SHORTEST or length < 2:
             return evidence, evidence
         weights = None if valid is None or valid.all() else valid[moving].float()
@@ -163,7 +163,7 @@ def _features(
     variables = torch.zeros(length, n_variables, config.n_features, device=sources[0].device)
     joint = torch.zeros(length, config.n_joint, device=sources[0].device)
     evidence = joint.new_zeros(length, n_variables) if config.has_evidence else None
-    standard, moving = _standardise([source.T for source in sources])
+    standard, moving = standardise([source.T for source in sources])
     if moving.numel() == 0 or max(map(len, sources)) < SHORTEST or length < 2:
         return variables, joint, evidence
     weights = None if valid is None or valid.all() else valid[:, moving].T.float().contiguous()
@@ -208,7 +208,7 @@ def _as_columns(x: Tensor, name: str) -> Tensor:
     return x
 
 
-def _standardise(sources: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+def standardise(sources: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
     """Standardise sources (C, T_i) as one: (C', T_i) float32 each, and which variables move.
 
     Values far outside the range of nearly all others are cut: one glitch must not flatten the rest of the

@@ -26,7 +26,7 @@ from vetime_plugins.retrieval.places import (
     typical_where_filled,
 )
 
-_POINT_NEIGHBOURS = 3
+POINT_NEIGHBOURS = 3
 _SHORT = 200
 LEAST_SHARE = 0.001
 """What references say of what is usual is left out below this share, that of 6,322 steps."""
@@ -164,7 +164,7 @@ class _Bank:
     ) -> _Bank:
         timeline = sources[0] if len(sources) == 1 else torch.cat(sources, dim=1)
         columns, repeated = places.columns, places.repeated
-        reduced = _reduced_windows(timeline, window, max(1, window // config.dimensions))
+        reduced = reduced_windows(timeline, window, max(1, window // config.dimensions))
         n_variables, size = len(timeline), reduced.shape[2]
         vectors = workspace.take("bank", timeline, n_variables, 2, len(columns), size + 1)
         softening = timeline.new_empty(n_variables, 1)
@@ -259,22 +259,22 @@ class _Bank:
         wanted = min(config.neighbours, minima.shape[-1])
         levels, group = minima[0].topk(wanted, dim=-1, largest=False)
         best = torch.stack([levels, smallest(minima[1], wanted)])
-        first = group[..., :_POINT_NEIGHBOURS]
+        first = group[..., :POINT_NEIGHBOURS]
         grouped = cost[0].unflatten(-1, (self.places.group, -1))  # (c, q, g, G)
         members = grouped.gather(-1, first.unsqueeze(-2).expand(*grouped.shape[:-1], -1))
         column = members.min(-2).indices * grouped.shape[-1] + first
         exists = best.isfinite()
         distance = ((2 * best + norm[..., None]).clamp_min(0) / size).sqrt().where(exists, 0.0)
         # Where fewer neighbours exist than are wanted, the nearest stands in.
-        column = torch.where(exists[0, ..., :_POINT_NEIGHBOURS], column, column[..., :1])
+        column = torch.where(exists[0, ..., :POINT_NEIGHBOURS], column, column[..., :1])
         return distance.sum(-1) / exists.sum(-1).clamp_min(1), column
 
 
-def _reduced_windows(timeline: Tensor, window: int, factor: int) -> Tensor:
+def reduced_windows(timeline: Tensor, window: int, factor: int) -> Tensor:
     """Windows from every start (C, n, d), each averaged over runs of `factor` steps; a view."""
     if factor > 1:
         sums = torch.nn.functional.pad(timeline.double().cumsum(1), (1, 0))
-        timeline = ((sums[:, factor:] - sums[:, :-factor]) / factor).float()
+        timeline = ((sums[:, factor:] - sums[:, :-factor]) / factor).to(timeline.dtype)
     size = window // factor
     return timeline.unfold(1, (size - 1) * factor + 1, 1)[..., ::factor]
 

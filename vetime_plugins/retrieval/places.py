@@ -23,6 +23,8 @@ _BARRED_AT_ONCE = 64
 """Queries whose trivial matches are looked for together: those of far more lie far apart."""
 _PARTIAL_SORT = 64
 """topk of torch on a CPU is two to three times as fast from that many values for each one wanted."""
+_FEW = 1 << 13
+"""Values among which nothing is gained by that."""
 _KEPT_LENGTH, _KEPT_MASKS = 20_000, 1 << 20
 """Steps of the longest series whose layouts are kept, and elements of masks that one may keep."""
 
@@ -127,7 +129,7 @@ def smallest(values: Tensor, wanted: int) -> Tensor:
     """Return the smallest of (..., n) in ascending order, (..., min(wanted, n))."""
     n = values.shape[-1]
     wanted = min(wanted, n)
-    if n < _PARTIAL_SORT * wanted:
+    if n < _PARTIAL_SORT * wanted and values.numel() > _FEW:
         values = torch.nn.functional.pad(values, (0, _PARTIAL_SORT * wanted - n), value=math.inf)
     return values.topk(wanted, dim=-1, largest=False).values
 

@@ -24,9 +24,9 @@ from vetime_plugins.retrieval.places import (
     typical_where_filled,
 )
 
-_FAINTEST = 0.05
+FAINTEST = 0.05
 """Movement in deviations of the series below which two windows are equally quiet."""
-_LEAST_SPREAD = 0.01
+LEAST_SPREAD = 0.01
 
 
 def statistic_distances(
@@ -99,8 +99,10 @@ class _Bank:
         statistics = _statistics(timeline, window)
         found = statistics[:, places.columns]  # (C, m, 3)
         some = bool(places.repeated.any())
-        scale = (found[:, ~places.repeated] if some else found).std(1, correction=0) + _LEAST_SPREAD
-        found = found.div_(scale[:, None])
+        known = found[:, ~places.repeated] if some else found
+        # Centred, so that the squares are not far larger than the distances that are left of them.
+        centre, scale = known.mean(1), known.std(1, correction=0) + LEAST_SPREAD
+        found = found.sub_(centre[:, None]).div_(scale[:, None])
         barred = None
         if valid is not None:
             own = places.columns <= valid.shape[1] - window
@@ -109,7 +111,7 @@ class _Bank:
         if some:
             size[:, places.repeated] = torch.inf
         return cls(
-            statistics=statistics.div_(scale[:, None]),
+            statistics=statistics.sub_(centre[:, None]).div_(scale[:, None]),
             places=places,
             vectors=torch.cat([found.mul_(-2), size], dim=2).mT.contiguous(),
             barred=barred,
@@ -157,13 +159,21 @@ class _Bank:
 
 
 def _statistics(timeline: Tensor, window: int) -> Tensor:
-    """Statistics (C, L - w + 1, 3) of the windows of (C, L) from every start: linear in L, whatever w is."""
+    """Statistics (C, L - w + 1, 3) of the windows of (C, L) from every start: logarithms of how they move."""
+    return measure_windows(timeline, window).add_(FAINTEST).log_()
+
+
+def measure_windows(timeline: Tensor, window: int) -> Tensor:
+    """Deviation, range and mean absolute step (C, L - w + 1, 3) of the windows of (C, L) from every start.
+
+    Linear in L, whatever w is.
+    """
     doubles = timeline.double()
     mean, square = _means(doubles, window), _means(doubles.square(), window)
     steps = _means(doubles.diff(dim=1).abs_(), window - 1)
     spread = (square - mean.square_()).clamp_min_(0).sqrt_()
     reach = _largest(timeline, window) + _largest(-timeline, window)
-    return torch.stack([spread.float(), reach, steps.float()], dim=-1).add_(_FAINTEST).log_()
+    return torch.stack([spread.to(reach.dtype), reach, steps.to(reach.dtype)], dim=-1)
 
 
 def _means(x: Tensor, window: int) -> Tensor:

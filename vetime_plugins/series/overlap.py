@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,6 +15,19 @@ _SHORTEST = 16
 _PROBES = 20
 
 Keys = NDArray[np.uint64]
+
+
+class Beside(NamedTuple):
+    """A reference, and the stretches of it that the series does not hold itself."""
+
+    reference: Series
+    parts: list[slice]
+
+
+def find_beside(series: Series, references: Sequence[Series]) -> list[Beside]:
+    """Return what references hold beside the series; what holds nothing more is left out."""
+    found = [Beside(one, new_parts(series, one)) for one in references]
+    return [one for one in found if one.parts]
 
 
 def new_parts(series: Series, reference: Series) -> list[slice]:
