@@ -20,7 +20,7 @@ from vetime_plugins.errors import CheckpointError, InputError, OutOfMemoryError
 from vetime_plugins.explanation import Explanation, explain_expectation, explain_series
 from vetime_plugins.incidents import Detection, find_incidents
 from vetime_plugins.incidents.find import index_of, names_of
-from vetime_plugins.network.checkpoint import Network, fingerprint, load_network, stamp
+from vetime_plugins.network.checkpoint import Network, fingerprint, read_network, resolve_folder, stamp
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.devices import choose_device
 from vetime_plugins.network.expectation import ExpectationConfig, ExpectationNetwork
@@ -119,8 +119,12 @@ class VETimePipeline:
             If the device does not exist here, or another argument is not one of its choices.
         """
         chosen = choose_device(device)
-        model, _ = load_network(name_or_folder)
-        pipeline = cls(model, str(name_or_folder), chosen, dtype, batch_size)
+        return cls._load(str(name_or_folder), resolve_folder(name_or_folder), chosen, dtype, batch_size)
+
+    @classmethod
+    def _load(cls, source: str, folder: Path, device: torch.device, dtype: str, batch_size: int) -> Self:
+        model, _ = read_network(folder)
+        pipeline = cls(model, source, device, dtype, batch_size)
         pipeline._loaded = fingerprint(model)
         return pipeline
 
@@ -586,12 +590,11 @@ def cached_pipeline(
     CheckpointError, InputError
         As there.
     """
-    key = (stamp(name_or_folder), str(choose_device(device)), dtype, batch_size)
+    folder, chosen = resolve_folder(name_or_folder), choose_device(device)
+    key = (stamp(folder), str(chosen), dtype, batch_size)
     with _CACHE_LOCK:
         if key not in _CACHE:
-            _CACHE[key] = VETimePipeline.from_pretrained(
-                name_or_folder, device=device, dtype=dtype, batch_size=batch_size
-            )
+            _CACHE[key] = VETimePipeline._load(str(name_or_folder), folder, chosen, dtype, batch_size)
         return _CACHE[key]
 
 

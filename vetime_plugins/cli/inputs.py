@@ -219,6 +219,26 @@ def score_series(args: argparse.Namespace, series: LabelledSeries) -> Scored:
     return Scored(found.scores, found.variable_scores, found.threshold, found.incidents, seconds)
 
 
+def explain_series(args: argparse.Namespace, series: LabelledSeries) -> tuple[Scored, Explanation]:
+    """Explain a series and find the incidents in the scores that the explanation has."""
+    from vetime_plugins.incidents import find_incidents
+
+    one = as_series(series.values, names=series.names)
+    started = time.perf_counter()
+    found = load_pipeline(args).explain(one)
+    incidents = find_incidents(
+        found.scores,
+        one,
+        threshold=args.threshold,
+        contamination=args.contamination,
+        variable_scores=found.variable_scores,
+        index=series.time,
+        names=series.names,
+    )
+    seconds = time.perf_counter() - started
+    return Scored(found.scores, found.variable_scores, incidents.threshold, incidents, seconds), found
+
+
 def write_scores(
     path: str,
     series: LabelledSeries,

@@ -34,8 +34,11 @@ def run(args: argparse.Namespace) -> int:
             "--explain shows the weights' own readout without a reference; leave one of them out"
         )
     series = inputs.load_series(args)
-    scored = inputs.score_series(args, series)
-    explanation = inputs.load_pipeline(args).explain(series.values) if args.explain else None
+    explanation = None
+    if args.explain:
+        scored, explanation = inputs.explain_series(args, series)
+    else:
+        scored = inputs.score_series(args, series)
     inputs.draw(args.out, series, scored, title=Path(args.file).name, explanation=explanation)
     print(f"picture: {args.out}")
     return 0

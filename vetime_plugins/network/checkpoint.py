@@ -68,8 +68,9 @@ def resolve_folder(name_or_folder: str | Path) -> Path:
         If neither exists; it names what does.
     """
     name = str(name_or_folder)
-    if name in bundled_names():
-        return Path(str(resources.files("vetime_plugins") / "weights" / name))
+    bundled = resources.files("vetime_plugins") / "weights" / name
+    if name not in ("", ".", "..") and Path(name).name == name and (bundled / WEIGHTS_FILE).is_file():
+        return Path(str(bundled))
     folder = Path(name)
     missing = [file for file in (CONFIG_FILE, WEIGHTS_FILE) if not (folder / file).is_file()]
     if missing:
@@ -174,7 +175,11 @@ def load_network(name_or_folder: str | Path) -> tuple[Network, dict[str, Any]]:
     CheckpointError
         If the folder is missing or incomplete, the hash differs, or the tensors do not fit the configuration.
     """
-    folder = resolve_folder(name_or_folder)
+    return read_network(resolve_folder(name_or_folder))
+
+
+def read_network(folder: Path) -> tuple[Network, dict[str, Any]]:
+    """Do what `load_network` does of a folder that `resolve_folder` gave."""
     record = read_record(folder)
     config = _read_config(record, str(folder / CONFIG_FILE))
     weights = folder / WEIGHTS_FILE
@@ -286,9 +291,8 @@ def fingerprint(model: Network) -> int:
     return found
 
 
-def stamp(name_or_folder: str | Path) -> tuple[str, ...]:
+def stamp(folder: Path) -> tuple[str, ...]:
     """Return what changes when a weights folder is written anew: its path, times and sizes of its files."""
-    folder = resolve_folder(name_or_folder)
     files = [(folder / name).stat() for name in (WEIGHTS_FILE, CONFIG_FILE)]
     return (str(folder.resolve()), *(f"{file.st_mtime_ns}:{file.st_size}" for file in files))
 
