@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from joblib.externals.loky import get_reusable_executor
 
 from tests._tiny import save_tiny_weights
 from vetime_plugins import InputError, VETimePipeline
 from vetime_plugins.errors import MissingDependencyError
-from vetime_plugins.pipeline import _CACHE
+from vetime_plugins.network import preparation
+from vetime_plugins.parallel import cut_evenly
+from vetime_plugins.pipeline import _CACHE, cached_pipeline
 
 joblib = pytest.importorskip("joblib")
 
@@ -145,3 +148,36 @@ class TestDask:
             found = small.score(many, n_jobs=-1)
         assert not timer.is_alive()
         assert_same(found, small.score(many))
+
+
+@pytest.mark.parametrize("n_jobs", [2, -1])
+@pytest.mark.parametrize("sizes", [[1], [5] * 3, [1000] * 400, [1] * 50 + [10_000] + [1] * 50])
+def test_parts_are_even_neighbours_and_not_many(sizes: list[int], n_jobs: int) -> None:
+    cuts = cut_evenly(sizes, n_jobs)
+    assert [i for cut in cuts for i in range(len(sizes))[cut]] == list(range(len(sizes)))
+    assert all(cut.stop > cut.start for cut in cuts)
+    workers = n_jobs if n_jobs > 0 else os.cpu_count() or 1
+    assert len(cuts) <= 8 * workers
+    assert max(sum(sizes[cut]) for cut in cuts) <= sum(sizes) / (8 * workers) + max(sizes)
+
+
+@pytest.mark.parametrize("n_points", [600, 210_000])
+def test_little_work_stays_on_one_thread_and_the_number_of_threads_is_restored(
+    monkeypatch: pytest.MonkeyPatch, n_points: int
+) -> None:
+    used = []
+
+    def stop(*args: Any, **kwargs: Any) -> Any:
+        used.append(torch.get_num_threads())
+        raise ZeroDivisionError
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        monkeypatch.setattr(preparation, "retrieval_evidence", stop)
+        with pytest.raises(ZeroDivisionError):
+            cached_pipeline("small", device="cpu").score(np.arange(n_points) % 97.0)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert used == [1 if n_points < 200_000 else 2]

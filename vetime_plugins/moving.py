@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from vetime_plugins._threads import threads_for
 from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.preparation import find_evidence
 from vetime_plugins.reading import Margins, Reading
@@ -63,6 +64,7 @@ class MovingContext:
             return None if found is None else found.T
 
         beside = find_beside(window, references)
-        margins = Margins(*find_evidence(window, self._config, beside, recall))
+        with threads_for(len(window)):
+            margins = Margins(*find_evidence(window, self._config, beside, recall))
         usual = self.pipeline.usual_beside(beside) if beside else None
         return Reading(margins, usual).scores(self._config, readout or self._config.readout)

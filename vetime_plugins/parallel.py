@@ -15,7 +15,9 @@ loaded travels with its weights.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,7 +25,10 @@ import numpy as np
 from vetime_plugins._progress import Progress, Reporter
 from vetime_plugins.errors import InputError, MissingDependencyError
 
-__all__ = ["check_n_jobs", "run_parts"]
+__all__ = ["check_n_jobs", "cut_evenly", "run_parts"]
+
+_PARTS_OF_A_JOB = 8
+"""More of them end together; each costs the way there and back."""
 
 T = TypeVar("T")
 
@@ -47,6 +52,31 @@ def check_n_jobs(n_jobs: Any) -> int:
     if isinstance(n_jobs, (bool, np.bool_)) or not isinstance(n_jobs, (int, np.integer)) or n_jobs == 0:
         raise InputError(f"n_jobs must be a number of workers, or -1 for all, got {n_jobs!r}.")
     return int(n_jobs)
+
+
+def cut_evenly(sizes: Sequence[int], n_jobs: int) -> list[slice]:
+    """Cut a list of series of these sizes into parts of neighbours, about eight for each worker.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+    n_jobs : int
+        Of `check_n_jobs`.
+
+    Returns
+    -------
+    list of slice
+        In order, none of them empty.
+    """
+    workers = n_jobs if n_jobs > 0 else os.cpu_count() or 1
+    wanted = sum(sizes) / (workers * _PARTS_OF_A_JOB)
+    cuts, held = [0], 0
+    for number, size in enumerate(sizes, start=1):
+        held += size
+        if held >= wanted or number == len(sizes):
+            cuts.append(number)
+            held = 0
+    return [slice(*pair) for pair in pairwise(cuts)]
 
 
 def run_parts(

@@ -25,7 +25,7 @@ from vetime_plugins.network.config import VETimeConfig
 from vetime_plugins.network.devices import choose_device
 from vetime_plugins.network.expectation import ExpectationConfig, ExpectationNetwork
 from vetime_plugins.network.preparation import cut, find_units
-from vetime_plugins.parallel import check_n_jobs, run_parts
+from vetime_plugins.parallel import check_n_jobs, cut_evenly, run_parts
 from vetime_plugins.reading import MarginReader, Margins, Reading, ReferenceMemory, switches_of
 from vetime_plugins.series.guards import warn_of_doubtful
 from vetime_plugins.series.imaging import check_gammas
@@ -255,8 +255,14 @@ class VETimePipeline:
         sizes = [one.values.size for one in all_series]
         if many and jobs != 1:
             score = partial(self._score_some, readout=how, per_variable=per_variable, gammas=gammas)
-            parts = [([one], [others]) for one, others in zip(all_series, references, strict=True)]
-            return [found for (found,) in run_parts(score, parts, sizes, n_jobs=jobs, progress=progress)]
+            cuts = cut_evenly(sizes, jobs)
+            parts = [(all_series[cut], references[cut]) for cut in cuts]
+            steps = [sum(sizes[cut]) for cut in cuts]
+            return [
+                one
+                for found in run_parts(score, parts, steps, n_jobs=jobs, progress=progress)
+                for one in found
+            ]
         with Reporter(progress, sum(sizes)) as report, self.sizes_where_memory_ends(all_series):
             results = self._score_some(all_series, references, how, per_variable, gammas, report)
         return results if many else results[0]

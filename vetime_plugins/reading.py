@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from vetime_plugins._threads import threads_for
 from vetime_plugins.errors import CheckpointError, InputError
 from vetime_plugins.network.checkpoint import Network
 from vetime_plugins.network.config import VETimeConfig
@@ -222,8 +223,13 @@ class MarginReader:
             return lambda series, references: Margins(*find_margins(reader, series, references))
         config = self.model.config
         if config.evidence_alone:
-            return lambda series, references: Margins(*find_evidence(series, config, references))
+            return partial(self._find_evidence, config)
         return None
+
+    def _find_evidence(self, config: VETimeConfig, series: Series, references: Sequence[Beside]) -> Margins:
+        n_values = series.values.size + sum(one.reference.values.size for one in references)
+        with threads_for(n_values if self.device.type == "cpu" else 0):
+            return Margins(*find_evidence(series, config, references, device=self.device))
 
     def _forward(self, chunks: Sequence[Chunk]) -> ModelOutput:
         batch = collate(chunks, self.vetime_config("chunks")).to(self.device)

@@ -190,11 +190,15 @@ def standardise_together(
 
 
 def _retrieve(
-    parts: Sequence[NDArray[np.float64]], observed: NDArray[np.bool_], config: RetrievalConfig
+    parts: Sequence[NDArray[np.float64]],
+    observed: NDArray[np.bool_],
+    config: RetrievalConfig,
+    device: torch.device | None = None,
 ) -> RetrievalFeatures:
     """Compare the first of the standardised parts with all, whatever the order of the variables."""
     columns, order, back = _by_content(parts)
-    series, *earlier = (part.T for part in columns)
+    series, *earlier = (part.T.to(device) for part in columns)
+    back = back.to(device)
     features = retrieval_distances(
         series,
         config=config,
@@ -221,27 +225,33 @@ def _start(
     observed: NDArray[np.bool_],
     config: RetrievalConfig,
     groups: Sequence[_Columns],
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     """Return what the scores of the variables and of all together start from, (T, C) each, group by group."""
-    alone, together = torch.empty(observed.shape), torch.empty(observed.shape)
+    alone, together = (torch.empty(observed.shape, device=device) for _ in range(2))
     for group in groups:
         alone[:, group], together[:, group] = _start_of_group(
-            [part[:, group] for part in parts], observed[:, group], config
+            [part[:, group] for part in parts], observed[:, group], config, device
         )
     return alone, together
 
 
 def _start_of_group(
-    parts: Sequence[NDArray[np.float64]], observed: NDArray[np.bool_], config: RetrievalConfig
+    parts: Sequence[NDArray[np.float64]],
+    observed: NDArray[np.bool_],
+    config: RetrievalConfig,
+    device: torch.device,
 ) -> tuple[Tensor, Tensor]:
     """Return what `_start` does of variables that are compared with each other."""
     if not config.has_evidence:
-        features = _retrieve(parts, observed, config)
+        features = _retrieve(parts, observed, config, device)
         start = (features.variables[..., 0] + features.joint[:, :1]) / 2
         return start, start
     columns, order, back = _by_content(parts)
-    valid = None if observed.all() else torch.from_numpy(observed[:, order].T.copy())
-    alone, together = retrieval_evidence(columns, config=config, valid=valid)
+    valid = None if observed.all() else torch.from_numpy(observed[:, order].T.copy()).to(device)
+    there = [part.to(device) for part in columns]
+    alone, together = retrieval_evidence(there, config=config, valid=valid)
+    back = back.to(device)
     return alone[back].T, together[back].T
 
 
@@ -299,6 +309,8 @@ def find_evidence(
     config: VETimeConfig,
     references: Sequence[Beside] = (),
     recall: Recall | None = None,
+    *,
+    device: torch.device | None = None,
 ) -> tuple[NDArray[np.float64], list[int], NDArray[np.float64]]:
     """Return the margins of weights whose correction is 0: the network has no say in them, nor has an image.
 
@@ -310,6 +322,8 @@ def find_evidence(
     references : sequence of Beside
     recall : callable, optional
         Finds the evidence of a single variable without gaps from what it remembers, or returns None.
+    device : torch.device, optional
+        Where windows are compared; by default on the CPU.
 
     Returns
     -------
@@ -336,9 +350,9 @@ def find_evidence(
         starts = start if start is None else (start, start)
     if starts is None:
         groups = _apart(_switches(series, references)[columns] if config.switches_apart else None)
-        starts = _start([z, *others], own.observed, config.retrieval, groups)
+        starts = _start([z, *others], own.observed, config.retrieval, groups, device or torch.device("cpu"))
     for start, found in zip(starts, (margins, joining), strict=True):
-        found[:, columns] = (start * config.margin_scale + config.margin_offset).double().numpy()
+        found[:, columns] = (start.cpu() * config.margin_scale + config.margin_offset).double().numpy()
     longest = max([z, *others], key=len)
     for number, column in enumerate(columns.tolist()):
         periods[column] = series_period(longest[:, number : number + 1])
