@@ -1,7 +1,7 @@
 """Time of fitting and scoring, beside the detectors that the frameworks bring along: one run, with ratios.
 
     python benchmarks/speed.py --output speed.json [--threads 1] [--models small base pyod-iforest ...]
-    python benchmarks/speed.py --draw speed.json --picture docs/images/speed.png
+    python benchmarks/speed.py --draw speed.json --picture docs/images/speed.png --page docs/speed.md
 
 All of one row are measured in one process in turns, so that what else the machine does meets all alike, and a
 row is their medians: seconds of processor time, which a busy machine disturbs less than the clock, and of the
@@ -37,11 +37,14 @@ MODELS = (
     *("darts-kmeans", "merlion-isolation-forest"),
 )
 LENGTHS = (512, 2_000, 20_000, 200_000)
-VARIABLES = (8, 38)
+VARIABLES = (8, 38, 60)
 ROWS_OF_SEVERAL = 2_000
 LIST = 1_000, 1_000
 CONTEXTS = ((512, 0), (2_048, 0), (2_048, 4_000), (2_048, 20_000))
 OWN = ("small", "base")
+BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
+_WARM = 136
+"""Points of a stream before the clock starts: so many fill what it remembers."""
 COLOURS = {"small": "#c1272d", "base": "#0000a7"}
 
 Run = Callable[[], Any]
@@ -145,10 +148,10 @@ def more_of_small(args: argparse.Namespace) -> dict[str, Any]:
     for context, n_reference in CONTEXTS:
         stream = StreamingVETime(context, device=args.device, max_reference=max(1, n_reference))
         stream.warm_up(wave(context + n_reference, seed=1), as_reference=n_reference > 0)
-        new = wave(72, seed=2)
-        for row in new[:8]:
+        new = wave(_WARM + 64, seed=2)
+        for row in new[:_WARM]:
             stream.update(row[None])
-        times = [timed(partial(stream.update, row[None])) for row in new[8:]]
+        times = [timed(partial(stream.update, row[None])) for row in new[_WARM:]]
         cpu, clock = (median(column) for column in zip(*times, strict=True))
         found["stream"].append({"context": context, "reference": n_reference, "cpu": cpu, "clock": clock})
     with tempfile.TemporaryDirectory() as folder:
@@ -229,6 +232,18 @@ def tables(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def render(result: dict[str, Any], page: Path) -> None:
+    """Put the tables of a run in place of those between the two marks of a page."""
+    text = page.read_text(encoding="utf-8")
+    head, rest = text.split(BEGIN)
+    _, tail = rest.split(END)
+    setup = result["setup"]
+    loads = [f"{setup[name][0]:.1f}" for name in ("load", "load_at_end") if name in setup]
+    cores = f"{setup['cores']} cores, threads: {setup['threads']}"
+    about = f"{setup['machine']}, {cores}; load {' to '.join(loads)}."
+    page.write_text(f"{head}{BEGIN}\n{about}\n\n{tables(result)}\n{END}{tail}", encoding="utf-8")
+
+
 def draw(result: dict[str, Any], picture: str) -> None:
     """Draw seconds over points."""
     import matplotlib
@@ -270,6 +285,7 @@ def main() -> None:
     parser.add_argument("--rows-only", action="store_true", help="no lists, streams, shell and memory")
     parser.add_argument("--draw", nargs="+", help="JSON files of runs, of which the tables are printed")
     parser.add_argument("--picture", help="picture of that run")
+    parser.add_argument("--page", type=Path, help="page whose tables are to be those of the run")
     parser.add_argument("--memory-of", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.memory_of:
@@ -293,6 +309,8 @@ def main() -> None:
         if args.output:
             Path(args.output).write_text(json.dumps(result, indent=1) + "\n")
     print(tables(result))
+    if args.page:
+        render(result, args.page)
     if args.picture:
         draw(result, args.picture)
 
