@@ -453,7 +453,8 @@ class VETimePipeline:
             usual = None
             if self.config.scale == "tail" and others:
                 usual = self._references.beside(others, reader, gammas)
-            yield Reading(margins, usual, switches_of(self.config, one, [other.reference for other in others]))
+            switches = switches_of(self.config, one, [other.reference for other in others])
+            yield Reading(margins, usual, switches)
 
     def usual_beside(self, references: Sequence[Beside]) -> Margins | None:
         """Return margins and periods of what references hold beside a series; recent ones are remembered."""

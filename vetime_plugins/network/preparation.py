@@ -107,7 +107,9 @@ def prepare(
         features = _retrieve([z, *earlier], series.observed, config.retrieval)
         groups_apart = _apart(switches)
         if features.evidence is not None and len(groups_apart) > 1:
-            alone, _ = _start([z, *earlier], series.observed, config.retrieval, groups_apart)
+            alone, _ = _start(
+                [z, *earlier], series.observed, config.retrieval, groups_apart, torch.device("cpu")
+            )
             features = features._replace(evidence=alone)
     exact = scaling.exact(series.values)
     longest = max([z, *earlier], key=len)
