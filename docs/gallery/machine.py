@@ -67,7 +67,7 @@ save_figure(figure, "machine.png")
 fails = slice(int((even.index < stamps[1400]).sum()), int((even.index < stamps[1440]).sum()))
 for name, columns in {"together": list(even), **{one: [one] for one in failed}}.items():
     seen = pipeline.detect(even[columns])
-    print(f"{name:9} {1 - seen.scores[fails].max():.0e}, needed {1 - seen.threshold:.0e}")
+    print(f"{name:9} {1 - seen.scores[fails].max():.1e}, needed {1 - seen.threshold:.1e}")
 
 # %% [markdown]
 # Where the first number is the smaller one, something is flagged. Alone, each of the three is rarer by a factor of a thousand and more:
