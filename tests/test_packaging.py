@@ -32,6 +32,7 @@ EXTRAS = {
     "leaderboard",
     "bench",
     "cluster",
+    "foundation",
     "corpus",
     "dev",
     "all",

@@ -19,7 +19,7 @@ import numpy as np
 
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.datasets import BenchmarkSeries
-from vetime_plugins.leaderboard.readers import SeriesEntry, make_series, read_rows
+from vetime_plugins.leaderboard.entries import SeriesEntry, make_series, read_rows
 
 __all__ = ["find"]
 

@@ -16,7 +16,6 @@ embedded    real series inside installed packages, see `vetime_plugins.leaderboa
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
@@ -37,24 +36,16 @@ from typing_extensions import TypedDict
 from vetime_plugins._validation import Text
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.datasets import BenchmarkSeries, find_series, read_series
+from vetime_plugins.leaderboard.entries import SeriesEntry, make_series, read_rows
 from vetime_plugins.metrics import explain_undefined
 
-__all__ = ["READERS", "Reader", "SeriesEntry", "make_series", "read_rows"]
+__all__ = ["READERS", "Reader"]
 
 _UCR_NAME = re.compile(r"(?:\d+_)?UCR_Anomaly_(?P<title>.+)_(?P<train>\d+)_(?P<begin>\d+)_(?P<end>\d+)$")
 _UCR_EXAMPLE = "001_UCR_Anomaly_DISTORTED1sddb40_35000_52000_52620.txt"
 _TEXTBOOK_NAME = re.compile(r"[\w-]+\.[\w-]+\.n\d+\.v\d+")
 _TEXTBOOK_EXAMPLE = "mean.sine.n5.v10"
 _NAB_WINDOWS = Path("labels") / "combined_windows.json"
-
-
-@dataclass(frozen=True)
-class SeriesEntry:
-    """A series that has been found, not read; `load` raises InputError where it cannot be read."""
-
-    name: str
-    dataset: str
-    load: Callable[[], BenchmarkSeries] = field(repr=False)
 
 
 class NoOptions(TypedDict):
@@ -358,26 +349,3 @@ def _existing(folder: Path | None) -> Path:
     if folder is None or not folder.is_dir():
         raise InputError(f"no folder {folder}; name the one that holds the data set with --data DIR")
     return folder
-
-
-def read_rows(path: Path, delimiter: str = ",") -> list[list[str]]:
-    """Return header and rows of a CSV file, without empty lines."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = [row for row in csv.reader(stream, delimiter=delimiter) if row]
-    except (OSError, UnicodeDecodeError, csv.Error, TypeError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
-    if len(rows) < 2:
-        raise InputError(f"{path} must have a header and rows below it, has {len(rows)} lines")
-    return rows
-
-
-def make_series(
-    name: str, dataset: str, values: np.ndarray, labels: np.ndarray, train_length: int, path: Path
-) -> BenchmarkSeries:
-    """Return a series that was read from `path`; raise InputError if nothing of it can be judged."""
-    if np.isinf(values).any():
-        raise InputError(f"{path} holds infinite values; leave the cells of missing readings empty")
-    if train_length >= len(values):
-        raise InputError(f"{path} has {len(values)} points, but {train_length} of them are for training")
-    return BenchmarkSeries(name, dataset, values, labels, train_length)

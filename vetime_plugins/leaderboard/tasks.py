@@ -50,7 +50,8 @@ from pydantic.dataclasses import dataclass
 from vetime_plugins._validation import Number, Text, Whole, read_table, validate
 from vetime_plugins.errors import InputError
 from vetime_plugins.leaderboard.datasets import BenchmarkSeries
-from vetime_plugins.leaderboard.readers import READERS, SeriesEntry
+from vetime_plugins.leaderboard.entries import SeriesEntry
+from vetime_plugins.leaderboard.readers import READERS
 from vetime_plugins.metrics import METRIC_NAMES, check_metric_names, find_buffer
 
 __all__ = ["Buffer", "Source", "Split", "Task", "TaskSeries", "bundled_tasks", "parse_bytes"]
