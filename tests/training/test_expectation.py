@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from vetime_plugins.errors import InputError
-from vetime_plugins.network.checkpoint import load_expectation
+from vetime_plugins.network.checkpoint import load_expectation, save_checkpoint
 from vetime_plugins.network.expectation import ExpectationConfig, ExpectationNetwork, conceal
 from vetime_plugins.training import expectation
 from vetime_plugins.training.expectation import ExpectationTraining, objective, train
@@ -141,9 +141,25 @@ def test_a_run_begins_with_the_weights_of_another(tmp_path) -> None:
     for name, value in load_expectation(first).state_dict().items():
         assert torch.equal(state["model"][name], value)
         assert torch.equal(state["average"][name], value)
+    read_out = dataclasses.replace(load_expectation(first).config, margin_scale=2.0, scale="tail")
+    other = save_checkpoint(tmp_path / "calibrated", read_out, state["average"])
+    train(dataclasses.replace(TINY, seed=1), tmp_path / "calibrated-start", start=other, seconds=0)
     wider = dataclasses.replace(TINY, model=dataclasses.replace(TINY.model, width=32))
-    with pytest.raises(InputError, match="the run is to have sizes"):
+    with pytest.raises(InputError, match=r"the run is to have .*'width': 32.*its start has .*'width': 16"):
         train(wider, tmp_path / "third", start=first)
+
+
+def test_a_device_that_is_not_there_is_refused(tmp_path) -> None:
+    with pytest.raises(InputError, match="device"):
+        train(TINY, tmp_path / "run", device="abacus")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.usefixtures("small_check")
+def test_a_run_goes_on_on_another_device(tmp_path) -> None:
+    run = tmp_path / "run"
+    train(TINY, run, seconds=0.5, device="cuda")
+    assert load_expectation(train(TINY, run)).config == TINY.model
 
 
 def test_real_series_must_be_given(tmp_path) -> None:

@@ -1,7 +1,7 @@
 """Train the expectation network: conceal blocks of a series and learn to say what they should be.
 
     python -m vetime_plugins.training.expectation RUN [--config FILE] [--seconds N] [--backgrounds FILE]
-                                                      [--start WEIGHTS]
+                                                      [--start WEIGHTS] [--device NAME]
 
 The run folder gets ``training.json``, ``curve.csv``, ``state.pt`` and, at the end, ``weights/``. The same
 command again goes on from the last state, which is saved every two minutes; the series that follow are new
@@ -34,6 +34,7 @@ from vetime_plugins._files import only_user_of, write_whole
 from vetime_plugins._validation import STRICT, Flag, Number, Whole, checked, read_table, validate
 from vetime_plugins.errors import InputError
 from vetime_plugins.network.checkpoint import load_expectation, save_checkpoint
+from vetime_plugins.network.devices import choose_device
 from vetime_plugins.network.expectation import ExpectationConfig, ExpectationNetwork, conceal
 from vetime_plugins.network.phases import Windows
 from vetime_plugins.network.surprise import BLOCKS, EVERY
@@ -41,6 +42,7 @@ from vetime_plugins.training.pool import Backgrounds, Pool
 
 _COLUMNS = ("step", "points", "split", "loss", "nll", "error", "points_per_second")
 _STATE, _CURVE, _CONFIG = "state.pt", "curve.csv", "training.json"
+_SIZES = ("patch_size", "window", "width", "depth", "heads", "use_phases", "aligned")
 _BLOCK_SHARES, _HALF_CONCEALED = (0.4, 0.3, 0.3), 0.3
 _HELD_OUT_POINTS, _HELD_OUT_WINDOWS, _HELD_OUT_BATCHES = 2_000_000, 32, 3
 _SAVE_SECONDS = 120
@@ -153,6 +155,7 @@ def train(
     backgrounds: str | Path | None = None,
     start: str | Path | None = None,
     seconds: float = math.inf,
+    device: str = "cpu",
 ) -> Path:
     """Run, or go on with the run in `run_dir`.
 
@@ -166,6 +169,8 @@ def train(
         Weights folder of another run to begin with; a run that goes on has its own.
     seconds : float
         Leave, with the state saved, after so long.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where the network learns; a run may go on elsewhere. Series are made on the CPU.
 
     Returns
     -------
@@ -176,7 +181,7 @@ def train(
     ------
     InputError
         If `run_dir` holds a run of another configuration or another process trains in it, real series are
-        wanted and none given, or `start` has weights of other sizes.
+        wanted and none given, `start` has weights of other sizes, or there is no such device.
     CheckpointError
         If `start` is no weights folder.
     """
@@ -185,7 +190,7 @@ def train(
     run = Path(run_dir)
     with only_user_of(run):
         _claim(run / _CONFIG, config)
-        return _train(config, run, backgrounds, start, seconds)
+        return _train(config, run, backgrounds, start, seconds, choose_device(device))
 
 
 def _train(
@@ -194,8 +199,9 @@ def _train(
     backgrounds: str | Path | None,
     start: str | Path | None,
     seconds: float,
+    device: torch.device,
 ) -> Path:
-    trainer = _Trainer(config, run / _STATE)
+    trainer = _Trainer(config, run / _STATE, device)
     if start is not None and trainer.step == 0:
         trainer.begin_with(load_expectation(start))
     rng = np.random.default_rng([config.seed, 0, trainer.step])
@@ -227,14 +233,17 @@ class _Check(NamedTuple):
     clean: Tensor
     concealed: Tensor
 
+    def to(self, device: torch.device) -> tuple[Windows, Tensor, Tensor]:
+        return self.windows.to(device), self.clean.to(device), self.concealed.to(device)
+
 
 class _Trainer:
     """Network, its average and the optimiser, and how far they are."""
 
-    def __init__(self, config: ExpectationTraining, state: Path) -> None:
+    def __init__(self, config: ExpectationTraining, state: Path, device: torch.device) -> None:
         torch.manual_seed(config.seed)
-        self.config = config
-        self.network, self.average = ExpectationNetwork(config.model), ExpectationNetwork(config.model)
+        self.config, self.device = config, device
+        self.network, self.average = (ExpectationNetwork(config.model).to(device) for _ in range(2))
         self.average.load_state_dict(self.network.state_dict())
         groups = [
             {
@@ -246,7 +255,7 @@ class _Trainer:
         self.optimiser = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
         self.step = 0
         if state.exists():
-            saved = torch.load(state, weights_only=True)
+            saved = torch.load(state, map_location=device, weights_only=True)
             self.network.load_state_dict(saved["model"])
             self.average.load_state_dict(saved["average"])
             self.optimiser.load_state_dict(saved["optimiser"])
@@ -256,9 +265,12 @@ class _Trainer:
         self._owed = 0.0
 
     def begin_with(self, other: ExpectationNetwork) -> None:
-        """Take the weights of another network."""
-        if other.config != self.config.model:
-            raise InputError(f"the run is to have sizes {self.config.model}, its start has {other.config}")
+        """Take the weights of another network; how its scores are read out is its own."""
+        wanted, given = (
+            {name: getattr(one, name) for name in _SIZES} for one in (self.config.model, other.config)
+        )
+        if wanted != given:
+            raise InputError(f"the run is to have {wanted}, its start has {given}")
         for own in (self.network, self.average):
             own.load_state_dict(other.state_dict())
 
@@ -277,7 +289,9 @@ class _Trainer:
         concealed = _draw_concealed(rng, len(windows), config.model)
         for group in self.optimiser.param_groups:
             group["lr"] = config.learning_rate * self._rate()
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+        windows, clean = windows.to(self.device), clean.to(self.device)
+        concealed = concealed.to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.bfloat16):
             losses = objective(self.network, windows, clean, concealed, config.likelihood)
         self.optimiser.zero_grad(set_to_none=True)
         losses[0].backward()
@@ -295,7 +309,7 @@ class _Trainer:
         with torch.inference_mode():
             for block in BLOCKS:
                 found = [
-                    torch.stack(objective(self.average, *one[1:], self.config.likelihood))
+                    torch.stack(objective(self.average, *one.to(self.device), self.config.likelihood))
                     for one in checks
                     if one.block == block
                 ]
@@ -339,7 +353,7 @@ class _Curve:
         self._stream.close()
 
     def add(self, step: int, points: int, losses: tuple[Tensor, ...], size: int, *, every: int) -> None:
-        self._sums += torch.stack([loss.detach() for loss in losses])
+        self._sums += torch.stack([loss.detach() for loss in losses]).cpu()
         self._steps += 1
         if step % every == 0:
             speed = self._steps * size / (time.monotonic() - self._since)
@@ -392,6 +406,7 @@ def main() -> int:
     parser.add_argument("--start", type=Path, help="weights folder of another run to begin with")
     parser.add_argument("--seconds", type=float, default=math.inf, help="leave after so long; resume later")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or mps")
     args = parser.parse_args()
 
     def call() -> None:
