@@ -25,7 +25,7 @@ from vetime_plugins.retrieval.tables import (
 
 
 class SlidingWindows(SlidingScale):
-    """What :func:`~vetime_plugins.retrieval.neighbours.scale_distances` finds of one variable."""
+    """What `vetime_plugins.retrieval.neighbours.scale_distances` finds of one variable."""
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class SlidingWindows(SlidingScale):
 
 
 class SlidingStatistics(SlidingScale):
-    """What :func:`~vetime_plugins.retrieval.statistics.statistic_distances` finds of one variable."""
+    """What `vetime_plugins.retrieval.statistics.statistic_distances` finds of one variable."""
 
     def __init__(
         self,
