@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -115,7 +116,10 @@ def test_a_leaderboard(
     with running(*command, "random") as process:
         said, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (0, "")
-    assert "0 cells run, 3 kept from before" in said
+    # How many were done by then depends on who got the two workers first.
+    found = re.search(r"(\d) cells run(?:, (\d) kept from before)?", said)
+    assert found is not None
+    assert int(found[1]) + int(found[2] or 0) == 3
 
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=["SIGINT", "SIGTERM"])

@@ -61,14 +61,18 @@ class _Signals:
 
 
 @contextmanager
-def _warnings_in_a_line(name: str) -> Iterator[None]:
-    """Show this package's warnings as it shows its errors; others are none of its business."""
+def _warnings_in_a_line(name: str, signals: _Signals) -> Iterator[None]:
+    """Show this package's warnings as it shows its errors; others are none of its business.
+
+    What libraries say once a signal came, such as joblib of tasks that it drops, tells nothing that the line
+    at the end does not.
+    """
     show = warnings.showwarning
 
     def show_in_a_line(message: Warning | str, category: type[Warning], *rest: Any, **options: Any) -> None:
         if issubclass(category, InputWarning):
             print(f"{name}: warning: {message}", file=sys.stderr)
-        else:
+        elif signals.number is None:
             show(message, category, *rest, **options)
 
     warnings.showwarning = show_in_a_line
@@ -86,7 +90,7 @@ def run_command(name: str, call: Callable[[], int | None]) -> int:
     """
     with _Signals() as signals:
         try:
-            with _warnings_in_a_line(name):
+            with _warnings_in_a_line(name, signals):
                 status = call() or 0
             sys.stdout.flush()
         except (VETimeError, InputWarning) as error:  # the latter under `python -W error`
