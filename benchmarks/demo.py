@@ -85,8 +85,8 @@ def main() -> None:
     print(f"{found[episode].sum():,} of them in the episode\n")
 
     scores, drawing = OUT / "scores.csv", OUT / "scores.png"
-    arguments = ["score", str(path), "--labels", "label", "--contamination", "0.05"]
-    arguments += ["--out", str(scores), "--plot", str(drawing)]
+    arguments = ["score", str(path), "--labels", "label", "--threshold", "quantile"]
+    arguments += ["--contamination", "0.05", "--out", str(scores), "--plot", str(drawing)]
     print(f"3. vetime {shlex.join(arguments)}", flush=True)
     subprocess.run([sys.executable, "-m", "vetime_plugins", *arguments], check=True)
 
