@@ -46,9 +46,9 @@ class MovingContext:
         config = pipeline.config
         return (
             isinstance(config, VETimeConfig)
+            and config.evidence_alone
             and config.retrieval is not None
             and config.retrieval.has_evidence
-            and config.correction == 0
             and pipeline.device.type == "cpu"
             and window.n_variables == 1
             and len(window) >= SHORTEST
