@@ -107,7 +107,7 @@ class Arm:
 
     def novelty(self, units: list[Unit], shape: tuple[int, int]) -> NDArray[np.float64]:
         """Return the parameter-free novelty (T, C)."""
-        return novelty_margins(self.pipeline.config, units, shape)
+        return novelty_margins(units, shape)
 
     def read(self, margins: NDArray[np.float64], units: list[Unit]) -> NDArray[np.float64]:
         """Return scores (T,) of margins (T, C)."""

@@ -26,8 +26,6 @@ from vetime_plugins import VETimePipeline
 from vetime_plugins.leaderboard.datasets import find_series, read_series
 from vetime_plugins.metrics import auc_pr, find_buffer, vus_pr
 from vetime_plugins.network.checkpoint import load_checkpoint, save_checkpoint
-from vetime_plugins.network.config import VETimeConfig
-from vetime_plugins.network.model import novelty_channels
 from vetime_plugins.network.pooling import pool_margins
 from vetime_plugins.network.preparation import Unit, column_periods, cut, find_units
 from vetime_plugins.series.inputs import as_series
@@ -46,17 +44,15 @@ def at_full_strength(weights: str | Path) -> tuple[VETimePipeline, dict[str, Any
     return VETimePipeline(raw, str(weights), next(raw.parameters()).device), record
 
 
-def novelty_margins(config: VETimeConfig, units: list[Unit], shape: tuple[int, int]) -> NDArray[np.float64]:
+def novelty_margins(units: list[Unit], shape: tuple[int, int]) -> NDArray[np.float64]:
     """Return what the margin starts from (T, C) of a prepared series, -inf for constant variables.
 
     The evidence of the retrieval expert, or the novelty alone where the configuration asks for no more.
     """
     result = np.full(shape, -np.inf)
-    channels = list(novelty_channels(config))
     for unit, columns in units:
-        assert unit.retrieval is not None
-        start = unit.retrieval[..., channels].mean(-1) if unit.evidence is None else unit.evidence
-        result[:, columns] = start[: shape[0]].double().numpy()
+        assert unit.start is not None
+        result[:, columns] = unit.start.alone[: shape[0]].double().numpy()
     return result
 
 
@@ -78,7 +74,7 @@ def margins(
     """Return novelty and learned margin, both (T, C), and the first variable's period."""
     series = as_series(values)
     units, shape = find_units(series, pipeline.config), series.values.shape
-    novelty = novelty_margins(pipeline.config, units, shape)
+    novelty = novelty_margins(units, shape)
     return novelty, learned_margins(pipeline, units, shape), column_periods(series, units)[0]
 
 

@@ -16,10 +16,10 @@ from scipy.stats import rankdata
 
 from vetime_plugins.leaderboard.datasets import find_series, read_series
 from vetime_plugins.metrics import find_buffer
-from vetime_plugins.network.preparation import standardise_together
+from vetime_plugins.network.evidence import standardise_together
 from vetime_plugins.retrieval import RetrievalConfig, retrieval_distances
 from vetime_plugins.retrieval.evidence import FLOOR, window_lengths
-from vetime_plugins.retrieval.features import _standardise
+from vetime_plugins.retrieval.features import standardise
 from vetime_plugins.retrieval.statistics import statistic_distances
 from vetime_plugins.series.inputs import as_series
 from vetime_plugins.synthesis import Corpus, SyntheticSeries
@@ -58,7 +58,7 @@ def channels_of(values: NDArray[np.floating]) -> NDArray[np.float32]:
     assert found.evidence is not None
     own, novelty = found.variables[:, 0], found.variables[:, 0, 0]
     points = found.evidence[:, 0] - novelty
-    standard, _ = _standardise([torch.from_numpy(z.T)])
+    standard, _ = standardise([torch.from_numpy(z.T)])
     lengths = window_lengths(CONFIG.statistics, standard)
     views = {}
     for window in dict.fromkeys(lengths):

@@ -11,7 +11,8 @@ import pytest
 from vetime_plugins import pipeline as pipeline_module
 from vetime_plugins import reading
 from vetime_plugins.cli import main
-from vetime_plugins.network import checkpoint, preparation
+from vetime_plugins.network import checkpoint, evidence, preparation
+from vetime_plugins.retrieval import features
 from vetime_plugins.series import overlap
 
 N = 300
@@ -60,13 +61,23 @@ def no_cache(monkeypatch):
 def test_a_picture_takes_one_pass(count, table, tmp_path, extra):
     if extra:
         pytest.importorskip("matplotlib")
-    standardised = count("standardise_together", preparation)
+    standardised = count("standardise_together", evidence, preparation)
     resolved = count("resolve_folder", checkpoint, pipeline_module)
     hashed = count("file_hash", checkpoint)
     assert main(["plot", table, *extra, "--out", str(tmp_path / "a.png")]) == 0
-    # What the network is asked to explain is prepared beside the evidence, which alone makes the scores.
-    assert len(standardised) == (2 if extra else 1)
-    assert len(resolved) == len(hashed) == 1
+    assert len(standardised) == len(resolved) == len(hashed) == 1
+
+
+@pytest.mark.parametrize("with_switches", [False, True])
+def test_an_explanation_finds_its_evidence_once(count, series, with_switches):
+    """Switches are compared apart: theirs is found once, and that of the rest once."""
+    columns = [series, np.cos(np.arange(N) / 5), np.full(N, 3.0)]
+    switch = (np.arange(N) % 97 == 0).astype(float)
+    x = np.column_stack([*columns, switch] if with_switches else columns)
+    found = count("joined_evidence", features)
+    told = pipeline_module.cached_pipeline("small").explain(x)
+    assert len(found) == (2 if with_switches else 1)
+    np.testing.assert_array_equal(told.scores, pipeline_module.cached_pipeline("small").score(x))
 
 
 @pytest.mark.usefixtures("no_cache")

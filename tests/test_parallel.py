@@ -18,7 +18,7 @@ from joblib.externals.loky import get_reusable_executor
 from tests._tiny import save_tiny_weights
 from vetime_plugins import InputError, VETimePipeline
 from vetime_plugins.errors import MissingDependencyError
-from vetime_plugins.network import preparation
+from vetime_plugins.network import evidence
 from vetime_plugins.parallel import cut_evenly
 from vetime_plugins.pipeline import _CACHE, cached_pipeline
 
@@ -174,7 +174,7 @@ def test_little_work_stays_on_one_thread_and_the_number_of_threads_is_restored(
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        monkeypatch.setattr(preparation, "retrieval_evidence", stop)
+        monkeypatch.setattr(evidence, "retrieval_evidence", stop)
         with pytest.raises(ZeroDivisionError):
             cached_pipeline("small", device="cpu").score(np.arange(n_points) % 97.0)
         assert torch.get_num_threads() == 2

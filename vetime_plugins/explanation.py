@@ -10,15 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from vetime_plugins.network.config import VETimeConfig
+from vetime_plugins.network.evidence import standardise_together
 from vetime_plugins.network.fusion import DETECTION
 from vetime_plugins.network.model import ModelOutput
-from vetime_plugins.network.preparation import (
-    Chunk,
-    Unit,
-    column_periods,
-    find_evidence,
-    standardise_together,
-)
+from vetime_plugins.network.preparation import Chunk, Unit, column_periods, margins_of_units
 from vetime_plugins.network.surprise import Reader, find_bands, find_margins
 from vetime_plugins.reading import Margins, Reading, switches_of
 from vetime_plugins.series.imaging import FoldGeometry, Strip, fold_images, make_strip
@@ -106,7 +101,7 @@ def explain_series(
     image, geometry, period = fold_whole(strips, config.patch_size, config.image_size)
     read = Margins(margins, column_periods(series, units))
     if config.evidence_alone:
-        read = Margins(*find_evidence(series, config))
+        read = Margins(*margins_of_units(series, units, config))
     reading = Reading(read, switches=switches_of(config, series))
     return Explanation(
         series=series.values,

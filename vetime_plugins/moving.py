@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vetime_plugins._threads import threads_for
 from vetime_plugins.network.config import VETimeConfig
-from vetime_plugins.network.preparation import find_evidence
+from vetime_plugins.network.evidence import find_evidence
 from vetime_plugins.reading import Margins, Reading
 from vetime_plugins.retrieval.stream import SHORTEST, SlidingEvidence
 from vetime_plugins.series.inputs import Series

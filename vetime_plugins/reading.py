@@ -18,6 +18,7 @@ from vetime_plugins._threads import threads_for
 from vetime_plugins.errors import CheckpointError, InputError
 from vetime_plugins.network.checkpoint import Network
 from vetime_plugins.network.config import VETimeConfig
+from vetime_plugins.network.evidence import find_evidence
 from vetime_plugins.network.expectation import ExpectationConfig, ExpectationNetwork
 from vetime_plugins.network.model import ModelOutput
 from vetime_plugins.network.pooling import pool_margins
@@ -26,7 +27,6 @@ from vetime_plugins.network.preparation import (
     collate,
     column_periods,
     cut,
-    find_evidence,
     find_units,
 )
 from vetime_plugins.network.surprise import Reader, find_margins

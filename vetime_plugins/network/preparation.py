@@ -7,7 +7,7 @@ see.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -17,24 +17,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vetime_plugins.network.config import VETimeConfig
-from vetime_plugins.network.model import ModelInput
-from vetime_plugins.retrieval import (
-    RetrievalConfig,
-    RetrievalFeatures,
-    retrieval_distances,
-    retrieval_evidence,
+from vetime_plugins.network.evidence import (
+    Columns,
+    Start,
+    groups_apart,
+    join_references,
+    retrieve,
+    standardise_together,
 )
+from vetime_plugins.network.model import ModelInput
+from vetime_plugins.retrieval import RetrievalFeatures
 from vetime_plugins.series.imaging import (
     FoldGeometry,
     Strip,
     default_gammas,
     make_strip,
 )
-from vetime_plugins.series.inputs import Series, as_series, check_no_empty_variable
+from vetime_plugins.series.inputs import Series, as_series
 from vetime_plugins.series.overlap import Beside
-from vetime_plugins.series.period import series_period
+from vetime_plugins.series.period import find_period
 from vetime_plugins.series.scaling import Scaling
-from vetime_plugins.series.switches import find_switches
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,10 @@ class Prepared:
         From the series to `z`.
     length : int
         Steps of the series.
-    evidence : float32 Tensor of shape (W, C) or None
-        What the score starts from, where that is more than the novelty among the retrieval channels.
+    periods : list of int
+        Of each variable, in steps; the image has the longest.
+    start : Start or None
+        What scores start from, (W, C) each; None without a retrieval expert.
     """
 
     z: NDArray[np.float32]
@@ -60,7 +64,8 @@ class Prepared:
     retrieval: Tensor | None
     scaling: Scaling
     length: int
-    evidence: Tensor | None = None
+    periods: list[int]
+    start: Start | None = None
 
     @property
     def n_variables(self) -> int:
@@ -68,10 +73,6 @@ class Prepared:
         return len(self.z)
 
 
-_Columns = slice | NDArray[np.intp]
-
-Recall = Callable[[list[Tensor], list[NDArray[np.float64]]], Tensor | None]
-"""From parts (1, T_i) in float32, standardised, and the same as they came, (T_i,), to the evidence (T, 1)."""
 Unit = tuple[Prepared, NDArray[np.intp]]
 """Variables that the network reads together, and the columns of the series that they are."""
 
@@ -91,26 +92,20 @@ def prepare(
     *,
     gammas: NDArray[np.float64] | None = None,
     references: Sequence[NDArray[np.float64]] = (),
-    switches: NDArray[np.bool_] | None = None,
+    apart: Sequence[Columns] = (slice(None),),
 ) -> list[Prepared]:
     """Standardise, find the period, make the strip and the retrieval distances.
 
     References (T_ref, C) are stretches of earlier or clean data of the same variables: they join the scale of
     the standardisation, the search of the period and the retrieval bank. `gammas` (C,) are those of the
     image. All variables together make one `Prepared` where the configuration relates them, else each its own.
-    The evidence of `switches` (C,) is that of them alone.
+    The scores of the variables that one of `apart` names start from the evidence of these alone.
     """
     series = as_series(series)
     (z, *earlier), scaling = standardise_together([series.values, *references])
-    features = None
+    features = start = None
     if config.retrieval is not None:
-        features = _retrieve([z, *earlier], series.observed, config.retrieval)
-        groups_apart = _apart(switches)
-        if features.evidence is not None and len(groups_apart) > 1:
-            alone, _ = _start(
-                [z, *earlier], series.observed, config.retrieval, groups_apart, torch.device("cpu")
-            )
-            features = features._replace(evidence=alone)
+        features, start = retrieve([z, *earlier], series.observed, config.retrieval, apart)
     exact = scaling.exact(series.values)
     longest = max([z, *earlier], key=len)
     n_variables = z.shape[1]
@@ -122,14 +117,21 @@ def prepare(
     for group in groups:
         gamma = gammas[group] if gammas is not None else own_gammas[group]
         # Whole intensities need no rounding before, and theirs are the authors' to the last.
-        strip = make_strip(
-            exact[:, group], config.patch_size, period=series_period(longest[:, group]), gammas=gamma
-        )
+        periods = [find_period(column) for column in longest[:, group].T]
+        strip = make_strip(exact[:, group], config.patch_size, period=max(periods), gammas=gamma)
         padded = np.zeros((group.stop - group.start, strip.intensities.shape[2]), dtype=np.float32)
         padded[:, : len(z)] = z[:, group].T
-        width = padded.shape[1]
-        channels, evidence = _channels(features, group, width), _evidence(features, group, width)
-        units.append(Prepared(padded, strip, channels, scaling.select(group), len(z), evidence))
+        units.append(
+            Prepared(
+                padded,
+                strip,
+                None if features is None else _channels(features, group, padded.shape[1]),
+                scaling.select(group),
+                len(z),
+                periods,
+                None if start is None else Start(*(_padded(one[:, group], padded.shape[1]) for one in start)),
+            )
+        )
     return units
 
 
@@ -157,136 +159,23 @@ def find_units(
         config,
         gammas=None if gammas is None else gammas[columns],
         references=[part[:, columns] for part in earlier],
-        switches=_switches(series, references)[columns] if config.switches_apart else None,
+        apart=groups_apart(series, config, references, columns),
     )
     if len(units) == 1:
         return [(units[0], columns)]
     return [(unit, columns[i : i + 1]) for i, unit in enumerate(units)]
 
 
-def join_references(
-    series: Series, references: Sequence[Beside]
-) -> tuple[list[NDArray[np.float64]], NDArray[np.bool_]]:
-    """Return the stretches (T_ref, C) beside the series, with their gaps filled, and which variables vary.
-
-    A variable that is constant in the series may vary in a reference. Raises `InputError` if a reference that
-    matters has a variable without any value.
-    """
-    earlier: list[NDArray[np.float64]] = []
-    varies = series.varies
-    for reference, parts in references:
-        check_no_empty_variable(reference.observed, "reference")
-        varies = varies | reference.varies
-        earlier += [reference.values[part] for part in parts]
-    return earlier, varies
-
-
-def standardise_together(
-    parts: Sequence[NDArray[np.float64]],
-) -> tuple[list[NDArray[np.float64]], Scaling]:
-    """Return several stretches (T_i, C) in one unit, in which together they have mean 0 and deviation 1."""
-    together = np.concatenate(parts)
-    scaling = Scaling.of_values(together)
-    ends = np.cumsum([len(part) for part in parts])[:-1]
-    return np.split(scaling.standardise(together), ends), scaling
-
-
-def _retrieve(
-    parts: Sequence[NDArray[np.float64]],
-    observed: NDArray[np.bool_],
-    config: RetrievalConfig,
-    device: torch.device | None = None,
-) -> RetrievalFeatures:
-    """Compare the first of the standardised parts with all, whatever the order of the variables."""
-    columns, order, back = _by_content(parts)
-    series, *earlier = (part.T.to(device) for part in columns)
-    back = back.to(device)
-    features = retrieval_distances(
-        series,
-        config=config,
-        reference=earlier,
-        valid=None if observed.all() else torch.from_numpy(observed[:, order]),
-    )
-    evidence = None if features.evidence is None else features.evidence[:, back]
-    return RetrievalFeatures(features.variables[:, back], features.joint, evidence)
-
-
-def _switches(series: Series, references: Sequence[Beside]) -> NDArray[np.bool_]:
-    return find_switches(series, [one.reference for one in references])
-
-
-def _apart(switches: NDArray[np.bool_] | None) -> list[_Columns]:
-    """Return the columns that are compared with each other: all, or the switches apart from the rest."""
-    if switches is None or switches.all() or not switches.any():
-        return [slice(None)]
-    return [np.flatnonzero(~switches), np.flatnonzero(switches)]
-
-
-def _start(
-    parts: Sequence[NDArray[np.float64]],
-    observed: NDArray[np.bool_],
-    config: RetrievalConfig,
-    groups: Sequence[_Columns],
-    device: torch.device,
-) -> tuple[Tensor, Tensor]:
-    """Return what the scores of the variables and of all together start from, (T, C) each, group by group."""
-    alone, together = (torch.empty(observed.shape, device=device) for _ in range(2))
-    for group in groups:
-        alone[:, group], together[:, group] = _start_of_group(
-            [part[:, group] for part in parts], observed[:, group], config, device
-        )
-    return alone, together
-
-
-def _start_of_group(
-    parts: Sequence[NDArray[np.float64]],
-    observed: NDArray[np.bool_],
-    config: RetrievalConfig,
-    device: torch.device,
-) -> tuple[Tensor, Tensor]:
-    """Return what `_start` does of variables that are compared with each other."""
-    if not config.has_evidence:
-        features = _retrieve(parts, observed, config, device)
-        start = (features.variables[..., 0] + features.joint[:, :1]) / 2
-        return start, start
-    columns, order, back = _by_content(parts)
-    valid = None if observed.all() else torch.from_numpy(observed[:, order].T.copy()).to(device)
-    there = [part.to(device) for part in columns]
-    alone, together = retrieval_evidence(there, config=config, valid=valid)
-    back = back.to(device)
-    return alone[back].T, together[back].T
-
-
-def _by_content(parts: Sequence[NDArray[np.float64]]) -> tuple[list[Tensor], list[int], Tensor]:
-    """Return parts (C, T_i) in float32 with the variables in an order of their own, it, and the way back.
-
-    What is summed over variables is rounded by their order, which means nothing: theirs is by content.
-    """
-    columns = [np.ascontiguousarray(part.T, dtype=np.float32) for part in parts]
-    n_variables = len(columns[0])
-    if n_variables == 1:
-        return [torch.from_numpy(part) for part in columns], [0], torch.zeros(1, dtype=torch.long)
-    content = [b"".join(part[c].tobytes() for part in columns) for c in range(n_variables)]
-    order = sorted(range(n_variables), key=content.__getitem__)
-    return [torch.from_numpy(part[order]) for part in columns], order, torch.from_numpy(np.argsort(order))
-
-
-def _channels(features: RetrievalFeatures | None, group: slice, width: int) -> Tensor | None:
+def _channels(features: RetrievalFeatures, group: slice, width: int) -> Tensor:
     """Return (width, C, K) distances of the variables in `group`, the joint ones repeated for each."""
-    if features is None:
-        return None
     own = features.variables[:, group]
     joint = features.joint[:, None].expand(-1, own.shape[1], -1)
-    channels = torch.cat([own, joint], dim=-1)
-    return torch.nn.functional.pad(channels, (0, 0, 0, 0, 0, width - len(channels)))
+    return _padded(torch.cat([own, joint], dim=-1), width)
 
 
-def _evidence(features: RetrievalFeatures | None, group: slice, width: int) -> Tensor | None:
-    """Return the evidence (width, C) of the variables in `group`."""
-    if features is None or features.evidence is None:
-        return None
-    own = features.evidence[:, group]
-    return torch.nn.functional.pad(own, (0, 0, 0, width - len(own)))
+def _padded(steps: Tensor, width: int) -> Tensor:
+    """Return (T, ...) with zeros beyond the series, (width, ...)."""
+    return torch.nn.functional.pad(steps, (0, 0) * (steps.ndim - 1) + (0, width - len(steps)))
 
 
 def split(prepared: Prepared, config: VETimeConfig) -> list[Chunk]:
@@ -306,58 +195,22 @@ def cut(units: Sequence[Unit], config: VETimeConfig) -> Iterator[tuple[Chunk, ND
     return ((chunk, columns) for unit, columns in units for chunk in split(unit, config))
 
 
-def find_evidence(
-    series: Series,
-    config: VETimeConfig,
-    references: Sequence[Beside] = (),
-    recall: Recall | None = None,
-    *,
-    device: torch.device | None = None,
+def margins_of_units(
+    series: Series, units: Sequence[Unit], config: VETimeConfig
 ) -> tuple[NDArray[np.float64], list[int], NDArray[np.float64]]:
-    """Return the margins of weights whose correction is 0: the network has no say in them, nor has an image.
+    """Return what `find_evidence` finds of a series without references, from units that were prepared.
 
-    Parameters
-    ----------
-    series : Series
-    config : VETimeConfig
-        With a retrieval expert.
-    references : sequence of Beside
-    recall : callable, optional
-        Finds the evidence of a single variable without gaps from what it remembers, or returns None.
-    device : torch.device, optional
-        Where windows are compared; by default on the CPU.
-
-    Returns
-    -------
-    margins : float64 ndarray of shape (T, C)
-        -inf for variables that never change.
-    periods : list of int
-        In steps; 1 where there is none.
-    joining : float64 ndarray of shape (T, C)
-        What the margins of all variables together are joined from.
+    Margins (T, C), periods in steps, and what the margins of all variables together are joined from (T, C).
     """
-    assert config.retrieval is not None
     margins, periods = np.full(series.values.shape, -np.inf), [1] * series.n_variables
     joining = margins.copy()
-    earlier, varies = join_references(series, references)
-    columns = np.flatnonzero(varies)
-    if not len(columns):
-        return margins, periods, joining
-    own = series.select(columns)
-    values = [own.values, *(part[:, columns] for part in earlier)]
-    (z, *others), _ = standardise_together(values)
-    starts = None
-    if recall is not None and series.n_variables == 1 and own.observed.all():
-        start = recall(_by_content([z, *others])[0], [part[:, 0] for part in values])
-        starts = start if start is None else (start, start)
-    if starts is None:
-        groups = _apart(_switches(series, references)[columns] if config.switches_apart else None)
-        starts = _start([z, *others], own.observed, config.retrieval, groups, device or torch.device("cpu"))
-    for start, found in zip(starts, (margins, joining), strict=True):
-        found[:, columns] = (start.cpu() * config.margin_scale + config.margin_offset).double().numpy()
-    longest = max([z, *others], key=len)
-    for number, column in enumerate(columns.tolist()):
-        periods[column] = series_period(longest[:, number : number + 1])
+    for unit, columns in units:
+        assert unit.start is not None
+        found = [margin[: len(series)] for margin in unit.start.margins(config)]
+        for place, column in enumerate(columns.tolist()):
+            if series.varies[column]:
+                margins[:, column], joining[:, column] = (margin[:, place] for margin in found)
+                periods[column] = unit.periods[place]
     return margins, periods, joining
 
 
@@ -381,7 +234,7 @@ def collate(chunks: Sequence[Chunk], config: VETimeConfig) -> ModelInput:
     channels = config.retrieval_channels
     retrieval = torch.zeros(len(chunks), n_variables, width, channels) if channels else None
     evidence = None
-    if chunks[0].prepared.evidence is not None:
+    if config.retrieval is not None and config.retrieval.has_evidence:
         evidence = torch.zeros(len(chunks), n_variables, width)
     for row, (chunk, length) in enumerate(zip(chunks, lengths, strict=True)):
         steps = slice(chunk.start * p, chunk.stop * p)
@@ -391,8 +244,8 @@ def collate(chunks: Sequence[Chunk], config: VETimeConfig) -> ModelInput:
             assert chunk.prepared.retrieval is not None
             retrieval[row, :, : length * p] = chunk.prepared.retrieval[steps].transpose(0, 1)
         if evidence is not None:
-            assert chunk.prepared.evidence is not None
-            evidence[row, :, : length * p] = chunk.prepared.evidence[steps].T
+            assert chunk.prepared.start is not None
+            evidence[row, :, : length * p] = chunk.prepared.start.alone[steps].T
     folds = [
         FoldGeometry.for_period(n, c.prepared.strip.period, p) for n, c in zip(lengths, chunks, strict=True)
     ]

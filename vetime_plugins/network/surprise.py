@@ -13,9 +13,9 @@ from scipy.ndimage import uniform_filter1d
 from scipy.special import logsumexp
 from torch import Tensor
 
+from vetime_plugins.network.evidence import join_references, standardise_together
 from vetime_plugins.network.expectation import ExpectationNetwork, conceal
 from vetime_plugins.network.phases import Windows, decompress, make_windows
-from vetime_plugins.network.preparation import join_references, standardise_together
 from vetime_plugins.series.inputs import Series
 from vetime_plugins.series.overlap import Beside
 from vetime_plugins.series.period import series_period

@@ -44,11 +44,14 @@ class RetrievalFeatures(NamedTuple):
     evidence : Tensor of shape (T, C), float32, or None
         What the score of a variable starts from, where the configuration asks for more than the novelty: see
         `RetrievalConfig.statistics`, `point_gain`, `temperature` and `smoothing`.
+    joining : Tensor of shape (T, C), float32, or None
+        What the score of all variables together is joined from, see `retrieval_evidence`.
     """
 
     variables: Tensor
     joint: Tensor
     evidence: Tensor | None = None
+    joining: Tensor | None = None
 
 
 def retrieval_distances(
@@ -58,6 +61,7 @@ def retrieval_distances(
     config: RetrievalConfig | None = None,
     reference: Tensor | Sequence[Tensor] | None = None,
     valid: Tensor | None = None,
+    evidence: bool = True,
 ) -> RetrievalFeatures:
     """Compare every part of a series with its nearest neighbours elsewhere.
 
@@ -81,6 +85,8 @@ def retrieval_distances(
         it takes part in what is typical. It must not hold a part of `x`, which would match itself.
     valid : Tensor of shape (T, C), bool, optional
         False where a value was missing and has been filled in.
+    evidence : bool
+        Whether the evidence is found too, where the configuration asks for it.
 
     Returns
     -------
@@ -110,9 +116,10 @@ def retrieval_distances(
             raise InputError(f"valid needs the shape of the series {shapes}.")
 
     with torch.inference_mode():
-        variables, joint, evidence = _features(sources, valid, period, config)
+        found = _features(sources, valid, period, config, evidence and config.has_evidence)
     # Inference tensors cannot take part in training; their copies can.
-    return RetrievalFeatures(variables.clone(), joint.clone(), None if evidence is None else evidence.clone())
+    beside = (None if one is None else one.clone() for one in (found.evidence, found.joining))
+    return RetrievalFeatures(found.variables.clone(), found.joint.clone(), *beside)
 
 
 def retrieval_evidence(
@@ -148,24 +155,37 @@ def retrieval_evidence(
         workspace = Workspace()
         scales = compare_scales(standard, weights, None, config, joint_points=False, workspace=workspace)
         alone = joined_evidence(scales, standard, weights, config, workspace)
-        together = alone
-        if config.relations and len(moving) > 1:
-            together = toward_relations(alone, standard, weights, config.smoothing)
+        together = _together(alone, standard, weights, config)
         if len(moving) == n_variables:
             return alone, together
         return evidence.index_copy(0, moving, alone), evidence.index_copy(0, moving, together)
 
 
+def _together(
+    alone: Tensor, standard: list[Tensor], weights: Tensor | None, config: RetrievalConfig
+) -> Tensor:
+    """Return what the score of all variables is joined from, (C, T), given the evidence of each."""
+    if config.relations and len(alone) > 1:
+        return toward_relations(alone, standard, weights, config.smoothing)
+    return alone
+
+
 def _features(
-    sources: list[Tensor], valid: Tensor | None, period: int | None, config: RetrievalConfig
-) -> tuple[Tensor, Tensor, Tensor | None]:
+    sources: list[Tensor],
+    valid: Tensor | None,
+    period: int | None,
+    config: RetrievalConfig,
+    with_evidence: bool,
+) -> RetrievalFeatures:
     length, n_variables = sources[0].shape
     variables = torch.zeros(length, n_variables, config.n_features, device=sources[0].device)
     joint = torch.zeros(length, config.n_joint, device=sources[0].device)
-    evidence = joint.new_zeros(length, n_variables) if config.has_evidence else None
+    evidence = joining = None
+    if with_evidence:
+        evidence, joining = (joint.new_zeros(length, n_variables) for _ in range(2))
     standard, moving = standardise([source.T for source in sources])
     if moving.numel() == 0 or max(map(len, sources)) < SHORTEST or length < 2:
-        return variables, joint, evidence
+        return RetrievalFeatures(variables, joint, evidence, joining)
     weights = None if valid is None or valid.all() else valid[:, moving].T.float().contiguous()
     scales = compare_scales(standard, weights, period, config)
     for number, distances in enumerate(scales):
@@ -176,9 +196,10 @@ def _features(
     windows = variables[..., 1:].unflatten(-1, (-1, 4))[..., :2].flatten(-2)  # "level" and "form"
     variables[..., 0] = novelty(windows.movedim(-1, 0).sinh())
     joint[..., 0] = novelty(joint[:, 1:].T.sinh())
-    if evidence is not None:
-        evidence[:, moving] = joined_evidence(scales, standard, weights, config).T
-    return variables, joint, evidence
+    if evidence is not None and joining is not None:
+        alone = joined_evidence(scales, standard, weights, config)
+        evidence[:, moving], joining[:, moving] = alone.T, _together(alone, standard, weights, config).T
+    return RetrievalFeatures(variables, joint, evidence, joining)
 
 
 def retrieval_score(features: RetrievalFeatures) -> Tensor:
