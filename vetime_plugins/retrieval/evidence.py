@@ -58,9 +58,12 @@ def compare_scales(
     return [known[window] for window in lengths]
 
 
-def z_scores(distances: ScaleDistances) -> Tensor:
-    """Return distances of windows in deviations of what is usual: (2, C + 1, T)."""
-    return (distances.windows - distances.mean).div_(distances.deviation + FLOOR)
+def z_scores(distances: ScaleDistances, rows: slice = slice(None)) -> Tensor:
+    """Return distances of windows in deviations of what is usual: (2, C + 1, T), or some of these rows."""
+    windows, mean, deviation = (
+        one[:, rows] for one in (distances.windows, distances.mean, distances.deviation)
+    )
+    return (windows - mean).div_(deviation + FLOOR)
 
 
 def point_channels(distances: ScaleDistances) -> Tensor:
@@ -96,13 +99,16 @@ def joined_evidence(
     -------
     Tensor of shape (C, T)
     """
-    context = _with_joint(novelty(torch.cat([z_scores(one) for one in scales]), config.temperature))
+    rows = slice(0, 1) if len(standard[0]) == 1 else slice(None)  # of one variable both rows are alike
+    context = _with_joint(novelty(torch.cat([z_scores(one, rows) for one in scales]), config.temperature))
     if config.statistics:
         if views is None:
             memory = workspace or Workspace()
             lengths = dict.fromkeys(window_lengths(config.statistics, standard))
             views = [statistic_distances(standard, weights, w, config, workspace=memory) for w in lengths]
-        deviations = torch.stack([(one - mean).div_(deviation + FLOOR) for one, mean, deviation in views])
+        deviations = torch.stack(
+            [(one[rows] - mean[rows]).div_(deviation[rows] + FLOOR) for one, mean, deviation in views]
+        )
         # The mean of z-scores, not of their logarithms: what either view is sure of stands.
         view = _with_joint(novelty(deviations, config.temperature))
         context = context.sinh_().add_(view.sinh_()).div_(2).asinh_()
@@ -122,8 +128,11 @@ def novelty(z: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def _with_joint(rows: Tensor) -> Tensor:
-    """Return the mean of each variable's row and of the last, that of all: from (C + 1, T) to (C, T)."""
-    return rows[:-1].lerp(rows[-1:], 0.5)
+    """Return the mean of each variable's row and of the last, that of all: from (C + 1, T) to (C, T).
+
+    The row (1, T) of one variable is that of all.
+    """
+    return rows if len(rows) == 1 else rows[:-1].lerp(rows[-1:], 0.5)
 
 
 def window_lengths(wanted: tuple[int, ...], sources: list[Tensor]) -> list[int]:

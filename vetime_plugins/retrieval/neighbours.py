@@ -24,6 +24,7 @@ from vetime_plugins.retrieval.places import (
     smallest,
     spread_over_steps,
     typical_where_filled,
+    with_joint,
 )
 
 POINT_NEIGHBOURS = 3
@@ -40,7 +41,8 @@ class ScaleDistances(NamedTuple):
     ----------
     windows : Tensor of shape (2, C + 1, T)
         Mean distance of the windows that cover a point, as they are ("level") and centred and scaled
-        ("form"); the last row is that of all variables joined.
+        ("form"); the last row is that of all variables joined. That of one variable is its own: both rows
+        share their memory.
     points : Tensor of shape (2, C, T) or (1, C, T)
         Distance of the point itself to the neighbours of those windows, found with this variable alone and,
         where that was asked for, with all.
@@ -91,7 +93,7 @@ def scale_distances(
     inside = torch.arange(window, device=own.device)
     squares = sources[0].new_zeros(2 if joint_points else 1, n_variables, length)
     # One array for all blocks: a small tensor kept from each would pin the large ones' memory between them.
-    windows = sources[0].new_empty(2, n_variables + 1, len(own))
+    windows = sources[0].new_empty(2, n_variables + (n_variables > 1), len(own))
     for (at, bars), out in zip(layout.own_blocks(), windows.split(layout.block, dim=2), strict=True):
         hits = bank.search(at, bars, config)
         out.copy_(hits.windows)
@@ -106,9 +108,9 @@ def scale_distances(
         windows = typical_where_filled(windows, mean, valid, own, window)
     points = (squares / layout.cover).sqrt()
     if valid is not None:
-        points = torch.where(valid > 0, points, mean[0, :-1])
+        points = torch.where(valid > 0, points, mean[0, :n_variables])
     windows = spread_over_steps(windows, own, window, length) / layout.cover
-    return ScaleDistances(windows, points, mean, deviation)
+    return ScaleDistances(with_joint(windows), points, with_joint(mean), with_joint(deviation))
 
 
 def usual_distances(windows: Tensor, earlier: list[Tensor], length: int) -> tuple[Tensor, Tensor]:
@@ -135,7 +137,7 @@ def share_of_references(length: int) -> float:
 
 
 class _Hits(NamedTuple):
-    windows: Tensor  # (2, C + 1, q) distances
+    windows: Tensor  # (2, C + 1, q) distances; (2, 1, q) of one variable
     columns: Tensor  # (2, C, q, k) neighbours in the level view: of the variable alone, of all variables
 
 
@@ -228,7 +230,7 @@ class _Bank:
             columns.append(column)
         alone = torch.cat(columns)
         if joined is None or norms is None:
-            windows, together = distances[0].repeat(1, 2, 1), alone
+            windows, together = distances[0], alone
         else:
             if self.barred is not None:
                 joined.masked_fill_(self.barred.float().mean(0) > 0.5, math.inf)

@@ -253,9 +253,19 @@ def averaged(values: Tensor, width: int) -> Tensor:
 def typical_where_filled(
     distances: Tensor, usual: Tensor, valid: Tensor, starts: Tensor, window: int
 ) -> Tensor:
-    """Draw distances (..., C + 1, q) to what is usual: a window half of which was filled in tells nothing."""
+    """Draw distances (..., C + 1, q) to what is usual: a window half of which was filled in tells nothing.
+
+    Of one variable they are (..., 1, q).
+    """
     trust = (2 * share_of_valid(valid, starts, window) - 1).clamp_min(0)
-    return usual + torch.cat([trust, trust.mean(0, keepdim=True)]) * (distances - usual)
+    if len(trust) > 1:
+        trust = torch.cat([trust, trust.mean(0, keepdim=True)])
+    return usual + trust * (distances - usual)
+
+
+def with_joint(rows: Tensor) -> Tensor:
+    """Return rows of variables and of all joined, (..., C + 1, n): those of one, (..., 1, n), stand twice."""
+    return rows.expand(*rows.shape[:-2], 2, -1) if rows.shape[-2] == 1 else rows
 
 
 def share_of_valid(valid: Tensor, starts: Tensor, window: int) -> Tensor:

@@ -101,7 +101,7 @@ class SlidingWindows(SlidingScale):
         inside = self.queries[:, None] + np.arange(self.window)
         squares = np.bincount(inside.ravel(), residuals.ravel(), minlength=self.length)
         points = torch.from_numpy(np.sqrt(squares / self.cover).astype(np.float32))
-        windows, mean, deviation = self._spread(np.repeat(distances[:, None], 2, axis=1))
+        windows, mean, deviation = self._spread(distances[:, None])
         return ScaleDistances(windows, points[None, None], mean, deviation)
 
     def _form(self, product: Array, power: Array) -> Array:
@@ -206,7 +206,7 @@ class SlidingStatistics(SlidingScale):
         distances = np.sqrt(best / 3, where=exists, out=np.zeros_like(best)).sum(-1) / np.maximum(
             exists.sum(-1), 1
         )
-        return self._spread(np.repeat(distances[None], 2, axis=0))
+        return self._spread(distances[None])
 
     def _compare(self, rows: Whole, columns: slice) -> list[Array]:
         cost = self._costs(rows, self.vectors[:, columns])

@@ -22,6 +22,7 @@ from vetime_plugins.retrieval.places import (
     smallest,
     spread_over_steps,
     typical_where_filled,
+    with_joint,
 )
 
 FAINTEST = 0.05
@@ -57,7 +58,8 @@ def statistic_distances(
     Returns
     -------
     distances : Tensor of shape (C + 1, T)
-        Mean over the windows that cover a point; the last row is that of all variables joined.
+        Mean over the windows that cover a point; the last row is that of all variables joined, and shares the
+        memory of the first where there is but one.
     mean, deviation : Tensor of shape (C + 1, 1)
         What is usual.
     """
@@ -65,7 +67,8 @@ def statistic_distances(
     lengths = [source.shape[1] for source in sources]
     layout = Layout.of(lengths, window, config, sources[0].device)
     bank = _Bank.build(sources, valid, window, layout.places, workspace or Workspace())
-    windows = sources[0].new_empty(len(sources[0]) + 1, len(layout.own))
+    n_variables = len(sources[0])
+    windows = sources[0].new_empty(n_variables + (n_variables > 1), len(layout.own))
     for (at, bars), out in zip(layout.own_blocks(), windows.split(layout.block, dim=1), strict=True):
         out.copy_(bank.search(at, bars, config))
     told = layout.earlier_blocks() if share_of_references(length) > LEAST_SHARE else ()
@@ -73,7 +76,8 @@ def statistic_distances(
     mean, deviation = usual_distances(windows, earlier, length)
     if valid is not None:
         windows = typical_where_filled(windows, mean, valid, layout.own, window)
-    return spread_over_steps(windows, layout.own, window, length) / layout.cover, mean, deviation
+    distances = spread_over_steps(windows, layout.own, window, length) / layout.cover
+    return with_joint(distances), with_joint(mean), with_joint(deviation)
 
 
 @dataclass(frozen=True)
@@ -119,9 +123,12 @@ class _Bank:
         )
 
     def search(self, at: Tensor, bars: Bars, config: RetrievalConfig) -> Tensor:
-        """Return mean distances (C + 1, q) of windows to their nearest places; the last joins all."""
+        """Return mean distances (C + 1, q) of windows to their nearest places; the last joins all.
+
+        Of one variable they are (1, q).
+        """
         n_variables, n_columns, n_queries = len(self.statistics), len(self.places.columns), len(at)
-        found = self.statistics.new_empty(n_variables + 1, n_queries)
+        found = self.statistics.new_empty(n_variables + (n_variables > 1), n_queries)
         step = min(n_variables, max(1, config.block_elements // (2 * n_queries * n_columns)))
         buffer = self.workspace.take("cost", self.vectors, step, n_queries, n_columns)
         joint = norms = None
@@ -142,7 +149,6 @@ class _Bank:
                 cost.masked_fill_(self.barred[part, None], torch.inf)
             found[part] = self._nearest(cost, norm, 3, bars, config)
         if joint is None or norms is None:
-            found[1] = found[0]
             return found
         if self.barred is not None:
             joint.masked_fill_(self.barred.float().mean(0) > 0.5, torch.inf)

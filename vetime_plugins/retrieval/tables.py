@@ -29,7 +29,7 @@ from vetime_plugins.retrieval.neighbours import (
     share_of_references,
     usual_distances,
 )
-from vetime_plugins.retrieval.places import Places, Workspace, query_starts, reference_starts
+from vetime_plugins.retrieval.places import Places, Workspace, query_starts, reference_starts, with_joint
 
 Array = NDArray[np.floating]
 _SINGLE = torch.empty(0)
@@ -266,7 +266,8 @@ class SlidingScale:
         own, calm = distances[..., : len(self.queries)], distances[..., len(self.queries) :]
         earlier = [torch.from_numpy(calm)] if len(self.calm) else []
         mean, deviation = usual_distances(torch.from_numpy(own), earlier, self.length)
-        return torch.from_numpy((self._sum_over_steps(own) / self.cover).astype(np.float32)), mean, deviation
+        spread = torch.from_numpy((self._sum_over_steps(own) / self.cover).astype(np.float32))
+        return with_joint(spread), with_joint(mean), with_joint(deviation)
 
 
 def _stack(parts: list[list[NDArray]]) -> list[NDArray]:
