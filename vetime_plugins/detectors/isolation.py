@@ -3,7 +3,8 @@
 A `Child` is one process. It is kept from call to call, so what a call has loaded (a framework, a network)
 is there for the next, and replaced by a fresh one after it had to be killed or has died. It speaks through
 pipes, which works below any scheduler: also where the caller is a daemonic process, which may not use
-`multiprocessing`. A child ends itself as soon as whoever started it is gone, however that came about.
+`multiprocessing`. A child ends itself as soon as whoever started it is gone, however that came about, and
+with a child ends what it has started.
 
 Children run code that the caller hands them by pickle, through a pipe that nobody else can write to.
 """
@@ -14,20 +15,19 @@ import importlib
 import os
 import pickle
 import queue
-import signal
+import secrets
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from vetime_plugins._lazy import need
+from vetime_plugins.detectors._processes import MARK, Tail, Watch, describe, end_family
 from vetime_plugins.errors import MissingDependencyError, VETimeError
 
 __all__ = [
@@ -42,8 +42,8 @@ __all__ = [
 
 _HEADER = struct.Struct("!Q")
 _POLL = 0.05  # seconds between two looks at the clock and at the memory
-_LOOK_FOR_OTHERS = 10  # so many looks at the memory go by before child processes are listed again
-_LAST_OUTPUT = 2000  # characters of what a child printed that are kept when it dies
+_ALIVE = 0.5  # seconds between two looks at whether it lives: what it has forked may hold its pipes open
+_LAST_OUTPUT = 2000  # bytes of what a child printed that are kept for when it dies
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -74,8 +74,10 @@ class Child:
 
     def __init__(self, threads: int = 1) -> None:
         self.threads = threads
+        self.n_calls = 0  # that the process has begun with; of a fresh one, 0
+        self._mark = ""
         self._process: subprocess.Popen[bytes] | None = None
-        self._printed: IO[bytes] | None = None
+        self._printed: Tail | None = None
         self._messages: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
 
     def start(self, function: Callable[..., Iterable[Any]], *arguments: Any) -> None:
@@ -88,6 +90,7 @@ class Child:
             process = self._running()
             try:
                 _send(process.stdin, call)
+                self.n_calls += 1
                 return
             except (BrokenPipeError, OSError):  # it has died since its last call
                 self.kill()
@@ -113,12 +116,13 @@ class Child:
         ChildDiedError
             If it has ended otherwise.
         RaisedError
-            If the function raised; MemoryLimitError if what it raised is a lack of memory.
+            If the function raised, or gave what cannot be read here; MemoryLimitError if what it raised is a
+            lack of memory.
         """
-        watch = None if memory_limit is None else _Watch(self._running().pid)
+        watch = None if memory_limit is None else Watch(self._running().pid)
         end = None if time_limit is None else time.monotonic() + time_limit
         while True:
-            wait = _POLL if end is not None or watch is not None else None
+            wait = _POLL if end is not None or watch is not None else _ALIVE
             if end is not None:
                 wait = max(0.0, min(_POLL, end - time.monotonic()))
             try:
@@ -126,6 +130,9 @@ class Child:
                 break
             except queue.Empty:
                 pass
+            if self._process is None or self._process.poll() is not None:
+                message = self._last_message()
+                break
             if end is not None and time.monotonic() >= end:
                 self.kill()
                 raise TimeLimitError(f"stopped after the time limit of {time_limit:g} s")
@@ -140,23 +147,31 @@ class Child:
         kind, content = message
         if kind == "memory":
             raise MemoryLimitError(content)
-        if kind == "raised":
+        if kind == "unreadable":
+            self.kill()  # it goes on with the call
+        if kind != "element":
             raise RaisedError(content)
         return content
+
+    def _last_message(self) -> tuple[str, Any] | None:
+        """Return what a process that is gone has sent before; None if nothing is left."""
+        with suppress(queue.Empty):
+            return self._messages.get(timeout=_ALIVE)
+        return None
 
     def kill(self) -> None:
         """End the process and what it has started, at once."""
         process, self._process = self._process, None
+        self.n_calls = 0
         if process is None:
             return
-        _kill_group(process.pid)
+        end_family(process.pid, self._mark)
         with suppress(OSError):
             process.kill()
         process.wait()
-        for stream in (process.stdin, self._printed):
-            with suppress(OSError):  # a broken pipe says so again when it is closed
-                if stream is not None:
-                    stream.close()
+        with suppress(OSError):  # a broken pipe says so again when it is closed
+            if process.stdin is not None:
+                process.stdin.close()
 
     def close(self) -> None:
         """End the process; the next call would begin another one."""
@@ -169,15 +184,17 @@ class Child:
             return self._process
         threads = {name: str(self.threads) for name in _THREADS}
         path = os.pathsep.join(entry for entry in sys.path if entry)
-        self._printed = tempfile.TemporaryFile()  # noqa: SIM115 (closed when the process ends)
+        self._mark = secrets.token_hex(16)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", f"from {__name__} import _serve; _serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._printed,
-            env={**os.environ, **threads, "PYTHONPATH": path},
+            stderr=subprocess.PIPE,
+            env={**os.environ, **threads, "PYTHONPATH": path, MARK: self._mark},
             start_new_session=True,  # a group of its own, which can be killed as a whole
         )
+        assert self._process.stderr is not None
+        self._printed = Tail(self._process.stderr, _LAST_OUTPUT)
         with _LOCK:
             _CHILDREN.add(self)
         self._messages = queue.SimpleQueue()
@@ -192,17 +209,12 @@ class Child:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(5)
         code = self._process.poll()
-        error = ChildDiedError(f"the process ended with {_describe(code)}; it last printed:\n{self._tail()}")
+        self.kill()  # first: what holds its output open ends with it
+        printed = self._printed.text(_ALIVE) if self._printed is not None else ""
+        how = f"the process ended with {describe(code)}"
+        error = ChildDiedError(f"it last printed:\n{printed}\n{how}" if printed else how)
         error.by_signal = -code if code is not None and code < 0 else None
-        self.kill()
         return error
-
-    def _tail(self) -> str:
-        if self._printed is None:
-            return ""
-        size = self._printed.seek(0, os.SEEK_END)
-        self._printed.seek(max(0, size - _LAST_OUTPUT))
-        return self._printed.read().decode(errors="replace")
 
 
 _LOCK = threading.Lock()
@@ -229,44 +241,6 @@ def _cloudpickle() -> Any:
         ) from error
 
 
-class _Watch:
-    """The memory of a process and of those that it has started."""
-
-    def __init__(self, pid: int) -> None:
-        psutil = need("psutil", "a memory limit needs psutil (or set none)", extra="leaderboard")
-        self._gone = psutil.NoSuchProcess
-        self._main = psutil.Process(pid)
-        self._others: list[Any] = []
-        self._looks = 0
-
-    def bytes(self) -> int:
-        if self._looks % _LOOK_FOR_OTHERS == 0:  # finding them means going through all processes there are
-            with suppress(self._gone):
-                self._others = self._main.children(recursive=True)
-        self._looks += 1
-        total = 0
-        for process in (self._main, *self._others):
-            with suppress(self._gone):
-                total += process.memory_info().rss
-        return total
-
-
-def _describe(code: int | None) -> str:
-    if code is None:
-        return "an unknown status"
-    if code >= 0:
-        return f"the status {code}"
-    name = signal.Signals(-code).name
-    hint = " (the system kills like this when it runs out of memory)" if name == "SIGKILL" else ""
-    return f"the signal {name}{hint}"
-
-
-def _kill_group(pid: int) -> None:
-    if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)
-
-
 def _send(stream: Any, content: bytes) -> None:
     stream.write(_HEADER.pack(len(content)))
     stream.write(content)
@@ -283,10 +257,14 @@ def _frames(stream: Any) -> Iterator[bytes]:
 
 
 def _collect(stream: Any, messages: queue.SimpleQueue[tuple[str, Any] | None]) -> None:
-    """Pass on what a child sends; None when it has ended."""
-    with stream, suppress(OSError, ValueError, EOFError, pickle.UnpicklingError):
+    """Pass on what a child sends; None when it has ended, or sends what is no message."""
+    with stream, suppress(Exception):  # a detector may have written into the pipe
         for content in _frames(stream):
-            messages.put(pickle.loads(content))
+            try:
+                messages.put(pickle.loads(content))
+            except Exception as error:
+                reason = f"what came back cannot be read: {type(error).__name__}: {error}"
+                messages.put(("unreadable", reason))
     messages.put(None)
 
 
@@ -297,12 +275,21 @@ def _serve() -> None:
         os.dup2(nothing.fileno(), 0)
     os.dup2(2, 1)  # what a detector prints must not get among the messages
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    own, mark = os.getpid(), os.environ.get(MARK, "")
+    with suppress(ImportError):  # now: when it is needed, an import may wait for a detector
+        importlib.import_module("psutil")
 
     def listen() -> None:
         for content in _frames(incoming):
             calls.put(content)
-        _kill_group(os.getpid())  # whoever started us has gone: nobody would read a result
+        end_family(own, mark)  # whoever started us has gone: nobody would read a result
         os._exit(1)
+
+    def send(kind: str, content: Any) -> None:
+        message = pickle.dumps((kind, content), protocol=5)
+        if os.getpid() != own:
+            os._exit(1)  # a fork that came back from a detector
+        _send(outgoing, message)
 
     threading.Thread(target=listen, daemon=True, name="calls").start()
     while True:
@@ -310,10 +297,17 @@ def _serve() -> None:
         try:
             function, arguments = pickle.loads(call)
             for element in function(*arguments):
-                _send(outgoing, pickle.dumps(("element", element), protocol=5))
+                send("element", element)
         except BaseException as error:  # SystemExit of a detector must not end us
-            kind = "memory" if _lacks_memory(error) else "raised"
-            _send(outgoing, pickle.dumps((kind, shorten(traceback.format_exc()))))
+            send("memory" if _lacks_memory(error) else "raised", _told(error))
+
+
+def _told(error: BaseException) -> str:
+    """Return the traceback, whatever the detector did to what is needed for it."""
+    try:
+        return shorten("".join(traceback.format_exception(error)))
+    except Exception as another:
+        return f"{type(error).__name__}, and its traceback raised {type(another).__name__}"
 
 
 def _lacks_memory(error: BaseException) -> bool:
@@ -325,8 +319,10 @@ def _lacks_memory(error: BaseException) -> bool:
 
 def shorten(text: str, limit: int = 20_000) -> str:
     """Return a traceback without the folders in which packages are installed, and not too long of it."""
-    own = str(Path(__file__).resolve().parents[2])
-    folders = {*sys.path, sys.prefix, sys.base_prefix, os.getcwd(), own} - {"", "/"}
+    folders = {*map(str, sys.path), sys.prefix, sys.base_prefix, str(Path(__file__).resolve().parents[2])}
+    with suppress(OSError):  # it may have been removed
+        folders.add(os.getcwd())
+    folders -= {"", "/"}
     for folder in sorted(folders, key=len, reverse=True):
         text = text.replace(f"{folder.rstrip(os.sep)}{os.sep}", "")
     half = limit // 2

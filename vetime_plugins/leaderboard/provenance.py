@@ -65,7 +65,7 @@ def versions(detector: Any) -> dict[str, str]:
     """Return the versions that a detector names, or that of this package alone."""
     own = getattr(detector, "versions", None)
     if callable(own):
-        return dict(own())
+        return {str(name): str(version) for name, version in dict(own()).items()}
     from vetime_plugins import __version__
 
     return {"vetime-plugins": __version__, "numpy": np.__version__}

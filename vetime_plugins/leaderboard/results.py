@@ -68,6 +68,7 @@ def _known_status(status: str) -> str:
 _Number = Annotated[float, BeforeValidator(lambda value: math.nan if value in (None, "") else value)]
 
 _SERIES = "_series"
+_REASON = 300  # characters of the reason of a failure that tables show
 _READABLE = " ()[]=,+-_.'"  # what stays as it is in a file name; the rest is percent-encoded
 
 
@@ -161,8 +162,13 @@ class Cell:
 
     @property
     def reason(self) -> str:
-        """The last line of `error`; empty where there is none."""
-        return next(reversed((self.error or "").strip().splitlines()), "")
+        """The last line of `error`, cut and without control characters; empty where there is none."""
+        lines = (
+            "".join(one if one.isprintable() else " " for one in line).strip()
+            for line in reversed((self.error or "").splitlines())
+        )
+        line = next(filter(None, lines), "")
+        return line if len(line) <= _REASON else f"{line[: _REASON - 5]}[...]"
 
     def replace(self, **changes: Any) -> Cell:
         """Return a copy with some fields changed."""

@@ -13,7 +13,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from vetime_plugins.detectors._surroundings import kept_surroundings, seed_everything
 from vetime_plugins.detectors.isolation import (
     Child,
     ChildDiedError,
@@ -82,15 +83,25 @@ def run_cell(job: CellJob, limits: Limits) -> Outcome:
     """Run a detector on a series in this worker's own child process; a failure is an outcome too.
 
     A child that somebody killed from outside is replaced and the cell run again, once: that says nothing
-    about the detector.
+    about the detector. The same goes for one that died, or had too much memory, after it had served other
+    cells: what they left behind may have done it.
     """
     for attempt in range(2):
+        child = _child(limits, job.detector.framework)
+        used = child.n_calls > 0
+        fields: dict[str, Any] = {}
         try:
-            return _attempt(job, limits)
+            return _attempt(child, job, limits, fields)
         except ChildDiedError as error:
-            if attempt or error.by_signal not in _FROM_OUTSIDE:
-                return _failed(job, {}, results.ERROR, str(error))
-    raise AssertionError("unreachable")
+            failed = _failed(job, {}, results.ERROR, str(error))
+            again = used or error.by_signal in _FROM_OUTSIDE
+        except MemoryLimitError as error:
+            failed = _failed(job, fields, results.OOM, str(error))
+            again = used
+            child.kill()
+        if attempt or not again:
+            break
+    return failed
 
 
 _FROM_OUTSIDE = {9, 15}  # SIGKILL, SIGTERM; other signals are faults of native code
@@ -98,9 +109,7 @@ _GETTING_READY = 120.0  # seconds for imports and the first run, which are not t
 _STAGES = ("getting ready", "fitting", "scoring")
 
 
-def _attempt(job: CellJob, limits: Limits) -> Outcome:
-    child = _child(limits, job.detector.framework)
-    fields: dict[str, Any] = {}
+def _attempt(child: Child, job: CellJob, limits: Limits, fields: dict[str, Any]) -> Outcome:
     left = None if limits.seconds is None else limits.seconds + _GETTING_READY
     doing = _STAGES[0]
     try:
@@ -118,9 +127,7 @@ def _attempt(job: CellJob, limits: Limits) -> Outcome:
         more = f" and {_GETTING_READY:g} s for that" if doing == _STAGES[0] else ""
         reason = f"stopped while {doing}, after the time limit of {limits.seconds:g} s{more}"
         return _failed(job, fields, results.TIMEOUT, reason)
-    except MemoryLimitError as error:
-        return _failed(job, fields, results.OOM, str(error))
-    except ChildDiedError:
+    except (ChildDiedError, MemoryLimitError):
         raise
     except ChildError as error:
         return _failed(job, fields, results.ERROR, str(error))
@@ -166,6 +173,13 @@ def measure(job: CellJob) -> Iterator[dict[str, Any]]:
     Exception
         Whatever the detector raises.
     """
+    with kept_surroundings():
+        scores = yield from _scored(job)
+    yield take_metrics(job.labels[job.train_length :], scores, job.buffer, job.metrics)
+
+
+def _scored(job: CellJob) -> Generator[dict[str, Any], None, np.ndarray]:
+    """Yield all but the metrics; return the scores."""
     detector, device = _placed(job.detector, job.device)
     clock = _Clock(device)
     _prepare(detector, device, job)
@@ -177,6 +191,7 @@ def measure(job: CellJob) -> Iterator[dict[str, Any]]:
     }
 
     arguments = (job.values.copy(), job.train_length, job.period, job.seed)
+    seed_everything(job.seed)  # for those that draw from the global generators
     fit = getattr(detector, "fit", None)
     score: Callable[[], Any]
     if fit is None:
@@ -188,12 +203,10 @@ def measure(job: CellJob) -> Iterator[dict[str, Any]]:
     yield {"fit_seconds": fit_seconds}
 
     clock.start()
-    found = score()
+    scores = _checked(score(), len(job.values))[job.train_length :]  # a lazy array does its work there
     score_seconds = clock.stop()
-    scores = _checked(found, len(job.values))[job.train_length :]
     yield {"scores": scores, "score_seconds": score_seconds, "peak_gpu_bytes": clock.peak_gpu_bytes}
-
-    yield take_metrics(job.labels[job.train_length :], scores, job.buffer, job.metrics)
+    return scores
 
 
 def take_metrics(
@@ -271,7 +284,18 @@ def _prepare(detector: Any, device: str, job: CellJob) -> None:
 
 
 def _checked(scores: Any, length: int) -> np.ndarray:
-    values = np.asarray(scores, dtype=np.float64)
+    """Return scores as float64 (length,); InputError unless they are real finite numbers, one a point."""
+    if np.ma.is_masked(scores):
+        masked = np.count_nonzero(np.ma.getmaskarray(scores))
+        raise InputError(f"a detector must return a score for every point, got {masked} masked ones")
+    found = np.asarray(scores)
+    if found.dtype.kind not in "buifO":
+        raise InputError(f"a detector must return real numbers as scores, got the dtype {found.dtype}")
+    try:
+        with np.errstate(over="ignore"):  # a long double that float64 cannot hold is infinite
+            values = np.asarray(found, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"a detector must return real numbers as scores: {error}") from error
     if values.shape != (length,):
         raise InputError(f"a detector must return scores of the shape ({length},), got {values.shape}")
     if not np.isfinite(values).all():
