@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import psutil
@@ -33,6 +35,39 @@ def make_piece(rng: np.random.Generator, start: int, length: int) -> np.ndarray:
     return values
 
 
+class Row(NamedTuple):
+    """What was streamed so far, and the memory that `measure` told then."""
+
+    points: int
+    incidents: int
+    memory: float
+
+
+def soak(
+    points: int,
+    measure: Callable[[], float],
+    *,
+    context: int = 64,
+    stride: int = 50,
+    chunk: int = 50,
+    rows: int = 20,
+) -> Iterator[Row]:
+    """Stream points and yield a row for each of `rows` equal parts of them."""
+    rng = np.random.default_rng(0)
+    stream = StreamingVETime(context, stride=stride, device="cpu", threshold="rolling")
+    stream.warm_up(make_piece(rng, 0, 1000), as_reference=False)
+    done = scored = incidents = 0
+    for row in range(1, rows + 1):
+        while done < points * row // rows:
+            length = min(chunk, points - done)
+            found = stream.detect(make_piece(rng, 1000 + done, length))
+            assert ((found.scores >= 0) & (found.scores <= 1)).all()
+            incidents += sum(event.what == "closed" for event in stream.events)
+            done, scored = done + length, scored + len(found.scores)
+        yield Row(done, incidents, measure())
+    assert scored == done - stream.n_pending
+
+
 def main() -> int:
     """Stream, and print a row now and then."""
     parser = argparse.ArgumentParser(
@@ -45,32 +80,23 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=20)
     parser.add_argument("--limit", type=float, default=16.0, metavar="MIB")
     args = parser.parse_args()
-    rng, own = np.random.default_rng(0), psutil.Process()
-    stream = StreamingVETime(args.context, stride=args.stride, device="cpu", threshold="rolling")
-    stream.warm_up(make_piece(rng, 0, 1000), as_reference=False)
-    done = scored = incidents = 0
+    own = psutil.Process()
     first: float | None = None
-    most = 0.0
+    most, at = 0.0, 0
     began = since = time.perf_counter()
-    at = 0
     print(f"{'points':>10}  {'RSS MiB':>8}  {'points/s':>8}  {'incidents':>9}", flush=True)
-    for row in range(1, args.rows + 1):
-        while done < args.points * row // args.rows:
-            length = min(args.chunk, args.points - done)
-            found = stream.detect(make_piece(rng, 1000 + done, length))
-            assert ((found.scores >= 0) & (found.scores <= 1)).all()
-            incidents += sum(event.what == "closed" for event in stream.events)
-            done, scored = done + length, scored + len(found.scores)
-        now, used = time.perf_counter(), own.memory_info().rss / 2**20
-        print(f"{done:>10}  {used:>8.1f}  {(done - at) / (now - since):>8.0f}  {incidents:>9}", flush=True)
-        since, at = now, done
-        if first is None and row >= args.rows / 20:
-            first = used
-        most = max(most, used - (first or used))
-    assert scored == done - stream.n_pending
+    sizes = {"context": args.context, "stride": args.stride, "chunk": args.chunk, "rows": args.rows}
+    for number, row in enumerate(soak(args.points, lambda: own.memory_info().rss / 2**20, **sizes), start=1):
+        now = time.perf_counter()
+        speed = (row.points - at) / (now - since)
+        print(f"{row.points:>10}  {row.memory:>8.1f}  {speed:>8.0f}  {row.incidents:>9}", flush=True)
+        since, at = now, row.points
+        if first is None and number >= args.rows / 20:
+            first = row.memory
+        most = max(most, row.memory - (first or row.memory))
     seconds = time.perf_counter() - began
     print(
-        f"{done} points, context {args.context}, stride {args.stride}, {seconds:.0f} s: "
+        f"{args.points} points, context {args.context}, stride {args.stride}, {seconds:.0f} s: "
         f"memory grew by {most:.1f} MiB"
     )
     if most > args.limit:
