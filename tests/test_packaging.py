@@ -21,7 +21,7 @@ import vetime_plugins
 from vetime_plugins import VETimePipeline
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-CORE = {"torch", "numpy", "scipy", "safetensors", "pydantic"}
+CORE = {"torch", "numpy", "scipy", "safetensors", "pydantic", "filelock"}
 EXTRAS = {
     "pyod",
     "sktime",

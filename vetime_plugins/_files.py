@@ -81,7 +81,7 @@ def only_user_of(folder: Path) -> Iterator[None]:
     InputError
         If another process works in it.
     """
-    from filelock import FileLock, Timeout  # torch brings it along; not everyone who writes a file needs it
+    from filelock import FileLock, Timeout  # not everyone who writes a file needs it
 
     folder.mkdir(parents=True, exist_ok=True)
     try:
