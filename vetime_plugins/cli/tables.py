@@ -305,7 +305,8 @@ def _parse_with_csv(
         for row in islice(reader, int(header), None):
             if any(row[len(names) :]):
                 raise _NotATable(f"Expected {len(names)} fields in line {reader.line_num}, saw {len(row)}")
-            if len(row) > 1 or line.strip(" \t\r\n"):  # blanks are no row, unlike an empty cell in quotes
+            # Blanks are no row, unlike an empty cell in quotes, and unlike two cells with a blank between.
+            if len(row) > 1 or line.strip(" \t\r\n") or line[:1] == separator:
                 for cells, cell in zip(columns, chain(row, repeat("")), strict=False):
                     cells.append(cell.strip())
     except csv.Error as error:

@@ -80,7 +80,9 @@ class TaskAdaptiveFusion(nn.Module):
         super().__init__()
         self.contrastive = mlp(2 * width, 2 * width, width)
         self.router = (
-            None if top_k is None else Router((n_experts - 1) * width, 2 * width // 8, n_experts, top_k)
+            None
+            if top_k is None
+            else Router((n_experts - 1) * width, max(1, 2 * width // 8), n_experts, top_k)
         )
 
     def forward(
