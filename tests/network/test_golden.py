@@ -38,7 +38,7 @@ def test_scores_are_the_recorded_ones(weights: str, case: str) -> None:
 def _configured(folder: Path, absent: tuple[str, ...], **former: object) -> VETimePipeline:
     """Return the weights as they were before the evidence had these fields."""
     record = json.loads((WEIGHTS / "config.json").read_text())
-    for name in (*absent, "relations"):
+    for name in (*absent, "relations", "standstills"):
         del record["config"]["retrieval"][name]
     record["config"]["retrieval"]["query_overlap"] = 4
     del record["config"]["switches_apart"]

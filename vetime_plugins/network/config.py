@@ -258,6 +258,7 @@ PRESETS: dict[str, VETimeConfig] = {
             dimensions=48,
             statistics=(16, 32, 64, 128, 256, 512),
             point_gain=1.25,
+            standstills=True,
             temperature=3.0,
             smoothing=9,
             relations=True,

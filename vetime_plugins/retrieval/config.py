@@ -42,6 +42,8 @@ class RetrievalConfig:
         None by default: the weights of earlier versions know no such evidence.
     point_gain : float
         How much the excess of single points adds to the evidence. 0, the default, leaves it out.
+    standstills : bool
+        Whether that excess includes how much longer a value is repeated than is usual.
     temperature : float
         How little the strongest channel leads the others when the evidence joins them: the log-mean-exp of
         z-scores over this, times this. 1 is that of the novelty; the larger, the nearer to their mean.
@@ -67,6 +69,7 @@ class RetrievalConfig:
     block_elements: Whole = 1 << 20
     statistics: tuple[Whole, ...] = ()
     point_gain: Number = 0.0
+    standstills: Flag = False
     temperature: Number = 1.0
     smoothing: Whole = 1
     relations: Flag = False

@@ -12,6 +12,7 @@ from vetime_plugins.retrieval.config import RetrievalConfig
 from vetime_plugins.retrieval.neighbours import ScaleDistances, scale_distances
 from vetime_plugins.retrieval.places import Workspace, averaged
 from vetime_plugins.retrieval.points import point_evidence
+from vetime_plugins.retrieval.standstills import standstill_evidence
 from vetime_plugins.retrieval.statistics import statistic_distances
 from vetime_plugins.series.period import WINDOW, find_window
 
@@ -117,7 +118,10 @@ def joined_evidence(
     if config.point_gain:
         # Scales that share their windows count as often as there are.
         distant = torch.stack([point_channels(one)[0] for one in scales]).mean(0)
-        context = context + config.point_gain * point_evidence(standard, weights, distant)
+        excess = point_evidence(standard, weights, distant)
+        if config.standstills:
+            excess = excess + standstill_evidence(standard, weights)
+        context = context + config.point_gain * excess
     return context
 
 
