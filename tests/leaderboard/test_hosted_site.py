@@ -127,5 +127,14 @@ def test_a_page_of_a_detector_says_what_the_report_says(site):
         assert [float(one[3]) for one in mine] == best
 
 
+def test_models_behind_one_row_have_no_empty_column(site):
+    out, pages = site
+    table = pages[out / "detectors" / "vetime.html"].table("What stands in one row, univariate")
+    assert table["rows"][0][0] == "vetime"
+    assert {"vetime-pyod", "vetime-darts-train"} < {row[0] for row in table["rows"]}
+    for at, column in enumerate(table["head"]):
+        assert any(row[at] for row in table["rows"][1:]), column
+
+
 def show(value: float) -> str:
     return "-" if math.isnan(value) else f"{100 * value:.1f}"

@@ -93,8 +93,11 @@ def strengths(name: str, run: str, analysis: Analysis) -> list[Table]:
     standings = tables.standings(analysis)
     if name in standings.members:
         (own,) = (row for row in standings.rows if row[0].of == name)
-        rows = [own, *standings.members[name]]
-        made.insert(0, Table(f"What stands in one row, {run}", standings.columns, rows))
+        members = standings.members[name]
+        told = [at for at in range(len(own)) if any(row[at].text for row in members)]
+        rows = [[row[at] for at in told] for row in (own, *members)]
+        columns = [standings.columns[at] for at in told]
+        made.insert(0, Table(f"What stands in one row, {run}", columns, rows))
     return made
 
 
