@@ -118,6 +118,9 @@ class TestBoard:
         board = build_board(cells)
         assert board.metrics == ("VUS-PR",)
         assert board.unmeasured == ("PATE",)
+        assert board.means("PATE") == {"a": pytest.approx(0.7)}
+        assert board.means("VUS-PR") == {"a": pytest.approx(0.5), "b": pytest.approx(0.4)}
+        assert board.means("AUC-PR") == {}
         with pytest.raises(InputError, match="b on A/1 was measured without PATE; take the metrics again"):
             build_board(cells, metric="PATE")
         failed = cell("b", "1", NAN, status="OOM").replace(metrics={})

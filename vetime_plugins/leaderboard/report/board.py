@@ -46,7 +46,7 @@ class Board:
     left_out : tuple of SeriesKey
         Not compared, since some detector was not run on them.
     unmeasured : tuple of str
-        Not reported, since they were taken from only some of the scores.
+        Taken from only some of the scores: of them there are means alone, of the detectors that have them.
     """
 
     cells: dict[tuple[str, SeriesKey], Cell]
@@ -93,6 +93,15 @@ class Board:
                 {name: self.values(name)[:, column] for name in self.metrics},
             )
         return self._summaries[detector]
+
+    def means(self, metric: str) -> dict[str, float]:
+        """Return the mean over data sets in a metric of every detector, or of those that it was taken of."""
+        if metric in self.metrics:
+            return {name: self.summary(name).mean[metric] for name in self.detectors}
+        taken = metric in self.unmeasured
+        mine = tuple(name for name in self.detectors if taken and self.measured(name, metric))
+        board = replace(self, detectors=mine, metrics=(metric,), _values={}, _summaries={})
+        return {name: board.summary(name).mean[metric] for name in mine}
 
     @property
     def every_series(self) -> tuple[SeriesKey, ...]:

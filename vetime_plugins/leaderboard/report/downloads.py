@@ -62,6 +62,8 @@ def _records(analysis: Analysis) -> list[dict[str, Any]]:
             source = board if mine else every
             summary, counts = source.summary(one), source.counts(one)
             shown = {metric for metric in board.metrics if mine or every.measured(one, metric)}
+            means = {metric: source.means(metric) for metric in board.unmeasured}
+            partly = {metric: found[one] for metric, found in means.items() if one in found}
             difference = analysis.differences.get(one) if mine else None
             wins = [value for at, value in enumerate(share[name]) if board.detectors[at] != name]
             interval = difference is not None and difference.has_interval
@@ -80,7 +82,7 @@ def _records(analysis: Analysis) -> list[dict[str, Any]]:
                 "failed": sum(counts[status] for status in FAILURES),
                 "undefined": every.count_undefined(one),
                 "seen": {how: find_seen(every.of(one)).get(how, []) for how in ("trained", "tuned")},
-                "metrics": {key: value for key, value in summary.mean.items() if key in shown},
+                "metrics": {key: value for key, value in summary.mean.items() if key in shown} | partly,
                 "datasets": {
                     key: values[board.metric]
                     for key, values in summary.datasets.items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import re
 
 from vetime_plugins.leaderboard.export import pandas
@@ -72,6 +73,8 @@ def _describe(analysis: Analysis) -> str:
     ]
     if seen:
         sentences.append(f"Detectors that have seen these data: {', '.join(seen)}.")
+    if partly := [name for name in board.unmeasured if name in _SHOWN]:
+        sentences.append(f"Not taken of every detector: {', '.join(partly)}.")
     if not analysis.enough:
         sentences.append("With fewer than five series no difference is sure.")
     return " ".join(sentences)
@@ -83,16 +86,17 @@ def _list(names: list[str]) -> str:
 
 def _standings(analysis: Analysis) -> str:
     board = analysis.board
-    metrics = [board.metric, *(name for name in _SHOWN if name in board.metrics and name != board.metric)]
-    head = ["", "detector", *metrics, "rank", "difference", "run", "failed", "seconds"]
+    means = {name: board.means(name) for name in dict.fromkeys((board.metric, *_SHOWN))}
+    means = {name: found for name, found in means.items() if found}
+    head = ["", "detector", *means, "rank", "difference", "run", "failed", "seconds"]
     table = tables.standings(analysis)
     rows = []
     for name, row in zip(board.detectors, table.rows, strict=True):
         shown = {column.text: entry.text for column, entry in zip(table.columns, row, strict=True)}
-        means = [percent(board.summary(name).mean[metric]) for metric in metrics]
+        own = [percent(found.get(name, math.nan)) for found in means.values()]
         difference = _difference(analysis.differences.get(name))
         rest = [shown[column] for column in ("run", "failed", "seconds")]
-        rows.append([shown["place"], _escape(name), *means, shown["rank"], difference, *rest])
+        rows.append([shown["place"], _escape(name), *own, shown["rank"], difference, *rest])
     return _table(head, rows, left={1})
 
 

@@ -51,7 +51,7 @@ def places(name: str, runs: Mapping[str, Analysis], pages: Mapping[str, str], me
     shown = [
         one
         for one in dict.fromkeys((metric, *_METRICS))
-        if any(one in run.board.metrics for run in runs.values())
+        if any(name in run.board.means(one) for run in runs.values())
     ]
     columns = [
         text_column("run"),
@@ -65,12 +65,12 @@ def places(name: str, runs: Mapping[str, Analysis], pages: Mapping[str, str], me
     for run, analysis in runs.items():
         board = analysis.board
         at = board.detectors.index(name)
-        summary, counts = board.summary(name), board.counts(name)
+        counts = board.counts(name)
         rows.append(
             [
                 Entry(run, run, href=pages[run]),
                 Entry(f"{at + 1} of {len(board.detectors)}", float(at + 1)),
-                *(show_bar(summary.mean.get(one, math.nan)) for one in shown),
+                *(show_bar(board.means(one).get(name, math.nan)) for one in shown),
                 show_number(analysis.comparison.ranks[at], ".2f"),
                 show_count(sum(counts[status] for status in FAILURES), "bad"),
                 show_number(board.seconds(name), ".3g"),

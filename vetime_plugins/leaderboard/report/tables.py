@@ -98,13 +98,12 @@ def _standing(
 
 
 def all_metrics(board: Board) -> Table:
-    """Return every detector's mean over data sets in every metric."""
-    columns = [text_column("detector"), *(Column(name) for name in board.metrics)]
+    """Return every detector's mean over data sets in every metric that any has on all series."""
+    means = {metric: board.means(metric) for metric in (*board.metrics, *board.unmeasured)}
+    means = {metric: found for metric, found in means.items() if found}
+    columns = [text_column("detector"), *(Column(metric) for metric in means)]
     rows = [
-        [
-            show_detector(board, name),
-            *(show_heat(board.summary(name).mean[metric]) for metric in board.metrics),
-        ]
+        [show_detector(board, name), *(show_heat(found.get(name, math.nan)) for found in means.values())]
         for name in board.detectors
     ]
     return Table("Means over data sets, every metric", columns, mark_best(rows))
