@@ -2,16 +2,21 @@
 
     python benchmarks/selection.py experience --out benchmarks/results/selection
     python benchmarks/selection.py experience_multivariate --series 40 --out benchmarks/results/selection
+    python benchmarks/selection.py development --among others --out benchmarks/results/selection
+    python benchmarks/selection.py textbook --textbook FILE.npz --series 64 --among others
     python benchmarks/selection.py synthetic --out benchmarks/results/selection
     python benchmarks/selection.py real --data ../shared/data --out benchmarks/results/selection
     python benchmarks/selection.py multivariate --data ../shared/data --out benchmarks/results/selection
+    python benchmarks/selection.py averages --data ../shared/data --textbook FILE.npz
     python benchmarks/selection_tables.py benchmarks/results/selection
+    python benchmarks/selection_rules.py benchmarks/results/selection
 
 The first two judge detectors on generated series with known anomalies: the numbers of
-`vetime_plugins.selection.experience`. The third selects on other such series, and the others on labelled
-real ones, without showing the labels, and judge each candidate by them: once among all default candidates,
-once among those but VETime. All keep the rows of a series as soon as it is done, and go on where they were
-when started again. The last prints the tables from the rows.
+`vetime_plugins.selection.experience`. The next five select without showing the labels, and judge each
+candidate by them, once among all default candidates, once among those but VETime: on generated and textbook
+series that rules are chosen on, on generated ones that nothing is chosen on, and on labelled real ones.
+`averages` judges averaged scores on the series of one variable of these. All keep the rows of a series as
+soon as it is done, and go on where they were when started again. The last two print tables from the rows.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vetime_plugins.leaderboard.datasets import BenchmarkSeries, find_series, read_series
+from vetime_plugins.leaderboard.readers import find_textbook
 from vetime_plugins.metrics import evaluate, find_buffer
 from vetime_plugins.selection import DEFAULT_CANDIDATES, Selection, select_detector
 from vetime_plugins.selection.candidates import VETIME, Candidate, Fitted, resolve_all
@@ -40,8 +46,20 @@ MULTIVARIATE = ("ASD_M", "MSL_M", "SKAB_M", "SMAP_M", "SMD_M")
 METRICS = ("VUS-PR", "AUC-PR")
 BEFORE = 0.8  # share of a series that is cut that comes before its first anomaly
 # Far apart: what is learnt and what it is tried on.
-WHAT = ("experience", "experience_multivariate", "synthetic", "real", "multivariate")
+WHAT = (
+    "experience",
+    "experience_multivariate",
+    "development",
+    "textbook",
+    "synthetic",
+    "real",
+    "multivariate",
+    "averages",
+)
 EXPERIENCE_SEED, EXPERIENCE_SEED_SEVERAL, SYNTHETIC_SEED = 20_000_000, 30_000_000, 10_000_000
+DEVELOPMENT_SEED = 40_000_000
+# Without VETime: the two of most experience, and all.
+AVERAGES = (DEFAULT_CANDIDATES[1:3], DEFAULT_CANDIDATES[1:])
 
 Rows = list[dict[str, Any]]
 
@@ -52,6 +70,7 @@ def main() -> None:
     parser.add_argument("what", choices=WHAT)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/selection"))
     parser.add_argument("--data", type=Path, help="labelled series in the layout of TSB-AD")
+    parser.add_argument("--textbook", type=Path, help="file of series of one kind of anomaly each")
     parser.add_argument("--each", type=int, default=6, help="series a data set of labelled ones")
     parser.add_argument("--points", type=int, default=5_000, help="longest labelled series")
     parser.add_argument("--series", type=int, default=60, help="generated series")
@@ -61,30 +80,46 @@ def main() -> None:
         "--cache", type=Path, help="folder that keeps scores: of one version of the detectors"
     )
     args = parser.parse_args()
-    if args.what == "experience":
-        source = synthetic(args.series, EXPERIENCE_SEED)
-    elif args.what == "experience_multivariate":
-        source = synthetic(args.series, EXPERIENCE_SEED_SEVERAL, several=True)
-    elif args.what == "synthetic":
-        source = synthetic(args.series, SYNTHETIC_SEED)
-    else:
-        datasets = UNIVARIATE if args.what == "real" else MULTIVARIATE
-        source = real(args.data, datasets, args.each, args.points)
     path = args.out / f"{args.what}.csv"
     done = finished(path)
-    for series in source:
+    for series in source_of(args):
         if (series.dataset, series.name) in done:
             continue
         begin = time.perf_counter()
         candidates = [Remembering(one, args.cache) for one in resolve_all(DEFAULT_CANDIDATES)]
-        rows = (
-            judge(series, candidates)
-            if args.what.startswith("experience")
-            else measure(series, candidates, args.trials, args.among)
-        )
+        if args.what.startswith("experience"):
+            rows = judge(series, candidates)
+        elif args.what == "averages":
+            rows = average(series, candidates)
+        else:
+            rows = measure(series, candidates, args.trials, args.among)
         append(path, rows)
         found = ", ".join(f"{row['candidate']} {row['VUS-PR']:.2f}" for row in rows if row.get("selected", 1))
         print(f"{series.dataset}/{series.name}: {found}; {time.perf_counter() - begin:.0f} s", flush=True)
+
+
+def source_of(args: argparse.Namespace) -> Iterator[BenchmarkSeries]:
+    """Yield the series that the command line asks for."""
+    match args.what:
+        case "experience":
+            yield from synthetic(args.series, EXPERIENCE_SEED)
+        case "experience_multivariate":
+            yield from synthetic(args.series, EXPERIENCE_SEED_SEVERAL, several=True)
+        case "development":
+            yield from synthetic(args.series, DEVELOPMENT_SEED)
+        case "textbook":
+            yield from textbook(args.textbook, args.series)
+        case "synthetic":
+            yield from synthetic(args.series, SYNTHETIC_SEED)
+        case "real":
+            yield from real(args.data, UNIVARIATE, args.each, args.points)
+        case "multivariate":
+            yield from real(args.data, MULTIVARIATE, args.each, args.points)
+        case "averages":
+            yield from synthetic(60, DEVELOPMENT_SEED)
+            yield from textbook(args.textbook, 64)
+            yield from synthetic(60, SYNTHETIC_SEED)
+            yield from real(args.data, UNIVARIATE, args.each, args.points)
 
 
 def synthetic(count: int, seed: int, *, several: bool = False) -> Iterator[BenchmarkSeries]:
@@ -102,6 +137,13 @@ def synthetic(count: int, seed: int, *, several: bool = False) -> Iterator[Bench
                 labels=made.labels.astype(np.int8),
                 train_length=0,
             )
+
+
+def textbook(file: Path, count: int) -> Iterator[BenchmarkSeries]:
+    """Yield `count` series of one kind of anomaly each, evenly spread over the names in a file."""
+    entries = find_textbook(file, {})
+    for place in np.unique(np.linspace(0, len(entries) - 1, count).round().astype(int)):
+        yield entries[place].load()
 
 
 def real(folder: Path, datasets: tuple[str, ...], each: int, most: int) -> Iterator[BenchmarkSeries]:
@@ -196,6 +238,24 @@ def judge(series: BenchmarkSeries, candidates: Sequence[Candidate]) -> Rows:
     return rows
 
 
+def average(series: BenchmarkSeries, candidates: Sequence[Candidate]) -> Rows:
+    """Judge averages of scores, each less its mean and in its deviations; one that fails counts nothing."""
+    buffer = find_buffer(series.values)
+    scores = {}
+    for candidate in (one for one in candidates if one.name != VETIME):
+        try:
+            found = candidate.fit(series.values, buffer, 0).scores
+        except Exception:
+            continue
+        scores[candidate.name] = (found - found.mean()) / (found.std() or 1.0)
+    rows = []
+    for names in AVERAGES:
+        mean = np.mean([scores[name] for name in names if name in scores], axis=0)
+        value = value_by_labels(series, mean, buffer)
+        rows.append({"dataset": series.dataset, "file": series.name, "candidate": " + ".join(names), **value})
+    return rows
+
+
 def measure(
     series: BenchmarkSeries, candidates: Sequence[Candidate], n_trials: int, sets: Sequence[str]
 ) -> Rows:
@@ -219,6 +279,11 @@ def value_of(candidate: Candidate, series: BenchmarkSeries, buffer: int) -> dict
         scores = candidate.fit(series.values, buffer, 0).scores
     except Exception:
         return dict.fromkeys(METRICS, 0.0)
+    return value_by_labels(series, scores, buffer)
+
+
+def value_by_labels(series: BenchmarkSeries, scores: NDArray[np.float64], buffer: int) -> dict[str, float]:
+    """Return the metrics of scores, (T,)."""
     found = evaluate(series.labels[series.test], scores[series.test], buffer, metrics=METRICS)
     return {name: round(float(found[name]), 6) for name in METRICS}
 
