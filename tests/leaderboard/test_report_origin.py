@@ -77,6 +77,13 @@ def test_a_run_is_described():
     ]
     other = found[0].replace(hardware={"cpu": "B"}, detector="b")
     assert ("Machine", "2 different ones") in describe_run(build_board([*found, other], missing="zero"))
+    older = [found[0].replace(detector=name, date="", hardware={}) for name in ("b", "c")]
+    facts = describe_run(build_board([*found, *older], missing="zero"))
+    assert ("Run", "2025-01-01 to 2025-01-03; not recorded of 2 detectors") in facts
+    assert ("Machine", "A, 2 cores, Python 3.11; not recorded of 2 detectors") in facts
+    facts = dict(describe_run(build_board(older)))
+    assert facts["Machine"] == "not recorded"
+    assert "Run" not in facts
 
 
 def test_one_model_under_several_names_is_one_row(tmp_path):

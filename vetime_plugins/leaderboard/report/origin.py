@@ -99,22 +99,25 @@ def describe_run(board: Board) -> list[tuple[str, str]]:
     days = sorted({cell.date for cell in cells if cell.date})
     packages = sorted({name for cell in cells for name in cell.versions} - set(_OWN))
     machines = sorted({_machine(cell.hardware) for cell in cells if cell.hardware})
+
+    def but(field: str) -> str:
+        """Name how many detectors have cells without a field that others have."""
+        lacking = len({cell.detector for cell in cells if not getattr(cell, field)})
+        return f"; not recorded of {lacking} detector{'s' * (lacking > 1)}" if lacking else ""
+
     facts = [
         ("Task", ", ".join(sorted({cell.task for cell in cells if cell.task}))),
-        ("Run", days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}" if days else ""),
-        (
-            "Machine",
-            "not recorded"
-            if not machines
-            else machines[0]
-            if len(machines) == 1
-            else f"{len(machines)} different ones",
-        ),
+        ("Run", (days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}") + but("date") if days else ""),
+        ("Machine", _one_of(machines) + but("hardware") if machines else "not recorded"),
         ("Device", ", ".join(sorted({cell.device for cell in cells if cell.device}))),
         *((name, _versions(cells, name)) for name in _OWN),
         ("Packages", ", ".join(f"{name} {_versions(cells, name, ' or ')}" for name in packages)),
     ]
     return [(what, text) for what, text in facts if text]
+
+
+def _one_of(machines: Sequence[str]) -> str:
+    return machines[0] if len(machines) == 1 else f"{len(machines)} different ones"
 
 
 def _machine(hardware: dict[str, Any]) -> str:
