@@ -185,7 +185,7 @@ def _index(runs: Sequence[_Run], files: dict[str, str], metric: str, title: str)
             [
                 Entry(run.name, run.name, href=quote(run.page)),
                 show_text(facts.get("Task", DASH)),
-                show_text(facts.get("Run", DASH)),
+                show_text(facts.get("Run", DASH).partition(";")[0]),  # what lacks a day is told on its page
                 show_count(len(board.detectors)),
                 show_count(len(board.series)),
                 show_count(len(board.datasets)),
