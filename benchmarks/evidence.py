@@ -38,7 +38,8 @@ Case = tuple[list[str], NDArray[np.float64], NDArray[np.int_], int, int]
 
 
 Changes = dict[str, object]
-ALONE: Changes = {"relations": False}
+MOVING: Changes = {"standstills": False}
+ALONE: Changes = {"relations": False, **MOVING}
 PLAIN: Changes = {"temperature": 1.0, "smoothing": 1, **ALONE}
 ALIKE: Changes = {"variable_pooling": "max", "switches_apart": False}
 ARMS: dict[str, tuple[Changes, Changes]] = {
@@ -51,7 +52,8 @@ ARMS: dict[str, tuple[Changes, Changes]] = {
     "+ top variables": (ALONE, {**ALIKE, "variable_pooling": "top"}),
     "+ switches apart": (ALONE, {"variable_pooling": "top"}),
     "+ rise": (ALONE, {}),
-    "+ relations": ({}, {}),
+    "+ relations": (MOVING, {}),
+    "+ standstills": ({}, {}),
 }
 """What each arm changes in the configuration of retrieval, and in that of the weights."""
 

@@ -74,11 +74,11 @@ save_figure(figure, "power-rest.png")
 #
 # ## Watch from now on
 #
-# The weeks so far can serve as `reference` for the next: a day is then judged by ten weeks instead of by itself. A new day in which
-# two hours before noon are 25 too high:
+# The weeks so far can serve as `reference` for the next: two days are then judged by ten weeks instead of by themselves. On the
+# second of them two hours before noon are 25 too high:
 
 # %%
-today = demand[-24:].copy()
-today.iloc[9:11] += 25
-found = pipeline.detect(today, reference=demand[:-24])
+new = demand[-48:].copy()
+new.iloc[33:35] += 25
+found = pipeline.detect(new, reference=demand[:-48])
 print(found.incidents)
