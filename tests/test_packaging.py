@@ -227,6 +227,7 @@ def write_series(folder, wave):
 
 COMMANDS = {
     "info": "info",
+    "verify": "info --verify",
     "score": "score wave.csv --labels label --out scores.csv",
     "plot": "plot wave.csv --column load --out plot.png",
     "select": "select wave.csv --column load --budget 20 --trials 2",

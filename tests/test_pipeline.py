@@ -257,8 +257,21 @@ def test_readouts_differ_and_unknown_ones_are_refused(small: VETimePipeline) -> 
     x[200] += 5
     point, window = small.score(x, readout="point"), small.score(x, readout="window")
     assert window.max() < point.max()
-    with pytest.raises(InputError, match="readout must be one of"):
-        small.score(x, readout="smooth")  # type: ignore[arg-type]
+    for unknown in ("smooth", np.array(["point", "window"]), ["point"], 1):
+        with pytest.raises(InputError, match="readout must be one of"):
+            small.score(x, readout=unknown)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("dtype", ["float16", ["float32"], {}, np.array([1, 2]), None])
+def test_unknown_dtypes_are_refused(dtype: Any) -> None:
+    with pytest.raises(InputError, match="dtype must be one of"):
+        VETimePipeline.from_pretrained("small", device="cpu", dtype=dtype)
+
+
+@pytest.mark.parametrize("device", ["gpu", 10**30, [], 2.5])
+def test_devices_of_other_types_are_refused(device: Any) -> None:
+    with pytest.raises(InputError, match="device must be"):
+        VETimePipeline.from_pretrained("small", device=device)
 
 
 def test_progress_counts_every_value(tiny: VETimePipeline) -> None:

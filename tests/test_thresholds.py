@@ -173,6 +173,7 @@ def test_order_and_container_do_not_matter():
         (([0.1],), {"contamination": np.bool_(True)}, r"\(0, 0.5\].*got"),
         (([0.1], np.bool_(True)), {}, "threshold must be one of"),
         (([0.1],), {"contamination": "auto"}, r"\(0, 0.5\].*'auto'"),
+        (([0.1 + 1j],), {}, "complex"),
         (([0.1, 0.2], "pot"), {"risk": 0}, "risk"),
         (([0.1, 0.2], "pot"), {"level": 1.0}, "level"),
         (([1e308, -1e308, 1.0], "std"), {}, "overflows"),

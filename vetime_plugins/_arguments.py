@@ -9,7 +9,7 @@ import numpy as np
 
 from vetime_plugins.errors import InputError
 
-__all__ = ["check_seed", "check_whole", "is_real"]
+__all__ = ["as_plain", "check_seed", "check_whole", "is_real", "is_tensor"]
 
 
 def is_real(value: object) -> TypeGuard[float]:
@@ -47,3 +47,19 @@ def check_seed(random_state: Any) -> int:
     if check_whole("random_state", random_state, least=0, meaning="a seed below 2**32") < 2**32:
         return int(random_state)
     raise InputError(f"random_state must be a whole number below 2**32 (a seed), got {random_state!r}")
+
+
+def is_tensor(value: object) -> bool:
+    """Tell a tensor of torch by what it can do: torch need not be loaded."""
+    return hasattr(value, "detach") and hasattr(value, "cpu")
+
+
+def as_plain(values: Any) -> Any:
+    """Return a tensor as one that numpy can read: on the CPU, no gradient, dense; anything else as it is."""
+    if not is_tensor(values):
+        return values
+    tensor = values.detach().cpu()
+    if tensor.is_quantized:
+        tensor = tensor.dequantize()
+    tensor = tensor.to_dense().resolve_conj().resolve_neg()
+    return tensor.double() if tensor.is_floating_point() else tensor

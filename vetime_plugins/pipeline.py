@@ -77,7 +77,7 @@ class VETimePipeline:
     def __init__(
         self, model: Network, source: str, device: torch.device, dtype: str = "float32", batch_size: int = 8
     ) -> None:
-        if dtype not in _DTYPES:
+        if not isinstance(dtype, str) or dtype not in _DTYPES:
             raise InputError(f"dtype must be one of {sorted(_DTYPES)}, got {dtype!r}.")
         self.batch_size = check_whole("batch_size", batch_size, meaning="chunks in one forward pass")
         self.model: Network = model.to(device).eval()
@@ -468,7 +468,7 @@ class VETimePipeline:
 
     def _check_readout(self, readout: str | None) -> str:
         how = self.config.readout if readout is None else readout
-        if how not in READOUTS:
+        if not isinstance(how, str) or how not in READOUTS:
             raise InputError(f"readout must be one of {READOUTS}, got {readout!r}.")
         return how
 

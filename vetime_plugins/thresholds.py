@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vetime_plugins._arguments import is_real
+from vetime_plugins._arguments import as_plain, is_real
 from vetime_plugins.errors import InputError
 from vetime_plugins.series.scale import (
     RISK,
@@ -195,7 +195,10 @@ def check_scores(scores: ArrayLike, *, least: int = 1) -> NDArray[np.float64]:
         If they are none.
     """
     try:
-        values = np.asarray(scores, dtype=np.float64)
+        array = np.asarray(as_plain(scores))
+        if array.dtype.kind == "c":
+            raise TypeError("complex numbers have no order")
+        values = array.astype(np.float64)
     except (TypeError, ValueError) as error:
         msg = f"scores must be numbers, one for each point: {error}"
         raise InputError(msg) from None

@@ -263,9 +263,10 @@ def _edit_stream(arrays: dict[str, Any], edits: _Edits) -> None:
         arrays[name] = array.reshape(-1)[: edits.number(40)]
     elif how == 4 and array.dtype.kind == "f" and array.size:
         arrays[name] = array = array.copy()
-        array.reshape(-1)[edits.number(256) % array.size] = edits.one_of(
-            (math.nan, math.inf, 1e308, -1e-320, 0.0)
-        )
+        with np.errstate(all="ignore"):  # 1e308 as float32
+            array.reshape(-1)[edits.number(256) % array.size] = edits.one_of(
+                (math.nan, math.inf, 1e308, -1e-320, 0.0)
+            )
     elif array.size < 10_000:
         arrays[name] = np.concatenate([array.reshape(-1)] * edits.number(4) or [array.reshape(-1)])
 

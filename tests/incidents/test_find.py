@@ -247,6 +247,8 @@ def test_a_reference_sets_the_threshold(pipeline, wave):
         ({"scores": [0.1, 0.2], "gap": -1}, "gap"),
         ({"scores": [0.1, 0.2], "index": [1]}, "index"),
         ({"scores": [0.1, 0.2], "variable_scores": [[0.1]]}, "variable_scores"),
+        ({"scores": [0.1, 0.2], "variable_scores": "x"}, "variable_scores must be numbers"),
+        ({"scores": [0.1, 0.2], "evidence": {}}, "evidence must be numbers"),
         ({"scores": [0.1, 0.2], "series": [1, 2], "evidence": [[1, 2], [3, 4]]}, "1 columns"),
         ({"scores": [0.1, 0.2], "series": [1, 2], "names": ["a", "b"]}, "names"),
         ({"scores": [0.1, 0.2], "threshold": "often"}, "threshold"),

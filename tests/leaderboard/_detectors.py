@@ -50,6 +50,13 @@ class Slow(Logged):
         time.sleep(0.5)
 
 
+class Naps(Base):
+    name = "naps"
+
+    def act(self, values, seed):
+        time.sleep(0.3)
+
+
 class Hangs(Logged):
     """Also starts a process that would outlive it."""
 

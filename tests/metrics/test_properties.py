@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.metrics import _naive
-from vetime_plugins import metrics
+from vetime_plugins import metrics, thresholds
 from vetime_plugins.errors import InputError
 from vetime_plugins.metrics import METRIC_NAMES, _levels, evaluate
 
@@ -47,6 +47,23 @@ def test_scale_and_offset_of_the_scores_do_not_count(pair):
     labels, scores = pair
     first, second = evaluate(labels, scores, 4), evaluate(labels, scores * 4 + 64, 4)
     assert dict(first) == pytest.approx(dict(second), abs=1e-6)
+
+
+@pytest.mark.parametrize("exponent", [-1060, -900, -120, 120, 1015])
+def test_scores_of_any_size_are_ranked(exponent):
+    labels, scores = np.arange(60) % 20 == 7, np.random.default_rng(0).integers(0, 40, 60).astype(float)
+    first, second = evaluate(labels, scores, 4), evaluate(labels, np.ldexp(scores, exponent), 4)
+    assert dict(first) == pytest.approx(dict(second), abs=1e-6)
+    found = metrics.range_f1(labels, np.ldexp(scores, exponent)).threshold
+    assert found == pytest.approx(np.ldexp(metrics.range_f1(labels, scores).threshold, exponent))
+
+
+def test_tensors_with_gradients_are_read():
+    torch = pytest.importorskip("torch")
+    labels, scores = np.arange(60) % 20 == 7, np.random.default_rng(0).random(60)
+    tensors = torch.tensor(labels), torch.tensor(scores, requires_grad=True)
+    assert dict(evaluate(*tensors, 4)) == dict(evaluate(labels, scores, 4))
+    assert thresholds.find_threshold(tensors[1]) == thresholds.find_threshold(scores)
 
 
 @pytest.mark.parametrize("buffer", [8, 9, 40])

@@ -114,6 +114,13 @@ def test_unusable_periods_are_refused(period: object) -> None:
         series_to_image(np.arange(40.0), period=period)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["patch_size", "size"])
+@pytest.mark.parametrize("sides", [0, -3, 2.5, "a", True])
+def test_unusable_sizes_are_refused(name: str, sides: object) -> None:
+    with pytest.raises(InputError, match=f"{name} must be a whole number >= 1"):
+        series_to_image(np.arange(40.0), **{name: sides})  # type: ignore[arg-type]
+
+
 def test_foreign_image_is_refused() -> None:
     image, geometry = series_to_image(np.arange(40.0), size=None)
     with pytest.raises(InputError, match="belongs to an image of shape"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -131,6 +133,11 @@ def test_relations_break_while_each_variable_stays_in_its_range():
         (WAVE, {"density": 0.9}, "density"),
         (WAVE, {"severity": 2}, "severity"),
         (WAVE, {"severity": (0.9, 0.1)}, "severity"),
+        *((WAVE, {"severity": bad}, "severity") for bad in (None, "x", (0.1,), True, math.nan)),
+        *((WAVE, {"density": bad}, "density") for bad in ("x", [0.1], math.nan)),
+        *((WAVE, {"length": bad}, "length must be") for bad in ("x", 2.5, [3], 0)),
+        *((WAVE, {"period": bad}, "period must be") for bad in ("x", [3], math.nan)),
+        *((WAVE, {"seed": bad}, "seed must be") for bad in ("x", -1, 2.5, None)),
         (WAVE, {"length": 500}, "length must be between"),
         (WAVE, {"period": 1}, "period must be between"),
         (np.zeros(50), {"kinds": "flip"}, "could be seen"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from vetime_plugins._arguments import check_whole
+from vetime_plugins._arguments import as_plain, check_whole
 from vetime_plugins.errors import InputError
 from vetime_plugins.incidents import sensors
 from vetime_plugins.incidents.expected import expect
@@ -225,7 +225,10 @@ def _evidence(
     if given is None and variable_scores is None:
         return None if series is None else sensors.evidence(series.values, None)
     name = "variable_scores" if given is None else "evidence"
-    table = np.asarray(variable_scores if given is None else given, dtype=np.float64)
+    try:
+        table = np.asarray(as_plain(variable_scores if given is None else given), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be numbers of shape ({length}, C): {error}") from error
     if table.ndim != 2 or len(table) != length or not table.shape[1] or not np.isfinite(table).all():
         raise InputError(f"{name} must be finite and of shape ({length}, C), got shape {table.shape}")
     if series is not None and table.shape[1] != series.n_variables:

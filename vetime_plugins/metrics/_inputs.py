@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from vetime_plugins._arguments import as_plain
 from vetime_plugins.errors import InputError
 
 __all__ = ["as_buffer", "as_labels", "as_pair", "explain_undefined"]
@@ -104,7 +105,7 @@ def explain_undefined(labels: Any) -> str | None:
 
 def _vector(values: Any, name: str) -> np.ndarray:
     try:
-        array = np.asarray(values)
+        array = np.asarray(as_plain(values))
     except ValueError as error:  # ragged nested lists
         raise InputError(f"{name} must be one number per point, got lists of unequal length") from error
     if array.ndim == 2 and array.shape[1] == 1:

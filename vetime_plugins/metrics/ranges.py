@@ -20,6 +20,7 @@ from vetime_plugins.metrics._levels import (
 __all__ = ["range_f1"]
 
 _BLOCK_CELLS = 4_000_000  # (segments, thresholds) cells held at once: 32 MB per array
+_FAR = 100  # powers of two from 1 beyond which scores are moved: float32 ends at 127
 
 
 def range_f1(labels: Any, scores: Any, *, count_every_range: bool = False) -> BestF1:
@@ -62,7 +63,10 @@ def range_f1(labels: Any, scores: Any, *, count_every_range: bool = False) -> Be
     truth, values = as_pair(labels, scores)
     if explain_undefined(truth):
         return BestF1.undefined()
-    single = values.astype(np.float32)
+    # A power of two changes nothing but what single precision cannot hold.
+    exponent = -int(np.frexp(np.abs(values).max())[1])
+    exponent = exponent if abs(exponent) > _FAR else 0
+    single = np.ldexp(values, exponent).astype(np.float32)
     thresholds = np.sort(_single_precision_quantiles(single))[::-1]
     level = assign_levels(single, thresholds, strict=True)
 
@@ -70,7 +74,7 @@ def range_f1(labels: Any, scores: Any, *, count_every_range: bool = False) -> Be
     precision = _precision(truth, level, thresholds.size, count_every_range).astype(np.float32)
     with np.errstate(invalid="ignore"):
         f1 = np.nan_to_num(np.float32(2) * precision * recall / (precision + recall))
-    return pick_best(f1, precision, recall, thresholds)
+    return pick_best(f1, precision, recall, np.ldexp(thresholds.astype(np.float64), -exponent))
 
 
 def _single_precision_quantiles(values: np.ndarray) -> np.ndarray:

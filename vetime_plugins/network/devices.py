@@ -16,7 +16,7 @@ def choose_device(device: str | torch.device) -> torch.device:
         return torch.device(next(name for name in ("cuda", "mps", "cpu") if available[name]))
     try:
         chosen = torch.device(device)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"device must be 'auto', 'cpu', 'cuda' or 'mps', got {device!r}.") from error
     count = available.get(chosen.type, 0)
     if not count or (chosen.type != "cpu" and (chosen.index or 0) >= count):

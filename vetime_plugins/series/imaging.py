@@ -283,9 +283,11 @@ def series_to_image(
     Raises
     ------
     InputError
-        If the series is empty, has more than two dimensions, or values that are not finite; if `period` or
-        `gammas` cannot be used.
+        If the series is empty, has more than two dimensions, or values that are not finite; if `patch_size`,
+        `size`, `period` or `gammas` cannot be used.
     """
+    patch_size = check_whole("patch_size", patch_size)
+    size = None if size is None else check_whole("size", size)
     one = as_series(series)
     if not one.observed.all():
         raise InputError("series needs finite values to be an image, got NaN: fill the gaps first.")

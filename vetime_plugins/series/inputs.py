@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vetime_plugins._arguments import as_plain, is_tensor
 from vetime_plugins.errors import InputError
 from vetime_plugins.series.gaps import fill_gaps
 from vetime_plugins.series.roles import column_names
@@ -301,25 +302,16 @@ def as_float64(series: Any, what: str) -> NDArray[Any]:
 
 def _to_numpy(series: Any) -> NDArray[Any]:
     """Return any container as an array, masks kept; raises whatever the container does."""
-    if isinstance(series, (list, tuple)) and any(hasattr(entry, "detach") for entry in series):
-        series = [_plain(entry) if hasattr(entry, "detach") else entry for entry in series]
-    if hasattr(series, "detach") and hasattr(series, "cpu"):
-        series = _plain(series)
+    if isinstance(series, (list, tuple)) and any(map(is_tensor, series)):
+        series = [as_plain(entry) for entry in series]
+    if is_tensor(series):
+        series = as_plain(series)
     elif hasattr(series, "to_numpy"):
         try:
             series = series.to_numpy()
         except Exception:  # pyarrow wants to be asked in another way where it has to copy
             return np.asarray(series)
     return np.asanyarray(series) if np.ma.isMaskedArray(series) else np.asarray(series)
-
-
-def _plain(tensor: Any) -> Any:
-    """Return a tensor that numpy can read: on the CPU, no gradient, dense, in a format that numpy has."""
-    tensor = tensor.detach().cpu()
-    if tensor.is_quantized:
-        tensor = tensor.dequantize()
-    tensor = tensor.to_dense().resolve_conj().resolve_neg()
-    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def _in_range(array: NDArray[Any], what: str) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -81,17 +81,19 @@ def inject(
     unknown = [name for name in names if name not in KINDS]
     if unknown or not names:
         raise InputError(f"kinds must be some of {', '.join(KINDS)}; got {unknown or 'none'}")
-    low, high = (severity, severity) if is_real(severity) else cast("tuple[float, float]", severity)
-    if not 0 <= low <= high <= 1:
+    bounds = [severity, severity] if is_real(severity) else list(severity) if np.iterable(severity) else []
+    if len(bounds) != 2 or not all(map(is_real, bounds)) or not 0 <= bounds[0] <= bounds[1] <= 1:
         raise InputError(f"severity must be within 0 and 1 (or a range of these), got {severity!r}")
+    low, high = bounds
     if n is not None:
         check_whole("n", n, meaning="how many anomalies")
-    if density is not None and not 0 < density <= 0.5:
-        raise InputError(f"density must be above 0 and at most 0.5, got {density}")
-    if length is not None and not 1 <= length <= total // 2:
+    if density is not None and not (is_real(density) and 0 < density <= 0.5):
+        raise InputError(f"density must be above 0 and at most 0.5, got {density!r}")
+    if length is not None and check_whole("length", length) > total // 2:
         raise InputError(f"length must be between 1 and half the series ({total // 2} steps), got {length}")
-    if period is not None and not 2 <= period <= total:
-        raise InputError(f"period must be between 2 and the length of the series ({total}), got {period}")
+    if period is not None and not (is_real(period) and 2 <= period <= total):
+        raise InputError(f"period must be between 2 and the length of the series ({total}), got {period!r}")
+    check_whole("seed", seed, least=0)
     period = float(period) if period is not None else find_cycle(user.filled)
     scene = Scene(user.filled.copy(), user.filled.copy(), user.sensors, period)
     fitting = {name: KINDS[name].weight for name in names if scene.usable(KINDS[name])}
