@@ -11,7 +11,7 @@ WORKERS ?= auto
 CASES ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo leaderboard test test-all coverage fuzz test-properties matrix licences audit lint format docs gallery clean
+.PHONY: help install demo leaderboard test test-all coverage fuzz mutation test-properties matrix licences audit lint format docs gallery clean
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 17
@@ -53,6 +53,12 @@ fuzz: $(STAMP)  ## Fuzz the reader TARGET with RUNS inputs; what breaks it lands
 	$(RUN) -m pip install --quiet atheris
 	mkdir -p fuzz/$(TARGET)
 	cd fuzz/$(TARGET) && PYTHONPATH=$(CURDIR) $(abspath $(RUN)) -m tests.fuzz $(TARGET) corpus -runs=$(RUNS) -max_len=1024
+
+# Changes of the code that the tests should notice, MUTANTS drawn from each part.
+MUTANTS ?= 100
+mutation: $(STAMP)  ## Change MUTANTS places of metrics, retrieval and series, and tell which changes the tests do not notice
+	$(RUN) -m pip install --quiet cosmic-ray
+	$(RUN) tests/mutation.py --mutants $(MUTANTS)
 
 test-properties: $(STAMP)  ## Try CASES generated inputs of each property, others in every run
 	VETIME_PROPERTY_CASES=$(CASES) $(RUN) -m pytest tests/properties

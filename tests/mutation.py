@@ -45,7 +45,7 @@ USERS = {
     "series": SCORES,
 }
 """Tests of what uses a part: they run on the mutants that its own tests leave alive."""
-OWN = {"sliding": "test_moving", "stream": "test_moving"}
+OWN = dict.fromkeys(("sliding", "stream", "tables"), "test_moving")
 """Where the tests of a module are that has none among those of its part."""
 CLOCKS = "not grows_linearly and not take_a_moment and not memory_does_not_hold"
 """Tests that measure time or memory: they may fail without a fault on a busy machine."""
@@ -122,7 +122,8 @@ def tests_of(path: Path) -> list[str]:
 
 def users_of(path: Path) -> list[str]:
     """Return the test files of what uses a module."""
-    return [f"tests/{name}.py" for name in USERS[path.parent.name]]
+    names = ("test_streaming",) if path.stem in OWN else USERS[path.parent.name]
+    return [f"tests/{name}.py" for name in names]
 
 
 def mutants(path: Path, rng: random.Random) -> Iterator[tuple[int, str]]:

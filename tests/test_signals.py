@@ -364,3 +364,30 @@ def test_the_handlers_of_a_caller_come_back() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     assert main(["info", "--json"]) == 0
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+LATE = """
+import os, signal, sys, threading
+from vetime_plugins._command import run_command
+
+def complain():
+    ended.wait()
+    try:
+        raise OSError("a pipe is closed")
+    except OSError:
+        sys.excepthook(*sys.exc_info())
+    raise OSError("a pipe is closed")
+
+ended = threading.Event()
+late = threading.Thread(target=complain)
+late.start()
+status = run_command("vetime", lambda: os.kill(os.getpid(), signal.SIGTERM))
+ended.set()
+late.join()
+sys.exit(status)
+"""
+
+
+def test_threads_that_fail_afterwards_say_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.returncode, done.stderr) == (143, "vetime: ended by SIGTERM\n")

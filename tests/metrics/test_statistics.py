@@ -68,6 +68,8 @@ class TestPairedBootstrap:
             paired_bootstrap([NAN], [0.5], ["A"])
         with pytest.raises(InputError, match="level"):
             paired_bootstrap([0.5], [0.5], ["A"], level=95)
+        with pytest.raises(InputError, match="level"):
+            paired_bootstrap([0.5], [0.5], ["A"], level=1)
 
 
 class TestComparison:

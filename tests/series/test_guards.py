@@ -147,11 +147,23 @@ class TestTime:
             np.linspace(0, 1, N),
             1.6e9 + 60 * np.arange(N),
             1.6e9 + 60.0 * np.flatnonzero(RNG.random(2 * N) < 0.8)[:N],
+            1.6e12 + 6e4 * np.flatnonzero(RNG.random(2 * N) < 0.8)[:N],
+            1.6e15 + 6e7 * np.flatnonzero(RNG.random(2 * N) < 0.8)[:N],
             1.6e18 + 6e10 * np.arange(N),
             45_000 + np.arange(N) / 24,
             0.1 * np.arange(N) + RNG.normal(0, 0.001, N),
         ],
-        ids=["counter", "share", "epoch", "epoch with gaps", "nanoseconds", "spreadsheet days", "jitter"],
+        ids=[
+            "counter",
+            "share",
+            "epoch",
+            "epoch with gaps",
+            "milliseconds with gaps",
+            "microseconds with gaps",
+            "nanoseconds",
+            "spreadsheet days",
+            "jitter",
+        ],
     )
     def test_stamps_are_warned_of(self, times):
         (message,) = warned(np.column_stack([SENSORS, times]))
