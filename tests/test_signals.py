@@ -366,28 +366,20 @@ def test_the_handlers_of_a_caller_come_back() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-LATE = """
-import os, signal, sys, threading
-from vetime_plugins._command import run_command
+WORKER = """
+import sys
+from vetime_plugins.training.data import _begin_worker
 
-def complain():
-    ended.wait()
+_begin_worker(0)
+for error in (ConnectionResetError("the training ended"), EOFError(), ValueError("a fault")):
     try:
-        raise OSError("a pipe is closed")
-    except OSError:
+        raise error
+    except Exception:
         sys.excepthook(*sys.exc_info())
-    raise OSError("a pipe is closed")
-
-ended = threading.Event()
-late = threading.Thread(target=complain)
-late.start()
-status = run_command("vetime", lambda: os.kill(os.getpid(), signal.SIGTERM))
-ended.set()
-late.join()
-sys.exit(status)
 """
 
 
-def test_threads_that_fail_afterwards_say_nothing() -> None:
-    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, timeout=PATIENCE)
-    assert (done.returncode, done.stderr) == (143, "vetime: ended by SIGTERM\n")
+def test_a_worker_says_nothing_of_a_training_that_ended() -> None:
+    done = subprocess.run([sys.executable, "-c", WORKER], capture_output=True, text=True, timeout=PATIENCE)
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.endswith("ValueError: a fault\n")

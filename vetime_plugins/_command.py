@@ -123,18 +123,10 @@ def _fail(name: str, message: str, signals: _Signals) -> int:
     if number is None and message:
         print(f"{name}: error: {' '.join(message.split())}", file=sys.stderr)
         return EXIT_BAD_INPUT
-    if number is not None:
-        # The process ends now. A thread of a library that finds its files closed has nothing to add: the one
-        # that hands tensors to the processes of a data loader would print a traceback.
-        sys.excepthook = threading.excepthook = _say_nothing
     number = number or signal.SIGINT
     how = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
     print(f"{name}: {how}", file=sys.stderr)
     return _SIGNALLED + number
-
-
-def _say_nothing(*_: object) -> None:
-    """Take the place of a hook that prints tracebacks."""
 
 
 def _drop_output() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import TracebackType
 
 import numpy as np
 import torch
@@ -138,10 +140,21 @@ def stream(batches: SyntheticBatches, start: int, workers: int) -> Iterator[Trai
         sampler=range(start, len(batches)),
         num_workers=workers,
         prefetch_factor=8 if workers else None,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_worker,
     )
     return iter(loader)
 
 
-def _one_thread(_: int) -> None:
+def _begin_worker(_: int) -> None:
     torch.set_num_threads(1)
+    sys.excepthook = _say_unless_left
+
+
+def _say_unless_left(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print a traceback, but not that a batch could not be handed over because the training has ended.
+
+    The thread that hands batches over would print it after the line that ends the command. What goes wrong in
+    making a batch reaches the training by other means.
+    """
+    if not isinstance(error, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)
